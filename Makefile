@@ -1,0 +1,168 @@
+# countersign: one file, no recursion into folders. `make help` lists the verbs. Objects go to $(B)/<mode>/, so the modes never
+# mix; sources are found by wildcard, so a new file needs no edit here.
+.DEFAULT_GOAL := build
+.DELETE_ON_ERROR:
+.SECONDARY:
+.PHONY: build run test check lint fmt clang asan race unit e2e conformance api bench objects lib clean help FORCE
+MAKEFLAGS += --no-builtin-rules
+
+B ?= build
+V ?= 0
+Q := $(if $(filter 1,$(V)),,@)
+
+# ---- what there is to build ------------------------------------------------------------------------------------------------
+# FOLDERS="base value" builds only those folders of src/ (into the library that unit tests link), for work on one part alone.
+FOLDERS ?=
+ifeq ($(FOLDERS),)
+SRC := $(wildcard src/*/*.c src/*/*/*.c src/rego/builtin/*.cc)
+else
+SRC := $(wildcard $(FOLDERS:%=src/%/*.c) $(FOLDERS:%=src/%/*.cc))
+endif
+CMD := $(wildcard cmd/*.c)
+UNIT := $(wildcard tests/unit/*_test.c tests/unit/*/*_test.c tests/unit/*/*/*_test.c)
+RACE := $(wildcard tests/race/*.c)
+PLAIN := $(wildcard tests/fault/*.c tests/simulate/*.c)
+PERF := $(wildcard tests/perf/*.c)
+
+# ---- flags -----------------------------------------------------------------------------------------------------------------
+PACKAGES := libevent libevent_openssl libevent_pthreads openssl yaml-0.1 gmp mpfr re2 libarchive zlib sqlite3 jansson libcurl \
+    libnghttp2
+LIBS := $(shell pkg-config --libs $(PACKAGES) 2>/dev/null) -lm
+
+COMMON := -D_GNU_SOURCE -g -fno-common -fno-omit-frame-pointer -fvisibility=hidden -pthread -Iinclude -Isrc
+BASE := -std=c17 $(COMMON)
+WARN_BOTH := -Wall -Wextra -Wpedantic -Wshadow -Wundef -Wwrite-strings -Wcast-qual -Wcast-align -Wpointer-arith \
+    -Wmissing-declarations -Wredundant-decls -Wformat=2 -Wvla -Walloca -Wconversion -Wsign-conversion -Wdouble-promotion \
+    -Wfloat-equal -Wswitch-enum -Wimplicit-fallthrough -Wnull-dereference -Winit-self -Wunused-macros -Wdate-time -Werror
+WARN := $(WARN_BOTH) -Wstrict-prototypes -Wold-style-definition -Wmissing-prototypes -Wnested-externs
+GCC := -Wlogical-op -Wduplicated-cond -Wduplicated-branches -Wjump-misses-init -Wtrampolines -Wformat-signedness \
+    -Wformat-overflow=2 -Wformat-truncation=2 -Wstringop-overflow=4 -Wbidi-chars=any
+CLANG := -Wcomma -Wconditional-uninitialized -Wshorten-64-to-32 -Wimplicit-int-conversion -Wassign-enum \
+    -Wunreachable-code -Wno-gnu-statement-expression
+CXXBASE := -std=c++17 $(COMMON) -Wall -Wextra -Wshadow -Wcast-qual -Wformat=2 -Wconversion -Werror
+HARD := -O2 -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3 -fstack-protector-strong -fstack-clash-protection -fcf-protection=full -fPIE
+LINK := -pie -Wl,-z,relro,-z,now,-z,noexecstack,-z,separate-code -Wl,--as-needed
+# DEFS adds macros to every file (DEFS=-DCS_TINY); LTO=1 optimises across files.
+DEFS ?=
+LTO_FLAGS := $(if $(filter 1,$(LTO)),-flto=auto)
+
+# Each mode: the two compilers, the flags of C, what both languages add, what the linker adds.
+MODES := release clang asan tsan
+cc.release := gcc
+cxx.release := g++
+warn.release := $(WARN) $(GCC)
+opt.release := $(HARD) $(LTO_FLAGS)
+link.release := $(LINK) $(HARD) $(LTO_FLAGS)
+
+cc.clang := clang
+cxx.clang := clang++
+warn.clang := $(WARN) $(CLANG)
+opt.clang := $(HARD)
+link.clang := $(LINK)
+
+# clang -O1, because gcc from -O1 on deletes dead stores that overflow before the sanitizer can see them.
+cc.asan := clang
+cxx.asan := clang++
+warn.asan := $(WARN) $(CLANG)
+opt.asan := -O1 -fsanitize=address,undefined -fno-sanitize-recover=all
+link.asan := -fsanitize=address,undefined
+
+cc.tsan := clang
+cxx.tsan := clang++
+warn.tsan := $(WARN) $(CLANG)
+opt.tsan := -O1 -fsanitize=thread
+link.tsan := -fsanitize=thread
+
+# ---- how each mode is built ------------------------------------------------------------------------------------------------
+define MODE_RULES
+OBJ.$(1) := $$(patsubst %.c,$(B)/$(1)/%.o,$$(filter %.c,$$(SRC))) $$(patsubst %.cc,$(B)/$(1)/%.o,$$(filter %.cc,$$(SRC)))
+CMDOBJ.$(1) := $$(CMD:%.c=$(B)/$(1)/%.o)
+
+$(B)/$(1)/%.o: %.c
+	@mkdir -p $$(@D)
+	@echo "  CC $(1) $$<"
+	$$(Q)$$(cc.$(1)) $$(BASE) $$(warn.$(1)) $$(opt.$(1)) $$(DEFS) -MMD -MP -c -o $$@ $$<
+
+$(B)/$(1)/%.o: %.cc
+	@mkdir -p $$(@D)
+	@echo "  CXX $(1) $$<"
+	$$(Q)$$(cxx.$(1)) $$(CXXBASE) $$(opt.$(1)) $$(DEFS) -MMD -MP -c -o $$@ $$<
+
+$(B)/$(1)/libcountersign.a: $$(OBJ.$(1)) $$(if $$(FOLDERS),FORCE)
+	@echo "  AR $(1) $$@"
+	$$(Q)rm -f $$@ && ar rcs $$@ $$(OBJ.$(1))
+
+$(B)/$(1)/countersign: $$(CMDOBJ.$(1)) $(B)/$(1)/libcountersign.a
+	@echo "  LINK $(1) $$@"
+	$$(Q)$$(cxx.$(1)) $$(link.$(1)) -o $$@ $$^ $$(LIBS)
+
+$(B)/$(1)/tests/%: $(B)/$(1)/tests/%.o $(B)/$(1)/libcountersign.a
+	@echo "  LINK $(1) $$@"
+	$$(Q)$$(cxx.$(1)) $$(link.$(1)) -o $$@ $$^ $$(if $$(findstring /unit/,$$@),-lcriterion) $$(LIBS)
+endef
+$(foreach m,$(MODES),$(eval $(call MODE_RULES,$(m))))
+
+-include $(shell find $(B) -name '*.d' 2>/dev/null)
+
+$(B)/countersign: $(B)/release/countersign
+	$(Q)ln -f $< $@
+$(B)/libcountersign.a: $(B)/release/libcountersign.a
+	$(Q)ln -f $< $@
+
+UNIT_WANTED := $(foreach t,$(UNIT),$(if $(findstring tests/unit/$(T),$(t)),$(t)))
+UNIT_BIN := $(UNIT_WANTED:%.c=$(B)/asan/%)
+RACE_BIN := $(RACE:%.c=$(B)/tsan/%)
+PLAIN_BIN := $(PLAIN:%.c=$(B)/asan/%)
+PERF_BIN := $(PERF:%.c=$(B)/release/%)
+
+# ---- verbs -----------------------------------------------------------------------------------------------------------------
+build: $(B)/countersign $(B)/libcountersign.a ## the program and the library: build/countersign (the default)
+
+run: ## install what is needed, build, make demo keys and signed bundles, start on 127.0.0.1:8181
+	deploy/build/install-deps.sh build
+	$(MAKE) -s -j$$(nproc) build
+	deploy/demo.sh
+
+test: ## install what is needed and run every suite; the last line is "N passed, M failed"
+	deploy/build/install-deps.sh test
+	B=$(B) tests/run
+
+check: ## what must pass before a commit: both compilers, lint, unit tests, conformance
+	B=$(B) tests/run build clang lint unit conformance
+
+lint: ## the house rules: layers, fences, banned calls, lengths, format
+	tests/lint/run
+
+fmt: ## clang-format over every C file
+	clang-format-14 -i $$(git ls-files '*.c' '*.h' '*.cc')
+
+clang: $(B)/clang/countersign ## the same program built by clang, warnings are errors
+
+asan: $(B)/asan/countersign ## the program with ASan and UBSan: build/asan/countersign
+
+unit: $(UNIT_BIN) $(PLAIN_BIN) ## unit tests under ASan and UBSan; T=value/number runs one, FOLDERS="base value" links less
+	B=$(B) tests/unit/run $(UNIT_BIN) $(if $(T),,$(PLAIN_BIN))
+
+race: $(RACE_BIN) ## the programs of tests/race under ThreadSanitizer
+	B=$(B) tests/race/run $(RACE_BIN)
+
+e2e: build ## the suites that run the built program; T=name runs one
+	B=$(B) T=$(T) tests/run e2e
+
+conformance: $(B)/asan/tests/conformance/conformance ## OPA's case files: CONFORMANCE=dir, CASE=filter, WHY=1 groups the failures
+	B=$(B) CONFORMANCE=$(CONFORMANCE) CASE=$(CASE) WHY=$(WHY) tests/conformance/run
+
+api: build ## recorded HTTP scenarios: API_SCENARIOS=dir, T=name
+	B=$(B) API_SCENARIOS=$(API_SCENARIOS) T=$(T) tests/api/run
+
+bench: build $(PERF_BIN) ## this server and opa in turn, ratios; evaluation alone: BENCH=dir, W="authz k8s"
+	B=$(B) BENCH=$(BENCH) W="$(W)" tests/perf/run
+
+objects: $(OBJ.release) $(OBJ.clang) ## compile with both compilers, link nothing (with FOLDERS: only those folders)
+lib: $(B)/libcountersign.a ## the library alone
+
+clean: ## remove the build folder
+	rm -rf $(B)
+
+help: ## this list
+	@sed -n 's/^\([a-z0-9]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
