@@ -1,0 +1,200 @@
+/* Chunks double from FIRST to LAST bytes. `used` counts whole chunks, their unused ends included, so the cap bounds what the
+ * arena really holds. The end of the current chunk is drawn in at the cap: the inline path then meets the cap without a test.
+ *
+ * `exceeded` stays set over a rewind: whoever forgets the content that passed the cap has passed it all the same. */
+#include "countersign/base/arena.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "countersign/base/err.h"
+#include "countersign/base/mem.h"
+
+struct cs_arena_chunk {
+    cs_arena_chunk *next;
+    size_t size; /* bytes of data[] */
+    _Alignas(16) uint8_t data[];
+};
+
+#ifdef CS_TINY
+#define FIRST ((size_t)64)
+#define LAST ((size_t)256)
+#else
+#define FIRST ((size_t)4096 - sizeof(cs_arena_chunk))
+#define LAST ((size_t)1048576 - sizeof(cs_arena_chunk))
+#endif
+
+/* Where an arena without chunks points, so that an allocation of no bytes has an address too. Never written. */
+static _Alignas(16) uint8_t nothing[16];
+
+void cs_arena_init(cs_arena *a, size_t cap)
+{
+    *a = (cs_arena){.at = nothing, .end = nothing, .cap = cap ? cap : SIZE_MAX};
+}
+
+void cs_arena_destroy(cs_arena *a)
+{
+    for (cs_arena_chunk *c = a->chunks; c != NULL;) {
+        cs_arena_chunk *next = c->next;
+        cs_free(c);
+        c = next;
+    }
+    cs_arena_init(a, a->cap);
+}
+
+/* Sets the end of the current chunk: where it stops, or where the cap does. */
+static void set_end(cs_arena *a)
+{
+    cs_arena_chunk *c = a->chunks;
+    size_t room = c->size;
+    if (!a->exceeded) {
+        size_t left = a->cap > a->used ? a->cap - a->used : 0;
+        room = left < room ? left & ~(size_t)15U : room;
+    }
+    a->end = c->data + room;
+    if (a->at > a->end) {
+        a->end = a->at;
+    }
+}
+
+void cs_arena_reset(cs_arena *a)
+{
+    cs_arena_chunk *keep = NULL;
+    for (cs_arena_chunk *c = a->chunks; c != NULL;) {
+        cs_arena_chunk *next = c->next;
+        if (c->size <= LAST && (keep == NULL || c->size > keep->size)) {
+            cs_free(keep);
+            keep = c;
+        } else {
+            cs_free(c);
+        }
+        c = next;
+    }
+    cs_arena_init(a, a->cap);
+    if (keep != NULL) {
+        keep->next = NULL;
+        a->chunks = keep;
+        a->at = keep->data;
+        set_end(a);
+    }
+}
+
+size_t cs_arena_used(const cs_arena *a)
+{
+    return a->chunks ? a->used + (size_t)(a->at - a->chunks->data) : 0;
+}
+
+static void add_chunk(cs_arena *a, size_t need)
+{
+    size_t size = FIRST;
+    if (a->chunks != NULL) {
+        a->used += a->chunks->size;
+        size = a->chunks->size < LAST / 2 ? a->chunks->size * 2 : LAST;
+    }
+    if (size < need) {
+        size = need;
+    }
+    cs_arena_chunk *c = cs_alloc(sizeof *c + size);
+    c->next = a->chunks;
+    c->size = size;
+    a->chunks = c;
+    a->at = c->data;
+    set_end(a);
+}
+
+void *cs_arena_slow(cs_arena *a, size_t size)
+{
+    cs_assert(size <= SIZE_MAX / 4);
+    size_t need = (size + 15U) & ~(size_t)15U;
+    size_t real = a->chunks ? a->chunks->size - (size_t)(a->at - a->chunks->data) : 0;
+    size_t after = need <= real ? cs_arena_used(a) + need : a->used + (a->chunks ? a->chunks->size : 0) + need;
+    if (after > a->cap) {
+        a->exceeded = true;
+    }
+    if (a->chunks != NULL) {
+        set_end(a);
+    }
+    if (a->chunks == NULL || need > (size_t)(a->end - a->at)) {
+        add_chunk(a, need);
+    }
+    cs_assert(need <= (size_t)(a->end - a->at));
+    void *p = a->at;
+    a->at += need;
+    return p;
+}
+
+void *cs_arena_try(cs_arena *a, size_t size)
+{
+    if (size > SIZE_MAX / 4) {
+        return NULL;
+    }
+    size_t need = (size + 15U) & ~(size_t)15U;
+    /* What does not fit in this chunk takes a new one, and the rest of this one is lost. */
+    bool here = need <= (size_t)(a->end - a->at);
+    size_t held = here ? cs_arena_used(a) : a->used + (a->chunks ? a->chunks->size : 0);
+    if (held > a->cap || need > a->cap - held) {
+        return NULL;
+    }
+    return cs_arena_alloc(a, size);
+}
+
+char *cs_arena_dup(cs_arena *a, const char *bytes, size_t n)
+{
+    char *copy = cs_arena_alloc(a, n + 1);
+    if (n > 0) {
+        memcpy(copy, bytes, n);
+    }
+    copy[n] = '\0';
+    return copy;
+}
+
+char *cs_arena_printf(cs_arena *a, size_t *n, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    va_list again;
+    va_copy(again, args);
+    char small[256];
+    int wanted = vsnprintf(small, sizeof small, format, args);
+    va_end(args);
+    size_t length = wanted < 0 ? 0 : (size_t)wanted;
+    char *text = cs_arena_alloc(a, length + 1);
+    if (length < sizeof small) {
+        memcpy(text, small, length);
+    } else {
+        (void)vsnprintf(text, length + 1, format, again);
+    }
+    text[length] = '\0';
+    va_end(again);
+    if (n != NULL) {
+        *n = length;
+    }
+    return text;
+}
+
+cs_arena_mark cs_arena_mark_now(const cs_arena *a)
+{
+    return (cs_arena_mark){.chunk = a->chunks, .at = a->at, .used = a->used};
+}
+
+void cs_arena_rewind(cs_arena *a, cs_arena_mark mark)
+{
+    while (a->chunks != mark.chunk) {
+        cs_arena_chunk *next = a->chunks->next;
+        /* A mark taken while the arena held nothing: the first chunk is kept, empty. */
+        if (next == NULL) {
+            cs_assert(mark.chunk == NULL);
+            a->at = a->chunks->data;
+            a->used = 0;
+            set_end(a);
+            return;
+        }
+        cs_free(a->chunks);
+        a->chunks = next;
+    }
+    a->at = mark.at;
+    a->used = mark.used;
+    if (a->chunks != NULL) {
+        set_end(a);
+    }
+}

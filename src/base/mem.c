@@ -1,0 +1,96 @@
+/* The only caller of malloc, calloc, realloc and free. */
+#include "countersign/base/mem.h"
+
+#include <malloc.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "countersign/base/err.h"
+
+/* Bytes in use, spread over cache lines so that threads that allocate do not meet. One thread may allocate and another free,
+ * so a shard may be negative; only the sum means something. */
+#define SHARDS 16U
+static struct {
+    _Alignas(64) _Atomic int64_t bytes;
+} shards[SHARDS];
+static _Atomic unsigned next_shard;
+static _Thread_local unsigned my_shard; /* 1-based; 0 = not chosen yet */
+
+static void count(int64_t bytes)
+{
+    if (my_shard == 0) {
+        my_shard = atomic_fetch_add_explicit(&next_shard, 1U, memory_order_relaxed) % SHARDS + 1U;
+    }
+    atomic_fetch_add_explicit(&shards[my_shard - 1U].bytes, bytes, memory_order_relaxed);
+}
+
+_Noreturn static void out_of_memory(void)
+{
+    cs_broken("the machine has no memory left", "malloc", 0);
+}
+
+void *cs_alloc(size_t size)
+{
+    void *p = malloc(size ? size : 1);
+    if (p == NULL) {
+        out_of_memory();
+    }
+    count((int64_t)malloc_usable_size(p));
+    return p;
+}
+
+void *cs_zalloc(size_t size)
+{
+    void *p = calloc(1, size ? size : 1);
+    if (p == NULL) {
+        out_of_memory();
+    }
+    count((int64_t)malloc_usable_size(p));
+    return p;
+}
+
+void *cs_alloc_array(size_t number, size_t size)
+{
+    size_t total = 0;
+    if (__builtin_mul_overflow(number, size, &total)) {
+        out_of_memory();
+    }
+    return cs_alloc(total);
+}
+
+void *cs_realloc(void *p, size_t size)
+{
+    int64_t before = p ? (int64_t)malloc_usable_size(p) : 0;
+    void *q = realloc(p, size ? size : 1);
+    if (q == NULL) {
+        out_of_memory();
+    }
+    count((int64_t)malloc_usable_size(q) - before);
+    return q;
+}
+
+void cs_free(void *p)
+{
+    if (p != NULL) {
+        count(-(int64_t)malloc_usable_size(p));
+        free(p);
+    }
+}
+
+char *cs_strdup(const char *text)
+{
+    size_t n = strlen(text) + 1;
+    char *copy = cs_alloc(n);
+    memcpy(copy, text, n);
+    return copy;
+}
+
+uint64_t cs_mem_in_use(void)
+{
+    int64_t sum = 0;
+    for (unsigned i = 0; i < SHARDS; i++) {
+        sum += atomic_load_explicit(&shards[i].bytes, memory_order_relaxed);
+    }
+    return sum > 0 ? (uint64_t)sum : 0;
+}
