@@ -154,7 +154,7 @@ conformance: $(B)/$(or $(MODE),asan)/tests/conformance/conformance ## OPA's case
 	B=$(B) PROGRAM=$< CONFORMANCE=$(CONFORMANCE) CASE="$(CASE)" WHY=$(WHY) tests/conformance/run
 
 api: build ## recorded HTTP scenarios: API_SCENARIOS=dir, T=name
-	B=$(B) API_SCENARIOS=$(API_SCENARIOS) T=$(T) tests/api/run
+	B=$(B) API_SCENARIOS=$(API_SCENARIOS) T=$(T) WHY=$(WHY) tests/api/run
 
 bench: build $(PERF_BIN) ## this server and opa in turn, ratios; evaluation alone: BENCH=dir, W="authz k8s"
 	B=$(B) BENCH=$(BENCH) W="$(W)" tests/perf/run
