@@ -1,0 +1,160 @@
+/* Bundles: reading (tar.gz, folder, single files), verifying, signing, writing. Texts of refusals are OPA's where OPA
+ * has the case.
+ *
+ * The order is fixed: the archive is unpacked under the limits bundle_*, the signature is verified over the raw bytes,
+ * and only then is anything else parsed. Nothing is activated here; whoever activates compiles `modules` and publishes
+ * `data`.
+ *
+ * Ownership: a cs_bundle owns all that it points to, in its arena, until cs_bundle_free. Immutable once read; any
+ * thread may read it. */
+#ifndef CS_BUNDLE_H
+#define CS_BUNDLE_H
+
+#include "countersign/base/arena.h"
+#include "countersign/base/buf.h"
+#include "countersign/base/err.h"
+#include "countersign/crypto.h"
+#include "countersign/value.h"
+
+typedef struct cs_bundle_module {
+    cs_slice path; /* inside the bundle, with a leading slash: "/authz/a.rego" */
+    cs_slice file; /* as errors name it: the folder in front for a folder, else like path */
+    cs_slice text;
+    int rego_version; /* 0, 1 or 2 */
+    cs_value package; /* array of strings, without `data`: what the roots were checked against */
+} cs_bundle_module;
+
+typedef struct cs_bundle_file {
+    cs_slice path; /* inside the bundle, as written; without a leading slash or "./" */
+    cs_slice bytes;
+} cs_bundle_file;
+
+typedef struct cs_bundle_manifest {
+    bool present; /* there was a .manifest */
+    cs_slice revision;
+    cs_slice *roots; /* without slashes at the ends; {""} by default */
+    size_t n_roots;
+    int rego_version;            /* -1 = not said */
+    cs_value file_rego_versions; /* object, or undefined */
+    cs_value metadata;           /* object, or undefined */
+    cs_value document;           /* what OPA stores at data.system.bundles.<name>.manifest */
+} cs_bundle_manifest;
+
+typedef struct cs_bundle_signature {
+    bool present;   /* there was a .signatures.json, and it was verified */
+    cs_slice keyid; /* the key that verified it */
+    cs_slice scope, issuer;
+    int64_t iat; /* seconds since 1970; 0 = not said */
+} cs_bundle_signature;
+
+typedef struct cs_bundle {
+    cs_arena arena;
+    cs_slice name;
+    cs_slice digest; /* "sha256:<hex>" of the archive; "" for folders */
+    cs_slice etag;   /* as given by the caller */
+    cs_bundle_manifest manifest;
+    cs_bundle_signature signature;
+    cs_value data; /* an object */
+    cs_bundle_module *modules;
+    size_t n_modules, cap_modules;
+    cs_bundle_file *files; /* every file in the order of the archive, .signatures.json and ignored ones included */
+    size_t n_files, cap_files;
+    bool delta;     /* patch.json only */
+    cs_value patch; /* its operations, an array */
+} cs_bundle;
+
+typedef struct cs_bundle_key {
+    cs_slice id, key, algorithm, scope; /* key: PEM, or the secret for HS* */
+} cs_bundle_key;
+
+/* How to verify. A NULL pointer to it: unsigned bundles are fine, and a signed one is refused ("verification key not
+ * provided"). */
+typedef struct cs_bundle_verify {
+    const cs_bundle_key *keys;
+    size_t n_keys;
+    cs_slice keyid;          /* the only key that counts; "" = the token names it */
+    cs_slice scope;          /* "" = the key's */
+    const cs_slice *exclude; /* names or patterns (as Go's filepath.Match) of files that need no signature */
+    size_t n_exclude;
+    bool optional; /* an unsigned bundle is accepted; a signature that is there is verified all the same */
+} cs_bundle_verify;
+
+typedef struct cs_bundle_options {
+    cs_slice name;
+    cs_slice etag;
+    const cs_bundle_verify *verify;
+    bool skip_verify;        /* neither look at nor ask for signatures */
+    int rego_version;        /* of modules whose manifest says nothing: 0, 1 or 2 */
+    uint64_t max_file_bytes; /* 0 = the limit bundle_bytes */
+    const cs_slice *ignore;  /* patterns of --ignore */
+    size_t n_ignore;
+    bool include_manifest; /* put the manifest at data.system.bundle.manifest, as OPA does for tar.gz files given with
+                              -d */
+    bool raw;              /* keep files only: no manifest, data, modules (for sign and inspect) */
+} cs_bundle_options;
+
+/* A gzipped tar in memory. CS_ERR_BUNDLE_INVALID for whatever is wrong with it, CS_ERR_LIMIT beyond a limit. */
+CS_MUST_CHECK cs_err cs_bundle_read(cs_slice archive, const cs_bundle_options *options, cs_bundle **out, cs_error *e);
+/* A folder or a .tar.gz on disk. Folders: symbolic links are not followed. */
+CS_MUST_CHECK cs_err cs_bundle_read_path(const char *path, const cs_bundle_options *options, cs_bundle **out,
+                                         cs_error *e);
+void cs_bundle_free(cs_bundle *bundle); /* NULL is fine */
+
+/* `-d`, `opa run FILES`: folders recursively, .json and .yaml merged at the root under the folders' names below the
+ * argument, .rego as modules, .tar.gz as bundles that are not verified; "a.b:path" puts documents under data.a.b. A key
+ * given twice is an error that names the path. Everything wrong is in the text ("2 errors occurred during loading: …").
+ */
+typedef struct cs_bundle_loaded {
+    cs_arena arena;
+    cs_value data;
+    cs_bundle_module *modules;
+    size_t n_modules, cap_modules;
+} cs_bundle_loaded;
+CS_MUST_CHECK cs_err cs_bundle_load_files(const char *const *paths, size_t n, const cs_bundle_options *options,
+                                          cs_bundle_loaded **out, cs_error *e);
+void cs_bundle_loaded_free(cs_bundle_loaded *loaded); /* NULL is fine */
+
+/* Do the roots of these bundles overlap? CS_ERR_BUNDLE_ROOTS with OPA's words ("detected overlapping roots in manifests
+ * for these bundles: [a, b] (…)"). */
+typedef struct cs_bundle_roots {
+    cs_slice name;
+    const cs_slice *roots;
+    size_t n;
+} cs_bundle_roots;
+CS_MUST_CHECK cs_err cs_bundles_check_roots(const cs_bundle_roots *bundles, size_t n, cs_error *e);
+/* Is the path (segments joined by '/', no slash in front) inside one of the roots? */
+bool cs_bundle_root_contains(const cs_slice *roots, size_t n, cs_slice path);
+bool cs_bundle_roots_overlap(cs_slice a, cs_slice b);
+
+/* The id under which OPA's policy API shows a module of a bundle: "<name>/<path>". In the arena. */
+cs_slice cs_bundle_module_id(cs_arena *a, cs_slice bundle_name, cs_slice path);
+
+/* A pattern of --ignore against a path ('*' and '?' do not cross '/', a pattern without '/' meets any name on the way).
+ */
+bool cs_bundle_ignored(const cs_slice *patterns, size_t n, cs_slice path);
+
+/* ---- signing and writing */
+typedef struct cs_bundle_signing {
+    cs_slice key;       /* PEM text, or the secret for HS* */
+    cs_slice algorithm; /* "RS256" */
+    cs_slice keyid;     /* kid of the header and keyid of the payload; "" = neither */
+    cs_value claims;    /* object of further claims (scope, iat, iss…), or undefined */
+} cs_bundle_signing;
+
+/* The text of .signatures.json for these files. Structured files (data.json, data.yaml, .manifest) are hashed
+ * canonically. */
+CS_MUST_CHECK cs_err cs_bundle_sign(cs_arena *a, const cs_bundle_file *files, size_t n,
+                                    const cs_bundle_signing *signing, cs_slice *text, cs_error *e);
+/* A gzipped tar of the files, sorted by path, times zero: the same input gives the same bytes. Appends to *out. */
+CS_MUST_CHECK cs_err cs_bundle_write(const cs_bundle_file *files, size_t n, cs_buf *out, cs_error *e);
+
+/* The files of a bundle made of one or several: data merged into one data.json, modules, manifest. What `build` packs.
+ */
+typedef struct cs_bundle_build {
+    const cs_slice *revision; /* NULL = as in the input */
+    int rego_version;
+} cs_bundle_build;
+CS_MUST_CHECK cs_err cs_bundle_merge(cs_arena *a, cs_bundle *const *bundles, size_t n, const cs_bundle_build *build,
+                                     cs_bundle_file **files, size_t *n_files, cs_error *e);
+
+#endif
