@@ -50,6 +50,20 @@ void *cs_zalloc(size_t size)
     return p;
 }
 
+void *cs_zalloc_lines(size_t size)
+{
+    size_t whole = (size + 63U) & ~(size_t)63U;
+    if (whole < size) {
+        out_of_memory();
+    }
+    void *p = aligned_alloc(64, whole ? whole : 64);
+    if (p == NULL) {
+        out_of_memory();
+    }
+    count((int64_t)malloc_usable_size(p));
+    return memset(p, 0, whole);
+}
+
 void *cs_alloc_array(size_t number, size_t size)
 {
     size_t total = 0;

@@ -10,6 +10,8 @@
 /* Never NULL. The caller frees with cs_free. Zeroed by cs_zalloc only. */
 void *cs_alloc(size_t size) __attribute__((malloc, returns_nonnull));
 void *cs_zalloc(size_t size) __attribute__((malloc, returns_nonnull));
+/* Zeroed, and on cache lines of its own (64-byte aligned, the size rounded up). */
+void *cs_zalloc_lines(size_t size) __attribute__((malloc, returns_nonnull));
 /* count * size with the overflow checked. */
 void *cs_alloc_array(size_t count, size_t size) __attribute__((malloc, returns_nonnull));
 /* Grows or shrinks; p may be NULL. Never NULL. */
