@@ -2,8 +2,8 @@
  *
  *   conformance FILE FROM STEP     runs lines FROM, FROM+STEP, FROM+2*STEP … (from 0)
  *
- * Prints one line a case as soon as it is decided: `index TAB ok` or `index TAB fail TAB why`. Whoever started it sees from the
- * missing line which case ended the process. */
+ * Prints one line a case as soon as it is decided: `index TAB ok` or `index TAB fail TAB why`. Whoever started it sees
+ * from the missing line which case ended the process. */
 #include "countersign/base/file.h"
 #include "countersign/base/mem.h"
 #include "countersign/base/time.h"
@@ -88,7 +88,8 @@ static cs_value sorted_bindings(cs_arena *a, cs_value answer)
     return object;
 }
 
-/* The answers as a set of objects: neither order nor repetition counts. `pairs` tells [bindings, values] from bare bindings. */
+/* The answers as a set of objects: neither order nor repetition counts. `pairs` tells [bindings, values] from bare
+ * bindings. */
 static cs_value answer_set(cs_arena *a, cs_value answers, bool pairs, bool sort)
 {
     cs_value set = cs_set_new(a, cs_count(answers));
@@ -118,8 +119,8 @@ static char *first_error(cs_arena *a, const char *stage, const cs_errors *errors
         return cs_arena_printf(a, NULL, "%s failed without a word", stage);
     }
     const cs_errors_item *e = &errors->v[0];
-    return cs_arena_printf(a, NULL, "%s: %s: %.*s [%.*s:%u]", stage, cs_err_name(e->code), CS_FMT(e->text), CS_FMT(e->file),
-                           e->row);
+    return cs_arena_printf(a, NULL, "%s: %s: %.*s [%.*s:%u]", stage, cs_err_name(e->code), CS_FMT(e->text),
+                           CS_FMT(e->file), e->row);
 }
 
 /* Why the error is not the expected one; NULL if it is. */
@@ -136,7 +137,8 @@ static char *compare_error(cs_arena *a, cs_value c, const outcome *got)
     /* An error of the query itself, which has no file, shows the query's text as its place. */
     cs_slice place = got->e.file[0] != '\0' ? cs_slice_of(got->e.file) : text_field(c, "query");
     size_t n;
-    char *whole = cs_arena_printf(a, &n, "%.*s:%u: %s: %s", CS_FMT(place), got->e.row, cs_err_name(got->e.code), got->e.text);
+    char *whole =
+        cs_arena_printf(a, &n, "%.*s:%u: %s: %s", CS_FMT(place), got->e.row, cs_err_name(got->e.code), got->e.text);
     if (cs_slice_find(cs_slice_make(whole, n), want, 0) == SIZE_MAX) {
         return cs_arena_printf(a, NULL, "wanted error \"%.*s\", got: %s", CS_FMT(want), whole);
     }
@@ -150,7 +152,8 @@ static char *compare(cs_arena *a, cs_value c, const outcome *got)
         return compare_error(a, c, got);
     }
     if (got->error) {
-        return cs_arena_printf(a, NULL, "%s: %s [%s:%u]", cs_err_name(got->e.code), got->e.text, got->e.file, got->e.row);
+        return cs_arena_printf(a, NULL, "%s: %s [%s:%u]", cs_err_name(got->e.code), got->e.text, got->e.file,
+                               got->e.row);
     }
     if (cs_is_undefined(want)) {
         return cs_arena_printf(a, NULL, "the case expects nothing");
@@ -232,7 +235,8 @@ static void decide(uint64_t index, cs_slice line)
     for (char *p = why; p != NULL && *p != '\0'; p++) {
         *p = *p == '\n' || *p == '\t' ? ' ' : *p;
     }
-    (void)printf(why == NULL ? "%llu\tok\n" : "%llu\tfail\t%.900s\n", (unsigned long long)index, why == NULL ? "" : why);
+    (void)printf(why == NULL ? "%llu\tok\n" : "%llu\tfail\t%.900s\n", (unsigned long long)index,
+                 why == NULL ? "" : why);
     (void)fflush(stdout);
     cs_errors_destroy(&errors);
     cs_arena_destroy(&arena);
@@ -245,7 +249,8 @@ int main(int argc, char **argv)
     cs_buf text;
     cs_error e;
     cs_buf_init(&text);
-    if (argc != 4 || !cs_slice_u64(cs_slice_of(argv[2]), &from) || !cs_slice_u64(cs_slice_of(argv[3]), &step) || step == 0) {
+    if (argc != 4 || !cs_slice_u64(cs_slice_of(argv[2]), &from) || !cs_slice_u64(cs_slice_of(argv[3]), &step) ||
+        step == 0) {
         (void)fprintf(stderr, "usage: conformance FILE FROM STEP\n");
         return 2;
     }
