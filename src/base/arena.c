@@ -1,5 +1,6 @@
-/* Chunks double from FIRST to LAST bytes. `used` counts whole chunks, their unused ends included, so the cap bounds what the
- * arena really holds. The end of the current chunk is drawn in at the cap: the inline path then meets the cap without a test.
+/* Chunks double from FIRST to LAST bytes. `used` counts whole chunks, their unused ends included, so the cap bounds
+ * what the arena really holds. The end of the current chunk is drawn in at the cap: the inline path then meets the cap
+ * without a test.
  *
  * `exceeded` stays set over a rewind: whoever forgets the content that passed the cap has passed it all the same. */
 #include "countersign/base/arena.h"

@@ -112,8 +112,8 @@ static size_t skip_newlines(cs_slice text, size_t at)
     return at;
 }
 
-/* What stands behind the digits of the last group, of which there are `have`: the padding, and nothing after it. `at` is the
- * offset of the first '='. SIZE_MAX if all is well, else the offset that Go would name. */
+/* What stands behind the digits of the last group, of which there are `have`: the padding, and nothing after it. `at`
+ * is the offset of the first '='. SIZE_MAX if all is well, else the offset that Go would name. */
 static size_t check_padding(cs_slice text, size_t at, unsigned have)
 {
     if (have < 2) {

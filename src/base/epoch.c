@@ -1,5 +1,5 @@
-/* The writer's half of epoch-based reclamation; the argument is in the header. The list of the retired is under a mutex, which
- * readers never touch and which is not held while a destructor runs. */
+/* The writer's half of epoch-based reclamation; the argument is in the header. The list of the retired is under a
+ * mutex, which readers never touch and which is not held while a destructor runs. */
 #include "countersign/base/epoch.h"
 
 #include "countersign/base/mem.h"

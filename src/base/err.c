@@ -39,7 +39,8 @@ const char *cs_err_meaning(cs_err code)
     return rows[row_of(code)].meaning;
 }
 
-/* Cuts text of `cap` bytes (NUL included) that was `wanted` bytes long, between two characters, and says so with "...". */
+/* Cuts text of `cap` bytes (NUL included) that was `wanted` bytes long, between two characters, and says so with "...".
+ */
 static void cut(char *text, size_t cap, size_t wanted)
 {
     if (wanted < cap) {

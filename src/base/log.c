@@ -1,5 +1,5 @@
-/* The log, and the only caller of the printf family on stderr. A line is built whole and written by one call under a mutex, so
- * lines of different threads never mix. */
+/* The log, and the only caller of the printf family on stderr. A line is built whole and written by one call under a
+ * mutex, so lines of different threads never mix. */
 #include "countersign/base/log.h"
 
 #include <errno.h>

@@ -1,5 +1,5 @@
-/* The map: entries in an array, in order of insertion; a power of two of slots points into it. A removed entry keeps its slot
- * (it must not cut a probe short) until the next rebuild drops it. */
+/* The map: entries in an array, in order of insertion; a power of two of slots points into it. A removed entry keeps
+ * its slot (it must not cut a probe short) until the next rebuild drops it. */
 #include "countersign/base/map.h"
 
 #include "countersign/base/err.h"

@@ -8,8 +8,8 @@
 
 #include "countersign/base/err.h"
 
-/* Bytes in use, spread over cache lines so that threads that allocate do not meet. One thread may allocate and another free,
- * so a shard may be negative; only the sum means something. */
+/* Bytes in use, spread over cache lines so that threads that allocate do not meet. One thread may allocate and another
+ * free, so a shard may be negative; only the sum means something. */
 #define SHARDS 16U
 static struct {
     _Alignas(64) _Atomic int64_t bytes;

@@ -1,17 +1,17 @@
 /* A ring of cells, each with a turn number (after D. Vyukov's bounded queue).
  *
- * Cell i of a ring of size S starts with turn i. Turn t of the cell t % S means: free for the putter that draws ticket t. The putter
- * draws it by moving `tail` on (one compare-and-swap decides between putters), writes the item and stores turn t + 1 with release;
- * the taker at position t loads the turn with acquire, hence sees the item and everything written before it. It empties the cell and
- * stores turn t + S with release, and the next putter of that cell loads it with acquire. A putter that finds a turn below its ticket
- * meets a cell that was not emptied yet: the queue is full.
+ * Cell i of a ring of size S starts with turn i. Turn t of the cell t % S means: free for the putter that draws ticket
+ * t. The putter draws it by moving `tail` on (one compare-and-swap decides between putters), writes the item and stores
+ * turn t + 1 with release; the taker at position t loads the turn with acquire, hence sees the item and everything
+ * written before it. It empties the cell and stores turn t + S with release, and the next putter of that cell loads it
+ * with acquire. A putter that finds a turn below its ticket meets a cell that was not emptied yet: the queue is full.
  *
- * Waking. `signalled` says that the eventfd is, or is about to be, readable. A putter publishes its cell and then exchanges
- * signalled := true; who finds false writes to the eventfd. The taker reads the eventfd, then exchanges signalled := false, then looks
- * at the cells. Both exchanges are acquire-release on one variable, so they are ordered: if the putter's comes first, the taker's
- * reads from it (or from a later one) and the cell is visible to the taker; if the taker's comes first, the putter finds false and
- * writes. Either way the item is not left alone. The eventfd is read before the exchange: in the other order a write could be
- * swallowed that belongs to a cell not yet seen. */
+ * Waking. `signalled` says that the eventfd is, or is about to be, readable. A putter publishes its cell and then
+ * exchanges signalled := true; who finds false writes to the eventfd. The taker reads the eventfd, then exchanges
+ * signalled := false, then looks at the cells. Both exchanges are acquire-release on one variable, so they are ordered:
+ * if the putter's comes first, the taker's reads from it (or from a later one) and the cell is visible to the taker; if
+ * the taker's comes first, the putter finds false and writes. Either way the item is not left alone. The eventfd is
+ * read before the exchange: in the other order a write could be swallowed that belongs to a cell not yet seen. */
 #include "countersign/base/queue.h"
 
 #include <errno.h>

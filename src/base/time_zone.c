@@ -1,7 +1,8 @@
 /* Time zones: TZif files (RFC 8536) and the POSIX rule of their footer.
  *
- * The zones found are kept in a map under a mutex until the process ends; a zone itself never changes, so what was found is read
- * without a lock. Names are checked so that only files of the database can be asked for: the map cannot grow without bound. */
+ * The zones found are kept in a map under a mutex until the process ends; a zone itself never changes, so what was
+ * found is read without a lock. Names are checked so that only files of the database can be asked for: the map cannot
+ * grow without bound. */
 #include "countersign/base/time.h"
 
 #include <pthread.h>
@@ -45,14 +46,14 @@ typedef struct posix_rule {
 } posix_rule;
 
 struct cs_zone {
-    size_t n;          /* transitions */
-    int64_t *at;       /* their instants, ascending */
-    uint8_t *type;     /* what holds from there on */
+    size_t n;      /* transitions */
+    int64_t *at;   /* their instants, ascending */
+    uint8_t *type; /* what holds from there on */
     size_t types_n;
     local_type *types;
-    char *names; /* NUL-terminated abbreviations */
-    size_t first;      /* the type before the first transition */
-    posix_rule rule;   /* after the last */
+    char *names;     /* NUL-terminated abbreviations */
+    size_t first;    /* the type before the first transition */
+    posix_rule rule; /* after the last */
 };
 
 /* What holds around an instant: [start, end). */
@@ -197,8 +198,8 @@ static int64_t change_instant(const rule_change *c, int64_t year, int32_t offset
     int64_t day = 0;
     if (c->kind == 'M') {
         int64_t first = cs_time_days_from_civil(year, c->month, 1);
-        int64_t next = c->month == 12 ? cs_time_days_from_civil(year + 1, 1, 1)
-                                      : cs_time_days_from_civil(year, c->month + 1, 1);
+        int64_t next =
+            c->month == 12 ? cs_time_days_from_civil(year + 1, 1, 1) : cs_time_days_from_civil(year, c->month + 1, 1);
         int64_t weekday = (first % 7 + 7 + 4) % 7; /* 1970-01-01 was a Thursday */
         day = first + (c->day - weekday + 7) % 7 + (c->week - 1) * INT64_C(7);
         if (day >= next) {
@@ -233,8 +234,10 @@ static span rule_span(const posix_rule *r, int64_t unix_s)
         } changes[2] = {{change_instant(&r->to_dst, y, r->std_offset), true},
                         {change_instant(&r->to_std, y, r->dst_offset), false}};
         for (size_t i = 0; i < 2; i++) {
-            /* Of two changes at one instant the one to daylight time stands: that is how "all year" is written (RFC 8536). */
-            if (changes[i].at <= unix_s && (changes[i].at > best.start || (changes[i].at == best.start && changes[i].dst))) {
+            /* Of two changes at one instant the one to daylight time stands: that is how "all year" is written (RFC
+             * 8536). */
+            if (changes[i].at <= unix_s &&
+                (changes[i].at > best.start || (changes[i].at == best.start && changes[i].dst))) {
                 best.start = changes[i].at;
                 best.offset = changes[i].dst ? r->dst_offset : r->std_offset;
                 best.name = changes[i].dst ? r->dst_name : r->std_name;
@@ -299,8 +302,8 @@ int64_t cs_zone_instant(const cs_zone *zone, int64_t local_s)
 
 int64_t cs_zone_day_start(const cs_zone *zone, int64_t days)
 {
-    /* The first instant whose local time is midnight or later. No offset is over 26 hours; local time only goes back within the
-     * hours around a change, so the first such instant is in the first span that has one. */
+    /* The first instant whose local time is midnight or later. No offset is over 26 hours; local time only goes back
+     * within the hours around a change, so the first such instant is in the first span that has one. */
     int64_t midnight = days * DAY;
     int64_t from = midnight - 26 * INT64_C(3600);
     for (;;) {
@@ -360,8 +363,8 @@ static size_t body_bytes(const tz_header *h, size_t time_bytes)
            h->isut_n;
 }
 
-/* The type before the first transition, as Go chooses: type 0 if no transition uses it; else, if the first transition leads to
- * daylight time, the nearest standard time before that type; else the first standard time. */
+/* The type before the first transition, as Go chooses: type 0 if no transition uses it; else, if the first transition
+ * leads to daylight time, the nearest standard time before that type; else the first standard time. */
 static size_t first_type(const cs_zone *z)
 {
     bool used = false;
@@ -465,7 +468,8 @@ static cs_map zones; /* name -> cs_zone; under zones_lock */
 static local_type utc_type;
 static const cs_zone utc = {.types_n = 1, .types = &utc_type, .names = (char[]){"UTC"}};
 
-/* Letters, digits and "+-_" in parts between single slashes, no part starting with anything else: neither "..", nor "//". */
+/* Letters, digits and "+-_" in parts between single slashes, no part starting with anything else: neither "..", nor
+ * "//". */
 static bool is_name(cs_slice name)
 {
     bool fresh = true;

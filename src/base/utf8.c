@@ -1,7 +1,8 @@
 /* UTF-8, and the simple case mappings of Unicode (tables of utf8_case.inc, made by deploy/build/utf8_case.go). */
 #include "countersign/base/utf8.h"
 
-/* One run of code points first, first + step, ... last that all map to themselves + delta. Runs are sorted and do not overlap. */
+/* One run of code points first, first + step, ... last that all map to themselves + delta. Runs are sorted and do not
+ * overlap. */
 typedef struct case_run {
     uint32_t first;
     uint32_t last;
@@ -28,7 +29,8 @@ uint32_t cs_utf8_decode(const char *text, size_t n, size_t *width)
     if (p[0] < 0x80) {
         return p[0];
     }
-    /* Table 3-7 of the Unicode standard: the bounds of the second byte exclude overlong forms, surrogates and > 10FFFF. */
+    /* Table 3-7 of the Unicode standard: the bounds of the second byte exclude overlong forms, surrogates and > 10FFFF.
+     */
     if (p[0] >= 0xC2 && p[0] <= 0xDF) {
         if (n >= 2 && is_tail(p[1])) {
             *width = 2;

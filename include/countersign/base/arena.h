@@ -1,8 +1,10 @@
-/* Bump allocation with one owner and one lifetime: everything made in an arena dies with it, at once. Nothing is freed alone.
+/* Bump allocation with one owner and one lifetime: everything made in an arena dies with it, at once. Nothing is freed
+ * alone.
  *
- * Small allocations never fail: when the cap is passed the arena marks itself `exceeded` and goes on a little, and whoever
- * loops (parser, compiler, VM) looks at cs_arena_exceeded at its back edges and stops with CS_ERR_MEMORY. An allocation whose
- * size comes from outside must use cs_arena_try, which refuses. An arena is used by one thread at a time. */
+ * Small allocations never fail: when the cap is passed the arena marks itself `exceeded` and goes on a little, and
+ * whoever loops (parser, compiler, VM) looks at cs_arena_exceeded at its back edges and stops with CS_ERR_MEMORY. An
+ * allocation whose size comes from outside must use cs_arena_try, which refuses. An arena is used by one thread at a
+ * time. */
 #ifndef CS_BASE_ARENA_H
 #define CS_BASE_ARENA_H
 
@@ -62,7 +64,8 @@ static inline void *cs_arena_zalloc(cs_arena *a, size_t size)
 /* A copy of n bytes followed by a NUL that is not counted. */
 char *cs_arena_dup(cs_arena *a, const char *bytes, size_t n) __attribute__((returns_nonnull));
 /* printf into the arena; *n, if wanted, is the length. */
-char *cs_arena_printf(cs_arena *a, size_t *n, const char *format, ...) __attribute__((format(printf, 3, 4), returns_nonnull));
+char *cs_arena_printf(cs_arena *a, size_t *n, const char *format, ...)
+    __attribute__((format(printf, 3, 4), returns_nonnull));
 
 /* Everything allocated after the mark is forgotten by rewind. Marks nest. */
 cs_arena_mark cs_arena_mark_now(const cs_arena *a);

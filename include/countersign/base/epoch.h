@@ -1,5 +1,5 @@
-/* Epoch-based reclamation: readers look at a published object without lock or count; a writer replaces it and destroys the old one
- * when no reader can still see it.
+/* Epoch-based reclamation: readers look at a published object without lock or count; a writer replaces it and destroys
+ * the old one when no reader can still see it.
  *
  *   reader (a worker thread)                        writer (the control thread)
  *     cs_epoch_enter(me);                             old = cs_epoch_swap(&place, new);
@@ -7,18 +7,19 @@
  *     ... use w ...                                   cs_epoch_collect(epoch);
  *     cs_epoch_leave(me);
  *
- * Why it is right. `now` counts retirements. Entering stores the value of `now` in the reader's record; retiring stamps the object
- * with `now` and moves `now` on; an object may be destroyed when every record is 0 (outside) or greater than its stamp.
- * (1) A record greater than the stamp: the reader loaded `now` after the retirement had moved it on (acquire from release), and the
- *     swap came before that: the reader's later read finds the new object.
- * (2) A record found 0 while its reader is about to enter: the store to the record, the read of the place, the swap and the
- *     collector's load of the record are all sequentially consistent, hence in one order. The collector found 0, so its load comes
- *     before the store; the swap comes before the load, the read after the store: the reader finds the new object.
- * (3) A record found 0 after its reader left: leaving is a release, the collector's load an acquire, so all of the reader's accesses
+ * Why it is right. `now` counts retirements. Entering stores the value of `now` in the reader's record; retiring stamps
+ * the object with `now` and moves `now` on; an object may be destroyed when every record is 0 (outside) or greater than
+ * its stamp. (1) A record greater than the stamp: the reader loaded `now` after the retirement had moved it on (acquire
+ * from release), and the swap came before that: the reader's later read finds the new object. (2) A record found 0
+ * while its reader is about to enter: the store to the record, the read of the place, the swap and the collector's load
+ * of the record are all sequentially consistent, hence in one order. The collector found 0, so its load comes before
+ * the store; the swap comes before the load, the read after the store: the reader finds the new object. (3) A record
+ * found 0 after its reader left: leaving is a release, the collector's load an acquire, so all of the reader's accesses
  *     happen before the destructor.
  * (4) A reader that loaded `now`, slept, and stored it late holds back more than it must, never less.
  *
- * A reference that outlives cs_epoch_leave (a query that is parked on a socket) must be counted by the object itself. */
+ * A reference that outlives cs_epoch_leave (a query that is parked on a socket) must be counted by the object itself.
+ */
 #ifndef CS_BASE_EPOCH_H
 #define CS_BASE_EPOCH_H
 
@@ -76,11 +77,11 @@ static inline void *cs_epoch_swap(cs_epoch_place *place, void *object)
     return atomic_exchange(&place->object, object);
 }
 
-/* Hands over an object that can no longer be found by anyone who enters now; destroy(object) runs in a later cs_epoch_collect or
- * cs_epoch_free, on that caller's thread. Any thread. NULL objects are ignored. */
+/* Hands over an object that can no longer be found by anyone who enters now; destroy(object) runs in a later
+ * cs_epoch_collect or cs_epoch_free, on that caller's thread. Any thread. NULL objects are ignored. */
 void cs_epoch_retire(cs_epoch *epoch, void *object, cs_epoch_destroy *destroy);
-/* Destroys what no reader can see any more, and returns how many objects are still waiting. Any thread that is not inside; a
- * destructor may retire further objects. Call it after retiring, and now and then. */
+/* Destroys what no reader can see any more, and returns how many objects are still waiting. Any thread that is not
+ * inside; a destructor may retire further objects. Call it after retiring, and now and then. */
 size_t cs_epoch_collect(cs_epoch *epoch);
 
 #endif

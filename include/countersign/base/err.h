@@ -1,5 +1,5 @@
-/* Errors. A function that can fail returns cs_err and takes a cs_error * for the facts; it never aborts, never jumps, and
- * leaves its outputs alone when it fails. What cannot happen is asserted (cs_assert), also in production.
+/* Errors. A function that can fail returns cs_err and takes a cs_error * for the facts; it never aborts, never jumps,
+ * and leaves its outputs alone when it fails. What cannot happen is asserted (cs_assert), also in production.
  *
  * A cs_error belongs to its caller, holds no pointers, and may be passed as NULL where the facts are not wanted.
  * Thread-safety: none needed; nothing here is shared. */
@@ -38,11 +38,12 @@ const char *cs_err_name(cs_err code);
 int cs_err_status(cs_err code);
 const char *cs_err_meaning(cs_err code);
 
-/* Fills *e (which may be NULL) and returns code, so that a failing function ends in `return cs_fail(e, CS_ERR_X, "...", ...)`. */
+/* Fills *e (which may be NULL) and returns code, so that a failing function ends in `return cs_fail(e, CS_ERR_X, "...",
+ * ...)`. */
 CS_MUST_CHECK cs_err cs_fail(cs_error *e, cs_err code, const char *format, ...) CS_PRINTF(3, 4);
 /* As cs_fail, with a place. `file` may be NULL. */
-CS_MUST_CHECK cs_err cs_fail_at(cs_error *e, cs_err code, const char *file, uint32_t row, uint32_t col, const char *format, ...)
-    CS_PRINTF(6, 7);
+CS_MUST_CHECK cs_err cs_fail_at(cs_error *e, cs_err code, const char *file, uint32_t row, uint32_t col,
+                                const char *format, ...) CS_PRINTF(6, 7);
 /* Puts words in front of the message of an error already filled ("bundle demo: " + text). Returns e->code. */
 CS_MUST_CHECK cs_err cs_fail_in(cs_error *e, const char *format, ...) CS_PRINTF(2, 3);
 

@@ -1,4 +1,5 @@
-/* The limits as numbers. Read-only after start: cs_limits_set may be called only before the first worker thread exists. */
+/* The limits as numbers. Read-only after start: cs_limits_set may be called only before the first worker thread exists.
+ */
 #ifndef CS_BASE_LIMITS_H
 #define CS_BASE_LIMITS_H
 

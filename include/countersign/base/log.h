@@ -1,5 +1,5 @@
-/* The program's own log: one JSON object a line on stderr, keys as OPA's logger has them (level, msg, time, then fields).
- * Thread-safe; a line is written whole. */
+/* The program's own log: one JSON object a line on stderr, keys as OPA's logger has them (level, msg, time, then
+ * fields). Thread-safe; a line is written whole. */
 #ifndef CS_BASE_LOG_H
 #define CS_BASE_LOG_H
 

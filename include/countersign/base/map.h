@@ -1,5 +1,5 @@
-/* Bytes → pointer, open addressing over cs_hash_bytes, insertion order kept. Keys are copied. For registries and control data;
- * engine objects have their own table (value.h). Not for sharing between threads without a lock. */
+/* Bytes → pointer, open addressing over cs_hash_bytes, insertion order kept. Keys are copied. For registries and
+ * control data; engine objects have their own table (value.h). Not for sharing between threads without a lock. */
 #ifndef CS_BASE_MAP_H
 #define CS_BASE_MAP_H
 

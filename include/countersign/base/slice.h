@@ -49,8 +49,8 @@ bool cs_slice_next(cs_slice *rest, char separator, cs_slice *piece);
 bool cs_slice_u64(cs_slice s, uint64_t *out);
 bool cs_slice_i64(cs_slice s, int64_t *out);
 
-/* SipHash would be wasted on identifiers; this is a seeded 32-bit hash (wyhash family) for tables that outsiders can fill. The
- * seed is drawn once per process, before the first thread starts. */
+/* SipHash would be wasted on identifiers; this is a seeded 32-bit hash (wyhash family) for tables that outsiders can
+ * fill. The seed is drawn once per process, before the first thread starts. */
 uint32_t cs_hash_bytes(const void *p, size_t n);
 
 #endif

@@ -1,5 +1,5 @@
-/* Threads, and the few locks that there are. Threads talk through queue.h; a mutex guards control data only, and nothing waits for
- * a socket or a disk while holding one. */
+/* Threads, and the few locks that there are. Threads talk through queue.h; a mutex guards control data only, and
+ * nothing waits for a socket or a disk while holding one. */
 #ifndef CS_BASE_THREAD_H
 #define CS_BASE_THREAD_H
 
@@ -14,8 +14,8 @@ typedef struct cs_thread {
 
 typedef void cs_thread_main(void *self);
 
-/* Starts a thread with an 8 MiB stack and every asynchronous signal blocked (signals belong to the main thread). `name` shows up in
- * ps and debuggers, cut to 15 bytes. `self` must outlive the thread. CS_ERR_IO if the system refuses. */
+/* Starts a thread with an 8 MiB stack and every asynchronous signal blocked (signals belong to the main thread). `name`
+ * shows up in ps and debuggers, cut to 15 bytes. `self` must outlive the thread. CS_ERR_IO if the system refuses. */
 CS_MUST_CHECK cs_err cs_thread_start(cs_thread *t, const char *name, cs_thread_main *run, void *self, cs_error *e);
 /* Waits for its end. Does nothing for a thread that was never started. */
 void cs_thread_join(cs_thread *t);

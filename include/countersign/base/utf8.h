@@ -6,7 +6,8 @@
 
 #define CS_RUNE_BAD 0xFFFDU
 
-/* Decodes the character at p (n > 0 bytes left); *width gets its bytes. Bad bytes give CS_RUNE_BAD with width 1, as in Go. */
+/* Decodes the character at p (n > 0 bytes left); *width gets its bytes. Bad bytes give CS_RUNE_BAD with width 1, as in
+ * Go. */
 uint32_t cs_utf8_decode(const char *p, size_t n, size_t *width);
 /* Writes up to 4 bytes and returns how many; surrogates and values over 10FFFF are written as U+FFFD. */
 size_t cs_utf8_encode(uint32_t rune, char out[4]);

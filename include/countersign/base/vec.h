@@ -1,5 +1,5 @@
-/* Typed growable arrays: CS_VEC(cs_rule *) rules = {0}; CS_VEC_PUSH(&rules, r); rules.v[i]; rules.n; CS_VEC_FREE(&rules).
- * Elements are moved by growth, so keep indexes, not pointers. Owned by whoever declared it. */
+/* Typed growable arrays: CS_VEC(cs_rule *) rules = {0}; CS_VEC_PUSH(&rules, r); rules.v[i]; rules.n;
+ * CS_VEC_FREE(&rules). Elements are moved by growth, so keep indexes, not pointers. Owned by whoever declared it. */
 #ifndef CS_BASE_VEC_H
 #define CS_BASE_VEC_H
 
