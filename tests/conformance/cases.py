@@ -1,4 +1,4 @@
-"""Reads a folder of OPA's evaluation cases (YAML) and writes one line of JSON for each, numbers spelled as they were."""
+"""Reads a folder of OPA's evaluation cases (YAML), writes one line of JSON for each, numbers spelled as they were."""
 import json
 import os
 import re

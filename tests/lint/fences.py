@@ -7,8 +7,8 @@ import tree
 
 INCLUDE = re.compile(r"^\s*#\s*include\s+<([^>]+)>", re.M)
 SYSTEM = re.compile(r"(assert|ctype|errno|fcntl|fenv|float|getopt|glob|inttypes|limits|locale|malloc|math|sched|"
-                    r"semaphore|signal|stdalign|stdarg|stdatomic|stdbool|stddef|stdint|stdio|stdlib|stdnoreturn|string|strings|"
-                    r"syslog|time|unistd|wchar|dirent|execinfo|[a-z]*intrin|arpa/inet|sys/[a-z]+|linux/[a-z]+|"
+                    r"semaphore|signal|stdalign|stdarg|stdatomic|stdbool|stddef|stdint|stdio|stdlib|stdnoreturn|string|"
+                    r"strings|syslog|time|unistd|wchar|dirent|execinfo|[a-z]*intrin|arpa/inet|sys/[a-z]+|linux/[a-z]+|"
                     r"sanitizer/[a-z_]+)\.h")
 CXX = re.compile(r"[a-z_]+")  # <memory>, <string>: the C++ library, in .cc files
 ISLAND = re.compile(r"(pthread|unistd|fcntl|poll|netdb|signal|semaphore|sched|dirent|"

@@ -29,7 +29,7 @@ PLANTS = [
     ("fences.py", "src/rego/vm/a.c", "#include <sys/stat.h>\n", "the engine has no threads, sockets or files"),
     ("calls.py", "src/base/mem.c", "void *f(void)\n{\n    return malloc(1);\n}\n", None),
     ("calls.py", "src/base/buf.c", "void f(void *p)\n{\n    free(p);\n}\n", "src/base/buf.c:3: free(): only in"),
-    ("calls.py", "src/base/buf.c", "/* free(p) */\n{\n    p->time(0);\n    cs_free(p);\n    s = \"rand()\";\n}\n", None),
+    ("calls.py", "src/base/buf.c", "// free(p)\n{\n    p->time(0);\n    cs_free(p);\n    s = \"rand()\";\n}\n", None),
     ("calls.py", "cmd/main.c", "int r = rand();\n", "cmd/main.c:1: rand(): nobody calls it"),
     ("calls.py", "src/net/a.c", "void f(void)\n{\n    printf (\"x\");\n}\n", "src/net/a.c:3: printf(): only in"),
     ("lengths.py", "src/base/a.c", LONG.replace("    g();\n", "", 1), None),
@@ -52,7 +52,9 @@ PLANTS = [
 def plant(lint, path, text, want):
     with tempfile.TemporaryDirectory() as root:
         tree = {"src/LAYERS": LAYERS, "src/rego/syntax/ast.h": "", "src/rego/syntax/internal.h": "",
-                "long_functions.txt": "", ".clang-format": open(os.path.join(HERE, "../../.clang-format")).read(), path: text}
+                "long_functions.txt": "", path: text}
+        with open(os.path.join(HERE, "../../.clang-format")) as f:
+            tree[".clang-format"] = f.read()
         for name, content in tree.items():
             os.makedirs(os.path.dirname(os.path.join(root, name)) or root, exist_ok=True)
             with open(os.path.join(root, name), "w") as f:

@@ -5,7 +5,8 @@ import re
 import tree
 
 WORDS = re.compile(r"(?<![\w.])/(work|farm|root|home)/|\bissues? #?\d|\b(pypi\.org|crates\.io|npmjs\.org|"
-                   r"deb\.debian\.org|proxy\.golang\.org)|https?://(index|proxy|registry|repo1?|deb|security|static)\.[a-z]", re.I)
+                   r"deb\.debian\.org|proxy\.golang\.org)|"
+                   r"https?://(index|proxy|registry|repo1?|deb|security|static)\.[a-z]", re.I)
 SKIP = ("tests/lint/speech.py", "tests/lint/selftest.py")
 ENDS = (".c", ".h", ".cc", ".def", ".py", ".sh", ".md", ".txt", ".rego", ".yaml", ".yml", ".json", ".html", ".js",
         ".css", "run")
