@@ -1,5 +1,5 @@
-# countersign: one file, no recursion into folders. `make help` lists the verbs. Objects go to $(B)/<mode>/, so the modes never
-# mix; sources are found by wildcard, so a new file needs no edit here.
+# countersign: one file, no recursion into folders. `make help` lists the verbs. Objects go to $(B)/<mode>/, so the modes
+# never mix; sources are found by wildcard, so a new file needs no edit here.
 .DEFAULT_GOAL := build
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -10,8 +10,8 @@ B ?= build
 V ?= 0
 Q := $(if $(filter 1,$(V)),,@)
 
-# ---- what there is to build ------------------------------------------------------------------------------------------------
-# FOLDERS="base value" builds only those folders of src/ (into the library that unit tests link), for work on one part alone.
+# ---- what there is to build
+# FOLDERS="base value" builds only those folders of src/ (into the library that unit tests link): work on one part alone.
 FOLDERS ?=
 ifeq ($(FOLDERS),)
 SRC := $(wildcard src/*/*.c src/*/*/*.c src/rego/builtin/*.cc)
@@ -24,23 +24,25 @@ RACE := $(wildcard tests/race/*.c)
 PLAIN := $(wildcard tests/fault/*.c tests/simulate/*.c)
 PERF := $(wildcard tests/perf/*.c)
 
-# ---- flags -----------------------------------------------------------------------------------------------------------------
-PACKAGES := libevent libevent_openssl libevent_pthreads openssl yaml-0.1 gmp mpfr re2 libarchive zlib sqlite3 jansson libcurl \
-    libnghttp2
+# ---- flags
+PACKAGES := libevent libevent_openssl libevent_pthreads openssl yaml-0.1 gmp mpfr re2 libarchive zlib sqlite3 jansson \
+    libcurl libnghttp2
 LIBS := $(shell pkg-config --libs $(PACKAGES) 2>/dev/null) -lm
 
 COMMON := -D_GNU_SOURCE -g -fno-common -fno-omit-frame-pointer -fvisibility=hidden -pthread -Iinclude -Isrc
 BASE := -std=c17 $(COMMON)
 WARN_BOTH := -Wall -Wextra -Wpedantic -Wshadow -Wundef -Wwrite-strings -Wcast-qual -Wcast-align -Wpointer-arith \
-    -Wmissing-declarations -Wredundant-decls -Wformat=2 -Wvla -Walloca -Wconversion -Wsign-conversion -Wdouble-promotion \
-    -Wfloat-equal -Wswitch-enum -Wimplicit-fallthrough -Wnull-dereference -Winit-self -Wunused-macros -Wdate-time -Werror
+    -Wmissing-declarations -Wredundant-decls -Wformat=2 -Wvla -Walloca -Wconversion -Wsign-conversion \
+    -Wdouble-promotion -Wfloat-equal -Wswitch-enum -Wimplicit-fallthrough -Wnull-dereference -Winit-self \
+    -Wunused-macros -Wdate-time -Werror
 WARN := $(WARN_BOTH) -Wstrict-prototypes -Wold-style-definition -Wmissing-prototypes -Wnested-externs
 GCC := -Wlogical-op -Wduplicated-cond -Wduplicated-branches -Wjump-misses-init -Wtrampolines -Wformat-signedness \
     -Wformat-overflow=2 -Wformat-truncation=2 -Wstringop-overflow=4 -Wbidi-chars=any
 CLANG := -Wcomma -Wconditional-uninitialized -Wshorten-64-to-32 -Wimplicit-int-conversion -Wassign-enum \
     -Wunreachable-code -Wno-gnu-statement-expression
 CXXBASE := -std=c++17 $(COMMON) -Wall -Wextra -Wshadow -Wcast-qual -Wformat=2 -Wconversion -Werror
-HARD := -O2 -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3 -fstack-protector-strong -fstack-clash-protection -fcf-protection=full -fPIE
+HARD := -O2 -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3 -fstack-protector-strong -fstack-clash-protection \
+    -fcf-protection=full -fPIE
 LINK := -pie -Wl,-z,relro,-z,now,-z,noexecstack,-z,separate-code -Wl,--as-needed
 # DEFS adds macros to every file (DEFS=-DCS_TINY); LTO=1 optimises across files.
 DEFS ?=
@@ -73,9 +75,10 @@ warn.tsan := $(WARN) $(CLANG)
 opt.tsan := -O1 -fsanitize=thread
 link.tsan := -fsanitize=thread
 
-# ---- how each mode is built ------------------------------------------------------------------------------------------------
+# ---- how each mode is built
 define MODE_RULES
-OBJ.$(1) := $$(patsubst %.c,$(B)/$(1)/%.o,$$(filter %.c,$$(SRC))) $$(patsubst %.cc,$(B)/$(1)/%.o,$$(filter %.cc,$$(SRC)))
+OBJ.$(1) := $$(SRC:%=$(B)/$(1)/%)
+OBJ.$(1) := $$(patsubst %.c,%.o,$$(patsubst %.cc,%.o,$$(OBJ.$(1))))
 CMDOBJ.$(1) := $$(CMD:%.c=$(B)/$(1)/%.o)
 
 $(B)/$(1)/%.o: %.c
@@ -115,7 +118,7 @@ RACE_BIN := $(RACE:%.c=$(B)/tsan/%)
 PLAIN_BIN := $(PLAIN:%.c=$(B)/asan/%)
 PERF_BIN := $(PERF:%.c=$(B)/release/%)
 
-# ---- verbs -----------------------------------------------------------------------------------------------------------------
+# ---- verbs
 build: $(B)/countersign $(B)/libcountersign.a ## the program and the library: build/countersign (the default)
 
 run: ## install what is needed, build, make demo keys and signed bundles, start on 127.0.0.1:8181
@@ -140,7 +143,7 @@ clang: $(B)/clang/countersign ## the same program built by clang, warnings are e
 
 asan: $(B)/asan/countersign ## the program with ASan and UBSan: build/asan/countersign
 
-unit: $(UNIT_BIN) $(PLAIN_BIN) ## unit tests under ASan and UBSan; T=value/number runs one, FOLDERS="base value" links less
+unit: $(UNIT_BIN) $(PLAIN_BIN) ## unit tests under ASan and UBSan; T=value/number runs one, FOLDERS links less
 	B=$(B) tests/unit/run $(UNIT_BIN) $(if $(T),,$(PLAIN_BIN))
 
 race: $(RACE_BIN) ## the programs of tests/race under ThreadSanitizer
@@ -150,7 +153,8 @@ e2e: build ## the suites that run the built program; T=name runs one
 	B=$(B) T=$(T) tests/run e2e
 
 # MODE=release runs the cases without sanitizers, several times faster.
-conformance: $(B)/$(or $(MODE),asan)/tests/conformance/conformance ## OPA's cases: CONFORMANCE=dir, CASE=part, WHY=1 groups failures
+CONFORMANCE_BIN := $(B)/$(or $(MODE),asan)/tests/conformance/conformance
+conformance: $(CONFORMANCE_BIN) ## OPA's cases: CONFORMANCE=dir, CASE=part, WHY=1 groups the failures
 	B=$(B) PROGRAM=$< CONFORMANCE=$(CONFORMANCE) CASE="$(CASE)" WHY=$(WHY) tests/conformance/run
 
 api: build ## recorded HTTP scenarios: API_SCENARIOS=dir, T=name

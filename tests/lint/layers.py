@@ -2,9 +2,9 @@
 """Compares every #include with src/LAYERS: a folder uses only what its line names, and nobody's insides.
 
 include/countersign/X.h belongs to the folder that implements it (HEADERS). The two doors of the engine, rego.h and
-host.h, hold types that all of its folders speak (error lists, the host), so the folders of rego/ see them too. A header in
-src/ is private to its folder, except that the folders of rego/ see each other's headers other than internal.h, as LAYERS
-allows."""
+host.h, hold types that all of its folders speak (error lists, the host), so the folders of rego/ see them too. A header
+in src/ is private to its folder, except that the folders of rego/ see each other's headers other than internal.h, as
+LAYERS allows."""
 import os
 import re
 

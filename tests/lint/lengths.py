@@ -26,7 +26,7 @@ def main():
     exempt = {}
     for words, _ in tree.table("long_functions.txt", tree.HERE if tree.ROOT in tree.HERE else tree.ROOT):
         exempt[(words[0], words[1])] = int(words[2])
-    for path in tree.files("include", "src", "cmd", "tests", ends=(".c", ".h", ".cc", ".def", ".py", ".sh")):
+    for path in tree.files("include", "src", "cmd", "tests", ends=(".c", ".h", ".cc", ".def", ".py", ".sh", "run")):
         text = tree.read(path)
         lines = text.splitlines()
         limit = ROW if path.endswith(".def") else COLUMNS
