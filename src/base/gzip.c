@@ -4,6 +4,8 @@
 #include <limits.h>
 #include <zlib.h>
 
+#include "countersign/base/mem.h"
+
 #define GZIP_WINDOW (15 + 16) /* the largest window, in a gzip wrapper */
 #define PIECE ((size_t)65536)
 
@@ -67,6 +69,51 @@ cs_err cs_gzip_inflate(cs_slice bytes, size_t max, cs_buf *out, cs_error *e)
     }
     (void)inflateEnd(&z);
     return err;
+}
+
+struct cs_gunzip {
+    z_stream z;
+    cs_slice rest;
+    bool done;
+};
+
+cs_gunzip *cs_gunzip_open(cs_slice bytes)
+{
+    cs_gunzip *g = cs_zalloc(sizeof *g);
+    g->rest = bytes;
+    cs_assert(inflateInit2(&g->z, GZIP_WINDOW) == Z_OK);
+    return g;
+}
+
+cs_err cs_gunzip_read(cs_gunzip *g, void *out, size_t room, size_t *n, cs_error *e)
+{
+    size_t want = room < PIECE ? room : PIECE;
+    g->z.next_out = out;
+    g->z.avail_out = (uInt)want;
+    while (!g->done && g->z.avail_out == want) {
+        give_input(&g->z, &g->rest);
+        int rc = inflate(&g->z, Z_NO_FLUSH);
+        bool used_up = g->z.avail_in == 0 && g->rest.n == 0;
+        if (rc == Z_STREAM_END) {
+            g->done = used_up;
+            rc = used_up ? Z_OK : inflateReset(&g->z); /* another member follows */
+        } else if (rc == Z_BUF_ERROR || (rc == Z_OK && used_up && g->z.avail_out == want)) {
+            return cs_fail(e, CS_ERR_SYNTAX, "gzip: unexpected end");
+        }
+        if (rc != Z_OK) {
+            return cs_fail(e, CS_ERR_SYNTAX, "gzip: %s", g->z.msg ? g->z.msg : "damaged stream");
+        }
+    }
+    *n = want - g->z.avail_out;
+    return CS_OK;
+}
+
+void cs_gunzip_close(cs_gunzip *g)
+{
+    if (g != NULL) {
+        (void)inflateEnd(&g->z);
+        cs_free(g);
+    }
 }
 
 void cs_gzip_deflate(cs_slice bytes, int level, cs_buf *out)
