@@ -10,6 +10,9 @@ B ?= build
 V ?= 0
 Q := $(if $(filter 1,$(V)),,@)
 
+# Debian's Python and what install-deps.sh put beside it come before any other on this machine.
+export PATH := $(CURDIR)/build/venv/bin:$(PATH)
+
 # ---- what there is to build
 # FOLDERS="base value" builds only those folders of src/ (into the library that unit tests link): work on one part alone.
 FOLDERS ?=

