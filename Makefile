@@ -152,16 +152,18 @@ unit: $(UNIT_BIN) $(PLAIN_BIN) ## unit tests under ASan and UBSan; T=value/numbe
 race: $(RACE_BIN) ## the programs of tests/race under ThreadSanitizer
 	B=$(B) tests/race/run $(RACE_BIN)
 
-e2e: build ## the suites that run the built program; T=name runs one
-	B=$(B) T=$(T) tests/run e2e
-
-# MODE=release runs the cases without sanitizers, several times faster.
+# MODE=asan runs these suites against the program with sanitizers, MODE=release the cases without them, several times faster.
+PROGRAM := $(if $(filter-out release,$(MODE)),$(B)/$(MODE)/countersign,$(B)/countersign)
 CONFORMANCE_BIN := $(B)/$(or $(MODE),asan)/tests/conformance/conformance
+
+e2e: $(PROGRAM) ## the suites that run the built program; T=name runs one
+	B=$(B) T=$(T) COUNTERSIGN=$(abspath $(PROGRAM)) tests/run e2e
+
 conformance: $(CONFORMANCE_BIN) ## OPA's cases: CONFORMANCE=dir, CASE=part, WHY=1 groups the failures
 	B=$(B) PROGRAM=$< CONFORMANCE=$(CONFORMANCE) CASE="$(CASE)" WHY=$(WHY) tests/conformance/run
 
-api: build ## recorded HTTP scenarios: API_SCENARIOS=dir, T=name
-	B=$(B) API_SCENARIOS=$(API_SCENARIOS) T=$(T) WHY=$(WHY) tests/api/run
+api: $(PROGRAM) ## recorded HTTP scenarios: API_SCENARIOS=dir, T=name
+	B=$(B) SERVER=$(abspath $(PROGRAM)) API_SCENARIOS=$(API_SCENARIOS) T=$(T) WHY=$(WHY) tests/api/run
 
 bench: build $(PERF_BIN) ## this server and opa in turn, ratios; evaluation alone: BENCH=dir, W="authz k8s"
 	B=$(B) BENCH=$(BENCH) W="$(W)" tests/perf/run
