@@ -1,0 +1,32 @@
+/* What the engine needs from the world, as one struct of functions: the engine itself has no clock, no randomness, no environment,
+ * no sockets, so that any moment can be replayed. The caller owns the struct; it must outlive the evaluations that use it.
+ * Functions are called on the evaluating thread and must not block. */
+#ifndef CS_HOST_H
+#define CS_HOST_H
+
+#include "countersign/value.h"
+
+typedef struct cs_host {
+    void *self;
+    /* The wall clock, nanoseconds since 1970; read once an evaluation, when first asked for. */
+    int64_t (*now_ns)(void *self);
+    /* A clock that only goes forward, for deadlines. */
+    int64_t (*mono_ns)(void *self);
+    void (*random)(void *self, void *bytes, size_t n);
+    /* A line from print(); `file` and `row` say where it stands. */
+    void (*print)(void *self, cs_slice file, uint32_t row, cs_slice line);
+    /* What opa.runtime() answers: an object. */
+    cs_value (*runtime)(void *self, cs_arena *arena);
+} cs_host;
+
+/* A host for tests and tools: clock fixed at `now_ns`, random bytes from `seed`, print dropped, empty runtime. `*host` is filled;
+ * `seed` must outlive it. */
+typedef struct cs_host_fixed {
+    int64_t now_ns;
+    uint64_t seed;
+} cs_host_fixed;
+void cs_host_init_fixed(cs_host *host, cs_host_fixed *state);
+/* The real clocks, random bytes and an empty runtime; print goes to the log at level info. */
+const cs_host *cs_host_system(void);
+
+#endif

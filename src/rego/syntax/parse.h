@@ -1,0 +1,26 @@
+/* Text to syntax tree. Errors are OPA's (codes, texts, caret lines), all of them up to the limit, in `errors`.
+ * Bounded by the limits rego_bytes and rego_depth; any bytes at all are safe to parse. */
+#ifndef CS_REGO_SYNTAX_PARSE_H
+#define CS_REGO_SYNTAX_PARSE_H
+
+#include "countersign/rego.h"
+#include "rego/syntax/ast.h"
+
+typedef struct cs_parse_options {
+    cs_rego_version version; /* CS_REGO_V1 unless told otherwise */
+    uint32_t index;          /* of the module among its compilation's */
+    bool annotations;        /* parse # METADATA blocks */
+} cs_parse_options;
+
+/* `text` must live as long as ast->arena. */
+CS_MUST_CHECK cs_err cs_parse_module(cs_ast *ast, cs_slice file, cs_slice text, const cs_parse_options *options, cs_module **out,
+                                     cs_errors *errors);
+/* A query: statements without a package. Locations have an empty file. */
+CS_MUST_CHECK cs_err cs_parse_query(cs_ast *ast, cs_slice text, const cs_parse_options *options, cs_body *out, cs_errors *errors);
+/* One term ("{1, 2}", "data.a[x]"), as conformance cases and --unknowns have them. */
+CS_MUST_CHECK cs_err cs_parse_term(cs_ast *ast, cs_slice text, cs_term **out, cs_errors *errors);
+
+/* OPA's AST JSON of a module (GET /v1/policies, opa parse -f json), without locations. */
+cs_value cs_module_to_json(cs_arena *a, const cs_module *m);
+
+#endif
