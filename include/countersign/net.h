@@ -1,0 +1,166 @@
+/* Sockets: event loops, an HTTP/1.1 server, an HTTP client. Nothing else in the program waits for a socket.
+ *
+ * One loop runs on one thread. Whatever belongs to a loop (its timers, its connections, the exchanges on them) is touched only by
+ * that thread; other threads reach it through cs_loop_post. */
+#ifndef CS_NET_H
+#define CS_NET_H
+
+#include "countersign/base/arena.h"
+#include "countersign/base/buf.h"
+#include "countersign/base/err.h"
+#include "countersign/base/slice.h"
+
+/* ---- loops */
+typedef struct cs_loop cs_loop;
+typedef struct cs_timer cs_timer;
+typedef void cs_loop_fn(void *self);
+
+CS_MUST_CHECK cs_err cs_loop_new(cs_loop **out, cs_error *e);
+/* After the thread that ran it has ended and its timers are freed. Functions still posted are dropped. NULL is fine. */
+void cs_loop_free(cs_loop *loop);
+/* Runs on the calling thread until cs_loop_stop. */
+void cs_loop_run(cs_loop *loop);
+/* Any thread. What was posted before still runs. */
+void cs_loop_stop(cs_loop *loop);
+/* Any thread: `fn(self)` will run on the loop's thread, in the order of posting. Never blocks, never fails. */
+void cs_loop_post(cs_loop *loop, cs_loop_fn *fn, void *self);
+
+/* A timer that is not running. It belongs to the loop and is used on its thread (or before the loop runs). */
+cs_timer *cs_timer_new(cs_loop *loop, cs_loop_fn *fn, void *self);
+/* (Re)starts: fires once after `delay_ns`. */
+void cs_timer_start(cs_timer *timer, int64_t delay_ns);
+void cs_timer_stop(cs_timer *timer);
+void cs_timer_free(cs_timer *timer);
+
+/* ---- HTTP messages */
+typedef struct cs_http_header {
+    cs_slice name;
+    cs_slice value; /* without white space at the ends */
+} cs_http_header;
+
+/* Everything points into the connection's buffer or the request's arena and is good until the reply is given. */
+typedef struct cs_http_request {
+    cs_slice method;
+    cs_slice target; /* as sent */
+    cs_slice path;   /* up to '?', escapes as sent, never empty ("*" only for OPTIONS) */
+    cs_slice query;  /* behind '?', "" without one */
+    cs_slice host;
+    const cs_http_header *headers;
+    size_t n_headers;
+    cs_slice body;       /* transfer coding removed, content coding as sent */
+    bool has_body;       /* Content-Length or chunks were announced, perhaps of length 0 */
+    bool body_too_large; /* over the limit; not read; the connection closes behind the reply */
+    uint64_t body_bytes; /* as announced; for a refused chunked body what had come */
+    cs_slice peer;       /* "127.0.0.1:4711"; "@" on a Unix socket */
+    bool tls;
+    cs_slice peer_certificate; /* DER of a verified client certificate, "" without */
+    int tag;                   /* of the address that it came in on */
+    int64_t started_ns;        /* cs_time_mono_ns when its head was complete */
+    cs_arena *arena;           /* lives until the reply is given */
+} cs_http_request;
+
+/* The first header of that name, or NULL. ASCII case does not matter. */
+const cs_slice *cs_http_find(const cs_http_request *request, const char *name);
+
+/* The words of a status ("Not Found"); "" for one without. */
+const char *cs_http_status_text(int status);
+
+/* ---- the server: N worker threads, each with its loop and, by SO_REUSEPORT, its own listening sockets */
+typedef struct cs_http_server cs_http_server;
+/* A request and the reply to it under way. Belongs to a worker's loop. */
+typedef struct cs_http_exchange cs_http_exchange;
+
+/* What became of an exchange, for metrics and the access log. */
+typedef struct cs_http_done {
+    int status;
+    uint64_t sent_bytes; /* of the body */
+    int64_t duration_ns; /* from the complete head to the reply */
+} cs_http_done;
+
+typedef struct cs_http_handlers {
+    void *self;
+    /* The most bytes a body may have; asked when the head is complete and only where a body is announced. */
+    uint64_t (*body_limit)(void *self, const cs_http_request *head);
+    /* A whole request, on a worker's thread. It is answered by cs_http_reply, now or later (from the same thread). */
+    void (*handle)(void *self, cs_http_exchange *exchange);
+    /* After each reply was given; may be NULL. `user` is what cs_http_set_user set. */
+    void (*done)(void *self, const cs_http_request *request, const cs_http_done *done, void *user);
+    /* A worker's thread starts or ends; may be NULL. */
+    void (*worker_start)(void *self, unsigned worker, cs_loop *loop);
+    void (*worker_end)(void *self, unsigned worker);
+} cs_http_handlers;
+
+typedef struct cs_http_address {
+    cs_slice text; /* "host:port", ":port", "http://…", "https://…", "unix://path", "unix://@abstract" */
+    int tag;
+} cs_http_address;
+
+typedef struct cs_http_server_options {
+    const cs_http_address *addresses;
+    size_t n_addresses;
+    unsigned workers;          /* 0 = one a processor */
+    unsigned unix_permissions; /* 0 = 0755 */
+    /* PEM files; NULL = no TLS. With `tls_ca`, client certificates are asked for and verified; they are required with
+     * `tls_client_required`. The files are read again when they have changed (looked at every `tls_refresh_ns`, 0 = 10 s). */
+    const char *tls_cert, *tls_key, *tls_ca;
+    bool tls_client_required;
+    int64_t tls_refresh_ns;
+    cs_http_handlers handlers;
+} cs_http_server_options;
+
+/* Binds every address and starts the workers; on failure nothing is left behind. The options are copied (not what `self` points to). */
+CS_MUST_CHECK cs_err cs_http_server_start(const cs_http_server_options *options, cs_http_server **out, cs_error *e);
+/* Stops listening, lets running exchanges end, closes idle connections; returns when all are closed or `grace_ns` have passed. */
+void cs_http_server_drain(cs_http_server *server, int64_t grace_ns);
+/* Closes what is left, ends the threads, frees. No exchange may be answered any more after this began. NULL is fine. */
+void cs_http_server_free(cs_http_server *server);
+unsigned cs_http_server_workers(const cs_http_server *server);
+/* Bound addresses as "127.0.0.1:8181" (with the real port when 0 was asked for). Lives as long as the server. */
+size_t cs_http_server_address_count(const cs_http_server *server);
+cs_slice cs_http_server_address(const cs_http_server *server, size_t i);
+
+/* ---- exchanges: only on the worker's thread */
+const cs_http_request *cs_http_request_of(const cs_http_exchange *exchange);
+/* The worker's loop, to post a later answer to, and its number. */
+cs_loop *cs_http_loop_of(const cs_http_exchange *exchange);
+unsigned cs_http_worker_of(const cs_http_exchange *exchange);
+/* A pointer for the handler's own use. */
+void cs_http_set_user(cs_http_exchange *exchange, void *user);
+void *cs_http_user(const cs_http_exchange *exchange);
+/* Adds a header to the reply. The name must be static, the value is copied; bytes that cannot stand in a header become blanks. */
+void cs_http_add_header(cs_http_exchange *exchange, const char *name, cs_slice value);
+/* Where the body of the reply is written. */
+cs_buf *cs_http_body(cs_http_exchange *exchange);
+/* Close the connection behind this reply. */
+void cs_http_close_after(cs_http_exchange *exchange);
+/* Gives the reply: status, the headers added, the body written. `content_type` may be NULL. The exchange is over. */
+void cs_http_reply(cs_http_exchange *exchange, int status, const char *content_type);
+
+/* ---- the client */
+typedef struct cs_http_fetch_options {
+    const char *method; /* NULL = GET */
+    const char *url;
+    const cs_http_header *headers;
+    size_t n_headers;
+    cs_slice body;         /* sent when n > 0 or the method is PUT or POST */
+    int64_t timeout_ns;    /* 0 = 30 s, of the whole fetch */
+    uint64_t max_bytes;    /* of the answer; 0 = the limit json_bytes */
+    const char *ca_file;   /* NULL = the system's */
+    bool insecure;         /* do not verify the server's certificate */
+    const char *cert_file; /* client certificate and key, PEM; NULL = none */
+    const char *key_file;
+} cs_http_fetch_options;
+
+typedef struct cs_http_answer {
+    int status;
+    cs_buf body;         /* the caller's, to destroy */
+    cs_buf content_type; /* likewise */
+    cs_buf etag;
+} cs_http_answer;
+
+/* Blocks. CS_ERR_IO when no answer came (the message names the URL without its query and user), CS_ERR_LIMIT when it was too
+ * long. On failure *out needs no destroying. Any thread. */
+CS_MUST_CHECK cs_err cs_http_fetch(const cs_http_fetch_options *options, cs_http_answer *out, cs_error *e);
+void cs_http_answer_destroy(cs_http_answer *answer);
+
+#endif

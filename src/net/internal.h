@@ -1,0 +1,91 @@
+/* What the files of net share. */
+#ifndef CS_NET_INTERNAL_H
+#define CS_NET_INTERNAL_H
+
+#include <sys/types.h>
+
+#include "countersign/net.h"
+
+/* ---- parsing: pure, bytes in, facts out */
+typedef enum cs_net__parsed { CS_NET__MORE, CS_NET__DONE, CS_NET__BAD } cs_net__parsed;
+
+/* The head of a request; the slices point into the text. */
+typedef struct cs_net__head {
+    cs_slice method, target, path, query, host;
+    cs_http_header *headers; /* room for `cap_headers`, given by the caller */
+    size_t n_headers, cap_headers;
+    uint64_t content_length;
+    bool has_length;
+    bool chunked;
+    bool keep_alive;
+    bool expect_continue;
+    bool old; /* HTTP/1.0 */
+    size_t size;     /* bytes of the head, blank line included */
+    int bad_status;  /* with CS_NET__BAD: the status to answer, and why */
+    const char *why;
+} cs_net__head;
+
+/* `seen` is how much of the text was searched before without finding the end of the head. */
+cs_net__parsed cs_net__parse_head(const char *text, size_t n, size_t seen, size_t max_bytes, cs_net__head *head);
+
+/* A chunked body as it comes in. Zeroed at the start. */
+typedef struct cs_net__chunks {
+    uint64_t left;     /* data bytes of the current chunk still to come */
+    uint8_t state;     /* 0 size line, 1 data, 2 CRLF behind data, 3 trailers */
+    size_t trailers;   /* bytes of trailers read */
+} cs_net__chunks;
+
+/* Takes what it can from text[0..n), appends data to *out; *used is how much it took. CS_NET__BAD: malformed, or (with
+ * *too_large) more than `max` bytes in all. */
+cs_net__parsed cs_net__parse_chunks(cs_net__chunks *c, const char *text, size_t n, size_t *used, cs_buf *out, uint64_t max,
+                                    bool *too_large);
+
+/* ---- addresses */
+/* Opens listening sockets for one address: *n of them into fds (room for `cap`), each bound with SO_REUSEPORT when it is TCP.
+ * `bound` gets "host:port" of the first. `port` forces a port (0 = the address's own). */
+typedef struct cs_net__address {
+    char host[256];
+    char path[108];
+    uint16_t port;
+    bool is_unix, abstract, tls;
+} cs_net__address;
+cs_err cs_net__address_parse(cs_slice text, cs_net__address *out, cs_error *e);
+cs_err cs_net__listen(const cs_net__address *address, unsigned permissions, int *fds, size_t cap, size_t *n, char *bound,
+                      size_t bound_cap, uint16_t *port, cs_error *e);
+
+/* ---- http_reply.c: the head of a reply */
+typedef struct cs_net__reply {
+    int status;
+    const char *content_type; /* NULL = none */
+    cs_slice date;            /* "Tue, 24 Nov 2026 03:54:29 GMT" */
+    cs_slice extra;           /* whole header lines, each with its CRLF */
+    uint64_t length;          /* of the body; written unless the status forbids a body */
+    bool close, keep_alive_old;
+} cs_net__reply;
+bool cs_net__status_has_body(int status);
+void cs_net__write_head(cs_buf *out, const cs_net__reply *reply);
+/* The date of an instant as HTTP writes it; always 29 bytes. */
+void cs_net__write_date(int64_t wall_ns, char out[30]);
+
+/* ---- loop.c and its event base */
+struct event_base;
+struct event_base *cs_net__base(cs_loop *loop);
+
+/* ---- tls.c */
+typedef struct cs_net__tls cs_net__tls;         /* the certificates, shared by all workers */
+typedef struct cs_net__session cs_net__session; /* one connection */
+cs_err cs_net__tls_new(const cs_http_server_options *options, cs_net__tls **out, cs_error *e);
+void cs_net__tls_free(cs_net__tls *tls);
+/* Reads the files again when they have changed; called now and then, any thread, one at a time. */
+void cs_net__tls_refresh(cs_net__tls *tls);
+cs_net__session *cs_net__session_new(cs_net__tls *tls, int fd);
+void cs_net__session_free(cs_net__session *session);
+/* As read(2) and write(2) on a non-blocking socket: -1 with errno EAGAIN when it has to wait; *want_write says for what. */
+ssize_t cs_net__session_read(cs_net__session *session, void *bytes, size_t n, bool *want_write);
+ssize_t cs_net__session_write(cs_net__session *session, const void *bytes, size_t n, bool *want_write);
+/* Bytes that were decrypted and not yet read. */
+size_t cs_net__session_pending(const cs_net__session *session);
+/* DER of the peer's certificate in the arena, "" without. */
+cs_slice cs_net__session_certificate(cs_net__session *session, cs_arena *arena);
+
+#endif
