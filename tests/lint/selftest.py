@@ -38,8 +38,14 @@ PLANTS = [
     ("lengths.py", "src/base/a.c", "int a;\n" * 1001, "src/base/a.c:1: 1001 lines"),
     ("lengths.py", "include/a.h", "int a;\n" * 251, "include/a.h:1: 251 lines"),
     ("lengths.py", "long_functions.txt", "src/base/a.c gone 90\n", "src/base/a.c has no function gone"),
+    ("names.py", "src/base/b.c", "int cs_b(void);\nint cs_b(void)\n{\n    return cs_a__x();\n}\n", None),
+    ("names.py", "src/value/b.c", "int cs_b(void)\n{\n    return cs_a__x();\n}\n", "cs_a__x is private to src/base"),
+    ("names.py", "src/base/b.c", "int open_it;\n", "src/base/b.c:1: open_it is visible to the linker"),
     ("policy.py", "src/base/a.c", 's = "demonstrate, budget"; /* budget_exceeded */\n', None),
     ("policy.py", "src/base/a.c", '\ns = "x: budget_exceeded";\n', 'src/base/a.c:2: "budget_exceeded" is a word'),
+    ("names.py", "src/base/b.c", "int cs_b(void);\nint cs_b(void)\n{\n    return cs_a__x();\n}\n", None),
+    ("names.py", "src/value/b.c", "int cs_b(void)\n{\n    return cs_a__x();\n}\n", "cs_a__x is private to src/base"),
+    ("names.py", "src/base/b.c", "int open_it;\n", "src/base/b.c:1: open_it is visible to the linker"),
     ("policy.py", "src/base/a.c", 's = "demo";\n', '"demo" is a word of the policy'),
     ("speech.py", "docs/a.md", "Read `/etc/hosts`; src/work/x; our issue tracker.\n", None),
     ("speech.py", "docs/a.md", "\nsee /work/x\n", "docs/a.md:2: /work/ does not belong"),
@@ -51,7 +57,8 @@ PLANTS = [
 
 def plant(lint, path, text, want):
     with tempfile.TemporaryDirectory() as root:
-        tree = {"src/LAYERS": LAYERS, "src/rego/syntax/ast.h": "", "src/rego/syntax/internal.h": "",
+        tree = {"src/LAYERS": LAYERS, "src/base/a.c": "int cs_a__x(void)\n{\n    return 1;\n}\n",
+                "src/rego/syntax/ast.h": "", "src/rego/syntax/internal.h": "",
                 "long_functions.txt": "", path: text}
         with open(os.path.join(HERE, "../../.clang-format")) as f:
             tree[".clang-format"] = f.read()
@@ -59,7 +66,13 @@ def plant(lint, path, text, want):
             os.makedirs(os.path.dirname(os.path.join(root, name)) or root, exist_ok=True)
             with open(os.path.join(root, name), "w") as f:
                 f.write(content)
-        p = subprocess.run([os.path.join(HERE, lint), root], capture_output=True, text=True)
+        if lint == "names.py":
+            for name in ("src/base/a.c", path):
+                out = os.path.join(root, "build/release", name[:-2] + ".o")
+                os.makedirs(os.path.dirname(out), exist_ok=True)
+                subprocess.run(["gcc", "-w", "-c", "-o", out, os.path.join(root, name)], check=True)
+        env = {k: v for k, v in os.environ.items() if k != "B"}
+        p = subprocess.run([os.path.join(HERE, lint), root], capture_output=True, text=True, env=env)
     good = p.returncode == 0 and p.stdout == "" if want is None else p.returncode == 1 and want in p.stdout
     if not good:
         print(f"{lint} on {path} ({text[:40]!r}): wanted {want!r}, got {p.stdout!r} {p.stderr[-300:]!r}")

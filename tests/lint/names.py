@@ -1,0 +1,47 @@
+#!/usr/bin/env python3
+"""Everything that the linker sees from src/ starts with cs_, and cs_<part>__<verb> is used only by objects of its folder.
+Looks at the objects of $B/release (default build/release) as they are; without any, it has nothing to say."""
+import os
+import subprocess
+
+import tree
+
+OURS = tuple("TDBRC")  # defined, strong
+CXX = "_Z"             # what the one C++ file brings along
+
+
+def objects(top):
+    for at, dirs, names in os.walk(top):
+        dirs.sort()
+        for name in sorted(n for n in names if n.endswith(".o")):
+            path = os.path.join(at, name)
+            if any(os.path.exists(os.path.join(tree.ROOT, source_of(path, top) + end)) for end in (".c", ".cc")):
+                yield path
+
+
+def source_of(path, top):
+    return "src/" + os.path.relpath(path, top)[:-2]
+
+
+def main():
+    top = os.path.join(tree.ROOT, os.environ.get("B") or "build", "release", "src")
+    owner, uses = {}, []
+    for path in objects(top):
+        source = source_of(path, top)
+        out = subprocess.run(["nm", "-g", path], capture_output=True, text=True).stdout
+        for line in out.splitlines():
+            *_, kind, name = line.split()
+            if kind == "U":
+                uses.append((source, name))
+            elif kind in OURS and not name.startswith(CXX):
+                owner[name] = source
+                if not name.startswith("cs_"):
+                    tree.report(source + ".c", 1, f"{name} is visible to the linker and does not start with cs_")
+    for source, name in uses:
+        home = owner.get(name)
+        if home and "__" in name and os.path.dirname(home) != os.path.dirname(source):
+            tree.report(source + ".c", 1, f"{name} is private to {os.path.dirname(home)}")
+    tree.finish()
+
+
+main()
