@@ -1,6 +1,7 @@
 /* Clocks, RFC 3339, durations and the calendar. The only caller of clock_gettime. */
 #include "countersign/base/time.h"
 
+#include <errno.h>
 #include <time.h>
 
 static int64_t read_clock(clockid_t id)
@@ -18,6 +19,14 @@ int64_t cs_time_wall_ns(void)
 int64_t cs_time_mono_ns(void)
 {
     return read_clock(CLOCK_MONOTONIC);
+}
+
+void cs_time_sleep_ns(int64_t ns)
+{
+    struct timespec left = {.tv_sec = ns / CS_NS_PER_S, .tv_nsec = ns % CS_NS_PER_S};
+    while (clock_nanosleep(CLOCK_MONOTONIC, 0, &left, &left) == EINTR) {
+        /* `left` is what is left */
+    }
 }
 
 /* ---- calendar ---- */
@@ -173,7 +182,7 @@ static char *put_number(char *p, int64_t value, int digits)
 size_t cs_time_format_rfc3339(int64_t ns, char out[40])
 {
     int64_t seconds = ns / CS_NS_PER_S - (ns % CS_NS_PER_S < 0);
-    int64_t fraction = ns - seconds * CS_NS_PER_S;
+    int64_t fraction = ns % CS_NS_PER_S + (ns % CS_NS_PER_S < 0 ? CS_NS_PER_S : 0);
     int64_t days = seconds / 86400 - (seconds % 86400 < 0);
     int64_t of_day = seconds - days * 86400;
     int64_t year = 0;

@@ -9,14 +9,20 @@
  *
  * Why it is right. `now` counts retirements. Entering stores the value of `now` in the reader's record; retiring stamps
  * the object with `now` and moves `now` on; an object may be destroyed when every record is 0 (outside) or greater than
- * its stamp. (1) A record greater than the stamp: the reader loaded `now` after the retirement had moved it on (acquire
- * from release), and the swap came before that: the reader's later read finds the new object. (2) A record found 0
- * while its reader is about to enter: the store to the record, the read of the place, the swap and the collector's load
- * of the record are all sequentially consistent, hence in one order. The collector found 0, so its load comes before
- * the store; the swap comes before the load, the read after the store: the reader finds the new object. (3) A record
- * found 0 after its reader left: leaving is a release, the collector's load an acquire, so all of the reader's accesses
- *     happen before the destructor.
- * (4) A reader that loaded `now`, slept, and stored it late holds back more than it must, never less.
+ * its stamp.
+ *
+ * A record greater than the stamp: the reader loaded `now` after the retirement had moved it on (acquire from release),
+ * and the swap came before that. So its read, which is later still, finds the new object.
+ *
+ * A record found 0 while its reader is about to enter: the store to the record, the read of the place, the swap and the
+ * collector's load of the record are all sequentially consistent, hence in one order. The collector found 0, so its
+ * load comes before the store; the swap comes before the load, the read after the store: the reader finds the new
+ * object.
+ *
+ * A record found 0 after its reader left: leaving is a release and the collector's load an acquire, so all that the
+ * reader did with the object happens before the destructor.
+ *
+ * A reader that loaded `now`, slept, and stored it late holds back more than it must, never less.
  *
  * A reference that outlives cs_epoch_leave (a query that is parked on a socket) must be counted by the object itself.
  */
@@ -36,7 +42,7 @@ typedef struct cs_epoch_reader {
     _Atomic bool taken;
 } cs_epoch_reader;
 
-/* A place where an object is published. Zero is an empty place. */
+/* A place where an object is published. Zeroed memory is an empty place; the initialiser is {NULL}. */
 typedef struct cs_epoch_place {
     _Atomic(void *) object;
 } cs_epoch_place;

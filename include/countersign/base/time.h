@@ -11,6 +11,8 @@
 
 int64_t cs_time_wall_ns(void);
 int64_t cs_time_mono_ns(void);
+/* Sleeps at least so long, whatever signals come. For tests and tools; the service waits in its event loops. */
+void cs_time_sleep_ns(int64_t ns);
 
 /* RFC 3339 as Go reads it (fraction digits after the ninth are dropped, ',' is a point too, an hour may have one digit,
  * offsets reach 24:60); false if it is not that or outside int64 nanoseconds. */
