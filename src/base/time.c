@@ -265,7 +265,7 @@ static bool take_part(scan *s, bool days, uint64_t *total)
         const char *point = s->p;
         bool full = false; /* digits that no longer fit cannot change the result by a nanosecond */
         for (; is_digit(s); s->p++) {
-            full = full || fraction > max / 100;
+            full = full || fraction > (max - 1) / 10;
             if (!full) {
                 fraction = fraction * 10 + (uint64_t)(*s->p - '0');
                 scale *= 10;
