@@ -248,6 +248,7 @@ cs_series *cs_metrics_series(cs_metrics *m, cs_metric metric, const cs_slice *va
     cs_slice names[CS_METRICS_LABELS_MAX];
     bool open[CS_METRICS_LABELS_MAX] = {false};
     size_t n = cs_metrics__labels(metric, names, open);
+    cs_assert(n == 0 || values != NULL);
     cs_mutex_lock(&m->lock);
     bool full = m->families[metric].series.n >= cs_limits_get()->metric_series;
     cs_series *s = find_or_add(m, metric, values, n, !full);
