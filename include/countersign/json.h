@@ -1,21 +1,21 @@
-/* JSON (RFC 8259), strict, exact numbers, values straight into an arena. The one parser for input, data, bundles and events.
- * Errors carry Go's words, because OPA's clients know them ("invalid character 'x' looking for beginning of value",
- * "unexpected EOF"; "EOF" for a blank text), and row and column of the offending byte. Thread-safe. */
+/* JSON (RFC 8259), strict, exact numbers, values straight into an arena. The one parser for input, data, bundles and
+ * events. Errors carry Go's words, because OPA's clients know them ("invalid character 'x' looking for beginning of
+ * value", "unexpected EOF"; "EOF" for a blank text), and row and column of the offending byte. Thread-safe. */
 #ifndef CS_JSON_H
 #define CS_JSON_H
 
 #include "countersign/value.h"
 
 typedef struct cs_json_options {
-    bool borrow;        /* strings without escapes and number texts point into the text, which must then outlive the value */
-    bool prefix;        /* stop after the first value; otherwise anything but white space behind it is an error */
+    bool borrow; /* strings without escapes and number texts point into the text, which must then outlive the value */
+    bool prefix; /* stop after the first value; otherwise anything but white space behind it is an error */
     uint32_t max_depth; /* 0 = the limit json_depth */
 } cs_json_options;
 
-/* *consumed, if wanted, is how many bytes the value took. Duplicate keys: the last one wins, as in Go. Unpaired surrogates
- * become U+FFFD, invalid UTF-8 bytes likewise. Depth beyond the limit: CS_ERR_LIMIT. */
-CS_MUST_CHECK cs_err cs_json_read(cs_arena *a, cs_slice text, const cs_json_options *options, cs_value *out, size_t *consumed,
-                                  cs_error *e);
+/* *consumed, if wanted, is how many bytes the value took. Duplicate keys: the last one wins, as in Go. Unpaired
+ * surrogates become U+FFFD, invalid UTF-8 bytes likewise. Depth beyond the limit: CS_ERR_LIMIT. */
+CS_MUST_CHECK cs_err cs_json_read(cs_arena *a, cs_slice text, const cs_json_options *options, cs_value *out,
+                                  size_t *consumed, cs_error *e);
 
 enum {
     CS_JSON_HTML = 1,   /* escape < > & U+2028 U+2029 as Go does; what OPA answers over HTTP */
@@ -26,7 +26,8 @@ enum {
 void cs_json_write(cs_buf *out, cs_value v, unsigned flags);
 /* One string with quotes. */
 void cs_json_write_string(cs_buf *out, cs_slice s, unsigned flags);
-/* RFC 8785 (JCS) except that numbers keep their exact decimal text, reduced: for digests and signatures of documents. */
+/* RFC 8785 (JCS) except that numbers keep their exact decimal text, reduced: for digests and signatures of documents.
+ */
 void cs_json_write_canonical(cs_buf *out, cs_value v);
 
 #endif

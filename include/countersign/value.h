@@ -1,10 +1,10 @@
-/* The data everything speaks: JSON plus sets, with Rego's total order. A value is 16 bytes, passed by value, immutable once it
- * is visible to anyone but its builder. It owns nothing: what it points to lives in an arena (a request's or a world's) or in
- * the text that it was parsed from, and the value is good exactly as long as that. No reference counts.
+/* The data everything speaks: JSON plus sets, with Rego's total order. A value is 16 bytes, passed by value, immutable
+ * once it is visible to anyone but its builder. It owns nothing: what it points to lives in an arena (a request's or a
+ * world's) or in the text that it was parsed from, and the value is good exactly as long as that. No reference counts.
  *
  * Order: null < boolean < number < string < array < object < set (OPA v1/ast/compare.go).
- * Thread-safety: values of a world are frozen (cs_freeze) and may be read by all threads; values in a request's arena belong to
- * its thread, since iteration sorts tables in place when it first needs the order. */
+ * Thread-safety: values of a world are frozen (cs_freeze) and may be read by all threads; values in a request's arena
+ * belong to its thread, since iteration sorts tables in place when it first needs the order. */
 #ifndef CS_VALUE_H
 #define CS_VALUE_H
 
@@ -49,8 +49,9 @@ typedef struct cs_value {
 
 _Static_assert(sizeof(cs_value) == 16, "a value is two words");
 
-/* Objects and sets. Up to CS_TABLE_LINEAR entries are searched by their hashes in a row; more get an open-addressed index.
- * Entries stand in insertion order until somebody needs the order of values; then they are sorted once, in place. */
+/* Objects and sets. Up to CS_TABLE_LINEAR entries are searched by their hashes in a row; more get an open-addressed
+ * index. Entries stand in insertion order until somebody needs the order of values; then they are sorted once, in
+ * place. */
 #define CS_TABLE_LINEAR 8U
 struct cs_table {
     uint32_t n;
@@ -138,8 +139,8 @@ const cs_value *cs_object_get_text(cs_value object, const char *key);
 /* With the hash of a string key known beforehand (cs_hash of the string): the engine's fast path. */
 const cs_value *cs_object_get_hashed(cs_value object, cs_value key, uint32_t hash);
 bool cs_set_has(cs_value set, cs_value element);
-/* What Rego's v[key] is: object value, array item (non-negative integral index whose text is an integer), set element; undefined
- * otherwise. */
+/* What Rego's v[key] is: object value, array item (non-negative integral index whose text is an integer), set element;
+ * undefined otherwise. */
 cs_value cs_index(cs_value v, cs_value key);
 /* Entry i of an object or set in the order of values; sorts on first use. NULL of `value` where it is not wanted. */
 cs_value cs_entry(cs_value table, uint32_t i, cs_value *value);
@@ -153,8 +154,8 @@ bool cs_equal(cs_value a, cs_value b);  /* 1 == 1.0 */
 uint32_t cs_hash(cs_value v);
 
 /* ---- copies */
-/* A deep copy into `a`, sorted, indexed and never to be written again: what a world is made of. Equal strings of up to 64 bytes
- * become one copy. Recursion is bounded by the depth limit of what was parsed. */
+/* A deep copy into `a`, sorted, indexed and never to be written again: what a world is made of. Equal strings of up to
+ * 64 bytes become one copy. Recursion is bounded by the depth limit of what was parsed. */
 cs_value cs_freeze(cs_arena *a, cs_value v);
 /* A shallow copy of a table that may be changed, with room for `extra` more entries. */
 cs_value cs_object_clone(cs_arena *a, cs_value object, uint32_t extra);
@@ -170,12 +171,13 @@ void cs_quote(cs_buf *out, cs_slice s);
 /* ---- paths: arrays of keys */
 /* Follows the keys by cs_index; undefined if any is missing. */
 cs_value cs_lookup(cs_value root, const cs_value *path, size_t n);
-/* A new root in which the document at `path` is `value`; tables on the way are copied, everything else is shared, missing
- * parents (and parents that are not objects) become objects. n == 0 gives `value`. */
+/* A new root in which the document at `path` is `value`; tables on the way are copied, everything else is shared,
+ * missing parents (and parents that are not objects) become objects. n == 0 gives `value`. */
 cs_value cs_upsert(cs_arena *a, cs_value root, const cs_value *path, size_t n, cs_value value);
 /* A new root without the object key at `path`; the same root if it is not there. */
 cs_value cs_remove(cs_arena *a, cs_value root, const cs_value *path, size_t n);
-/* Deep merge as OPA merges data files: objects key by key; on any other clash CS_ERR_CONFLICT, and *e names the path. */
+/* Deep merge as OPA merges data files: objects key by key; on any other clash CS_ERR_CONFLICT, and *e names the path.
+ */
 CS_MUST_CHECK cs_err cs_merge(cs_arena *a, cs_value x, cs_value y, cs_value *out, cs_error *e);
 
 #endif

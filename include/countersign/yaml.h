@@ -1,6 +1,7 @@
-/* YAML to values: libyaml's events, scalars resolved as OPA's loader does (YAML 1.2 core: yes/no/on/off are strings; 0x10 and 0o7
- * are numbers; dates are strings; merge keys are expanded; keys that are not strings become their text). First document only.
- * Alias expansion is bounded by the limit yaml_aliases. Errors name row and column. Thread-safe. */
+/* YAML to values: libyaml's events, scalars resolved as OPA's loader does (YAML 1.2 core: yes/no/on/off are strings;
+ * 0x10 and 0o7 are numbers; dates are strings; merge keys are expanded; keys that are not strings become their text).
+ * First document only. Alias expansion is bounded by the limit yaml_aliases. Errors name row and column. Thread-safe.
+ */
 #ifndef CS_YAML_H
 #define CS_YAML_H
 

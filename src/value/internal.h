@@ -1,4 +1,5 @@
-/* What the files of src/value share among themselves: table insides, decimals taken apart, 64-bit floats in integers. */
+/* What the files of src/value share among themselves: table insides, decimals taken apart, 64-bit floats in integers.
+ */
 #ifndef CS_VALUE_INTERNAL_H
 #define CS_VALUE_INTERNAL_H
 
@@ -57,8 +58,9 @@ cs_value cs_number__printed(cs_arena *a, const char *text, size_t n, double d);
 
 /* ---- floats with a 64-bit mantissa, in integers (number_float.c) */
 
-/* (-1)^negative × mant × 2^exp; mant has its top bit set, or is 0 for zero. The exponent never overflows: whoever keeps a
- * result checks it with cs_float__fits. All operations round to nearest even, exactly as math/big does with precision 64. */
+/* (-1)^negative × mant × 2^exp; mant has its top bit set, or is 0 for zero. The exponent never overflows: whoever keeps
+ * a result checks it with cs_float__fits. All operations round to nearest even, exactly as math/big does with
+ * precision 64. */
 typedef struct cs_float {
     uint64_t mant;
     int32_t exp;
@@ -85,7 +87,16 @@ bool cs_float__fits(cs_float x);
 
 /* The number that OPA prints for a float of this precision (64, or 53 for products). */
 cs_value cs_number__from_float(cs_arena *a, cs_float x, unsigned precision);
-/* The general printer, by GMP; the fast one falls back to it, and tests compare the two. `room` grows as needed. */
+/* A finite double with the fewest digits: plain while its decimal exponent is in [plain_from, plain_to), else with 'e'
+ * and, if `wide_exponent`, at least two digits of exponent. */
+void cs_number__print_double(cs_buf *out, double d, int plain_from, int plain_to, bool wide_exponent);
+/* The general printer, by GMP; the fast one falls back to it, and tests compare the two. */
 void cs_number__print_float(cs_buf *out, cs_float x, unsigned precision);
+
+/* ---- YAML (yaml.c) */
+
+/* Would the text, written bare, be read as a text? As a 64-bit integer? */
+bool cs_yaml__is_text(cs_slice s);
+bool cs_yaml__is_integer(cs_slice s);
 
 #endif

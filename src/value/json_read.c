@@ -1,5 +1,6 @@
-/* The JSON reader: one pass over the text with a stack of its own (no recursion), values straight into the arena. Collections
- * are gathered on a stack that is reused and copied at their exact size; the hash of a key is taken while the key is hot. */
+/* The JSON reader: one pass over the text with a stack of its own (no recursion), values straight into the arena.
+ * Collections are gathered on a stack that is reused and copied at their exact size; the hash of a key is taken while
+ * the key is hot. */
 #include "countersign/json.h"
 
 #include <stdio.h>
@@ -106,7 +107,8 @@ static cs_err open_frame(reader *r, bool object)
 {
     if (r->depth == r->max_depth) {
         return fail_here(r, r->p, CS_ERR_LIMIT,
-                         object ? "invalid character '{' exceeded max depth" : "invalid character '[' exceeded max depth");
+                         object ? "invalid character '{' exceeded max depth"
+                                : "invalid character '[' exceeded max depth");
     }
     if (r->depth == r->frame_cap) {
         uint32_t cap = r->frame_cap * 2;
@@ -143,7 +145,8 @@ static inline const char *scan_plain(const char *p, const char *end)
     for (; end - p >= 16; p += 16) {
         __m128i x = _mm_loadu_si128((const __m128i *)(const void *)p);
         /* Signed: bytes from 0x80 count as negative, so that one comparison finds them and the control characters. */
-        __m128i hit = _mm_or_si128(_mm_or_si128(_mm_cmpeq_epi8(x, quote), _mm_cmpeq_epi8(x, slash)), _mm_cmplt_epi8(x, blank));
+        __m128i hit =
+            _mm_or_si128(_mm_or_si128(_mm_cmpeq_epi8(x, quote), _mm_cmpeq_epi8(x, slash)), _mm_cmplt_epi8(x, blank));
         int mask = _mm_movemask_epi8(hit);
         if (mask != 0) {
             return p + __builtin_ctz((unsigned)mask);
@@ -161,7 +164,9 @@ static int hex4(const char *p, const char *end, const char **bad)
     int x = 0;
     for (int i = 0; i < 4; i++) {
         char c = p + i < end ? p[i] : '\0';
-        int digit = c >= '0' && c <= '9' ? c - '0' : (c | 0x20) >= 'a' && (c | 0x20) <= 'f' ? (c | 0x20) - 'a' + 10 : -1;
+        int digit = c >= '0' && c <= '9'                     ? c - '0'
+                    : (c | 0x20) >= 'a' && (c | 0x20) <= 'f' ? (c | 0x20) - 'a' + 10
+                                                             : -1;
         if (p + i >= end || digit < 0) {
             *bad = p + i;
             return -1;
@@ -508,7 +513,8 @@ static cs_err read_value(reader *r, cs_value *out)
     }
 }
 
-cs_err cs_json_read(cs_arena *a, cs_slice text, const cs_json_options *options, cs_value *out, size_t *consumed, cs_error *e)
+cs_err cs_json_read(cs_arena *a, cs_slice text, const cs_json_options *options, cs_value *out, size_t *consumed,
+                    cs_error *e)
 {
     reader r;
     r.begin = text.p != NULL ? text.p : "";
@@ -516,7 +522,8 @@ cs_err cs_json_read(cs_arena *a, cs_slice text, const cs_json_options *options, 
     r.end = r.begin + text.n;
     r.a = a;
     r.borrow = options != NULL && options->borrow;
-    r.max_depth = options != NULL && options->max_depth != 0 ? options->max_depth : (uint32_t)cs_limits_get()->json_depth;
+    r.max_depth =
+        options != NULL && options->max_depth != 0 ? options->max_depth : (uint32_t)cs_limits_get()->json_depth;
     r.top = 0;
     r.depth = 0;
     r.cap = STACK_FIRST;

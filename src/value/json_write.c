@@ -204,7 +204,7 @@ static void write_entry(writer *w, bool first, cs_slice key, cs_value value)
 typedef struct text_entry {
     cs_slice key;
     uint32_t entry;
-    char *owned;
+    cs_buf owned; /* the text of a key that is not a string */
 } text_entry;
 
 /* UTF-16 code units order astral characters before U+E000..U+FFFF; bytes order them behind. */
@@ -251,15 +251,13 @@ static void write_texted_object(writer *w, const cs_table *t)
     text_entry *items = cs_alloc_array(t->n, 2 * sizeof *items);
     for (uint32_t i = 0; i < t->n; i++) {
         items[i] = (text_entry){.entry = i};
+        cs_buf_init(&items[i].owned);
         if (t->keys[i].kind == CS_STRING) {
             items[i].key = cs_text(t->keys[i]);
         } else {
-            cs_buf text;
-            cs_buf_init(&text);
-            writer inner = {&text, w->flags & CANONICAL, 0};
+            writer inner = {&items[i].owned, w->flags & CANONICAL, 0};
             write_value(&inner, t->keys[i]);
-            items[i].owned = text.p; /* freed below */
-            items[i].key = cs_buf_view(&text);
+            items[i].key = cs_buf_view(&items[i].owned);
         }
     }
     sort_entries(items, items + t->n, t->n, (w->flags & CANONICAL) != 0);
@@ -272,10 +270,7 @@ static void write_texted_object(writer *w, const cs_table *t)
         first = false;
     }
     for (uint32_t i = 0; i < t->n; i++) {
-        if (items[i].owned != NULL) {
-            cs_buf text = {items[i].owned, 0, 1};
-            cs_buf_destroy(&text);
-        }
+        cs_buf_destroy(&items[i].owned);
     }
     cs_free(items);
 }

@@ -63,7 +63,8 @@ static bool read_exponent(const char *p, const char *end, int64_t *out)
     return true;
 }
 
-/* Digits, at most one dot among them; fills everything but the exponent. Returns where it stopped, NULL without a digit. */
+/* Digits, at most one dot among them; fills everything but the exponent. Returns where it stopped, NULL without a
+ * digit. */
 static const char *read_digits(const char *p, const char *end, cs_decimal *d)
 {
     uint32_t seen = 0;   /* digits since the first that is not 0 */

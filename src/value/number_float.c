@@ -1,6 +1,6 @@
-/* Floats with a 64-bit mantissa in plain integers: the same results as math/big at precision 64, on every machine, without
- * the x87 unit and without a library on the usual paths. Only decimals of more than 19 digits or with large exponents are
- * read by MPFR. */
+/* Floats with a 64-bit mantissa in plain integers: the same results as math/big at precision 64, on every machine,
+ * without the x87 unit and without a library on the usual paths. Only decimals of more than 19 digits or with large
+ * exponents are read by MPFR. */
 #include <mpfr.h>
 #include <stdio.h>
 

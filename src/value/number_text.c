@@ -1,5 +1,5 @@
-/* Numbers to text: floats as math/big prints them with the fewest digits, doubles as Go's encoding/json does, integers in
- * any base. */
+/* Numbers to text: floats as math/big prints them with the fewest digits, doubles as Go's encoding/json does, integers
+ * in any base. */
 #include <gmp.h>
 #include <math.h>
 #include <stdio.h>
@@ -226,7 +226,8 @@ cs_value cs_number__from_float(cs_arena *a, cs_float x, unsigned precision)
 {
     uint64_t whole = 0;
     bool fraction = false;
-    if (cs_float__trunc(x, &whole, &fraction) && !fraction && whole <= (uint64_t)INT64_MAX && (whole != 0 || !x.negative)) {
+    if (cs_float__trunc(x, &whole, &fraction) && !fraction && whole <= (uint64_t)INT64_MAX &&
+        (whole != 0 || !x.negative)) {
         return cs_int(x.negative ? -(int64_t)whole : (int64_t)whole);
     }
     char room[192];
@@ -272,49 +273,61 @@ cs_value cs_number__from_float(cs_arena *a, cs_float x, unsigned precision)
 
 /* ---- doubles */
 
-cs_value cs_number_from_double(cs_arena *a, double d)
+size_t cs_double_digits(double d, char digits[24], int *point)
 {
     char text[40];
-    if (!isfinite(d)) {
-        return cs_undefined();
-    }
+    d = fabs(d);
     /* The fewest digits that read back as the same double are its nearest decimal of that length. */
-    int precision = fabs(d) < 1e-290 ? 1 : 15;
-    for (; precision < 17; precision++) {
+    int precision = d < 1e-290 ? 1 : 15;
+    for (;; precision++) {
         (void)snprintf(text, sizeof text, "%.*e", precision - 1, d);
         double back = strtod(text, NULL);
-        if (!(back < d) && !(back > d)) {
+        if (precision >= 17 || (!(back < d) && !(back > d))) {
             break;
         }
     }
-    (void)snprintf(text, sizeof text, "%.*e", precision - 1, d);
-    char digits[24];
     size_t n = 0;
-    const char *p = text + (text[0] == '-');
-    for (; *p != 'e'; p++) {
+    const char *p = text;
+    for (; *p != 'e' && n < 20; p++) {
         if (*p != '.') {
             digits[n++] = *p;
         }
     }
-    int exponent = atoi(p + 1);
-    n = round_down(digits, n);
+    *point = (int)strtol(p + 1, NULL, 10) + 1;
+    return round_down(digits, n);
+}
+
+void cs_number__print_double(cs_buf *out, double d, int plain_from, int plain_to, bool wide_exponent)
+{
+    char digits[24];
+    int point = 0;
+    size_t n = cs_double_digits(d, digits, &point);
+    if (signbit(d)) {
+        cs_buf_byte(out, '-');
+    }
+    int exponent = point - 1;
+    if (n == 0) {
+        cs_buf_byte(out, '0');
+    } else if (exponent >= plain_from && exponent < plain_to) {
+        lay_out_plain(out, digits, n, point);
+    } else {
+        cs_buf_byte(out, digits[0]);
+        if (n > 1) {
+            cs_buf_byte(out, '.');
+            cs_buf_put(out, digits + 1, n - 1);
+        }
+        cs_buf_printf(out, wide_exponent ? "e%+03d" : "e%+d", exponent);
+    }
+}
+
+cs_value cs_number_from_double(cs_arena *a, double d)
+{
+    if (!isfinite(d)) {
+        return cs_undefined();
+    }
     cs_buf out;
     cs_buf_init(&out);
-    if (text[0] == '-') {
-        cs_buf_byte(&out, '-');
-    }
-    if (n == 0) {
-        cs_buf_byte(&out, '0');
-    } else if (exponent >= -6 && exponent < 21) {
-        lay_out_plain(&out, digits, n, exponent + 1);
-    } else {
-        cs_buf_byte(&out, digits[0]);
-        if (n > 1) {
-            cs_buf_byte(&out, '.');
-            cs_buf_put(&out, digits + 1, n - 1);
-        }
-        cs_buf_printf(&out, "e%+d", exponent);
-    }
+    cs_number__print_double(&out, d, -6, 21, false);
     cs_value v = cs_number__printed(a, out.p, out.n, d);
     cs_buf_destroy(&out);
     return v;

@@ -1,5 +1,5 @@
-/* Objects and sets: entries in insertion order with the hash of each key, an open-addressed index when there are many, and
- * the order of values on demand. */
+/* Objects and sets: entries in insertion order with the hash of each key, an open-addressed index when there are many,
+ * and the order of values on demand. */
 #include "countersign/base/mem.h"
 #include "internal.h"
 

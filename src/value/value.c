@@ -65,9 +65,9 @@ cs_value cs_index(cs_value v, cs_value key)
 const char *cs_kind_name(cs_value v)
 {
     static const char *const NAMES[] = {
-        [CS_UNDEFINED] = "undefined", [CS_NULL] = "null",     [CS_BOOL] = "boolean",  [CS_NUMBER] = "number",
-        [CS_STRING] = "string",       [CS_ARRAY] = "array",   [CS_OBJECT] = "object", [CS_SET] = "set",
-        [CS_PRIVATE] = "private",
+        [CS_UNDEFINED] = "undefined", [CS_NULL] = "null",     [CS_BOOL] = "boolean",
+        [CS_NUMBER] = "number",       [CS_STRING] = "string", [CS_ARRAY] = "array",
+        [CS_OBJECT] = "object",       [CS_SET] = "set",       [CS_PRIVATE] = "private",
     };
     return v.kind <= CS_PRIVATE ? NAMES[v.kind] : "invalid";
 }
