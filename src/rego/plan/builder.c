@@ -1,7 +1,5 @@
 #include "rego/plan/internal.h"
 
-#include <stdio.h>
-
 const cs_op_info cs_op_infos[CS_OP_COUNT] = {
 #define LETTER(x) LETTER_##x
 #define LETTER__ '_'
@@ -33,8 +31,7 @@ void cs_plan__fail(cs_builder *b, const char *what)
 {
     if (b->p->err == CS_OK) {
         cs_slice file = b->loc.source ? b->loc.source->file : CS_LIT("");
-        char name[CS_ERROR_FILE_MAX];
-        (void)snprintf(name, sizeof name, "%.*s", CS_FMT(file));
+        const char *name = cs_arena_dup(b->p->arena, file.p, file.n);
         b->p->err = cs_fail_at(b->p->e, CS_ERR_REGO_COMPILE, name, b->loc.row, b->loc.col, "%s", what);
     }
 }

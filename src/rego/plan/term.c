@@ -1,7 +1,5 @@
 #include "rego/plan/internal.h"
 
-#include <stdio.h>
-
 bool cs_plan__open(const cs_builder *b, const cs_term *t)
 {
     switch (t->kind) {
@@ -103,9 +101,7 @@ static uint32_t plan_var(cs_builder *b, const cs_term *t)
         cs_term ref = {.kind = CS_TERM_REF, .loc = t->loc, .u.list = {&head, 1}};
         return cs_plan__ref(b, &ref);
     }
-    char text[200];
-    (void)snprintf(text, sizeof text, "var %.*s is unsafe", CS_FMT(name));
-    cs_plan__fail(b, text);
+    cs_plan__fail(b, cs_arena_printf(b->p->arena, NULL, "var %.*s is unsafe", CS_FMT(name)));
     return 0;
 }
 

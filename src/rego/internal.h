@@ -1,0 +1,29 @@
+/* Private to rego's door. */
+#ifndef CS_REGO_INTERNAL_H
+#define CS_REGO_INTERNAL_H
+
+#include "countersign/base/vec.h"
+#include "countersign/rego.h"
+#include "rego/compile/compile.h"
+#include "rego/plan/plan.h"
+#include "rego/vm/vm.h"
+
+typedef CS_VEC(cs_value) cs_vec_values;
+
+struct cs_policy {
+    cs_arena arena; /* everything below */
+    _Atomic(uint32_t) references;
+    cs_ast ast;
+    cs_policy_source *sources;
+    size_t n_sources;
+    cs_compiled *compiled;
+    cs_program *program;
+};
+
+struct cs_query {
+    cs_arena arena; /* the query's own code */
+    cs_policy *policy;
+    cs_code *code;
+};
+
+#endif

@@ -1,0 +1,93 @@
+/* Queries: prepared once, run many times. */
+#include "rego/internal.h"
+
+static cs_query *new_query(cs_policy *policy)
+{
+    cs_query *q = cs_zalloc(sizeof *q);
+    cs_arena_init(&q->arena, 0);
+    q->policy = cs_policy_retain(policy);
+    return q;
+}
+
+static cs_err finish(cs_query *q, cs_err err, const cs_error *e, cs_query **out, cs_errors *errors)
+{
+    cs_error verified = {0};
+    if (err == CS_OK) {
+        err = cs_vm_verify(q->policy->program, q->code, &verified);
+        e = &verified;
+    }
+    if (err != CS_OK) {
+        err = cs_errors_add(errors, err, cs_slice_of(e->file), e->row, e->col, CS_LIT(""), "%s", e->text);
+        cs_query_release(q);
+        return err;
+    }
+    *out = q;
+    return CS_OK;
+}
+
+cs_err cs_query_prepare_path(cs_policy *policy, const cs_value *path, size_t n, cs_query **out, cs_errors *errors)
+{
+    cs_query *q = new_query(policy);
+    cs_error e = {0};
+    cs_err err = cs_plan_path(&q->arena, policy->program, path, n, &q->code, &e);
+    return finish(q, err, &e, out, errors);
+}
+
+cs_err cs_query_prepare(cs_policy *policy, cs_slice text, const cs_query_options *options, cs_query **out, cs_errors *errors)
+{
+    static const cs_query_options defaults = {0};
+    cs_query *q = new_query(policy);
+    cs_ast ast;
+    cs_body body;
+    cs_compiled_query compiled;
+    cs_ast_init(&ast, &q->arena);
+    cs_parse_options parse_options = {.version = CS_REGO_V1};
+    cs_slice copy = cs_slice_make(cs_arena_dup(&q->arena, text.p, text.n), text.n);
+    cs_err err = cs_parse_query(&ast, copy, &parse_options, &body, errors);
+    if (err == CS_OK) {
+        err = cs_compile_query(&ast, policy->compiled, body, options ? options : &defaults, &compiled, errors);
+    }
+    if (err != CS_OK) {
+        cs_query_release(q);
+        return err;
+    }
+    cs_error e = {0};
+    err = cs_plan_query(&q->arena, policy->program, &compiled, &q->code, &e);
+    return finish(q, err, &e, out, errors);
+}
+
+void cs_query_release(cs_query *query)
+{
+    if (query) {
+        cs_policy_release(query->policy);
+        cs_arena_destroy(&query->arena);
+        cs_free(query);
+    }
+}
+
+cs_run *cs_run_start(const cs_query *query, const cs_eval *eval)
+{
+    return cs_vm_start(query->policy->program, query->code, eval);
+}
+
+cs_err cs_run_step(cs_run *run, cs_run_state *state, cs_value *result, cs_error *e)
+{
+    return cs_vm_step(run, state, result, e);
+}
+
+cs_run_stats cs_run_get_stats(const cs_run *run)
+{
+    return cs_vm_stats(run);
+}
+
+cs_err cs_query_run(const cs_query *query, const cs_eval *eval, cs_value *result, cs_error *e)
+{
+    cs_run *run = cs_run_start(query, eval);
+    cs_run_state state;
+    cs_value value = cs_undefined();
+    do {
+        CS_TRY(cs_vm_step(run, &state, &value, e));
+    } while (state == CS_RUN_AGAIN);
+    *result = value;
+    return CS_OK;
+}
