@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Everything that the linker sees from src/ starts with cs_, and cs_<part>__<verb> is used only by objects of its folder.
+"""Everything that the linker sees from src/ starts with cs_, and cs_<part>__<verb> is used only in its folder.
 Looks at the objects of $B/release (default build/release) as they are; without any, it has nothing to say."""
 import os
 import subprocess
