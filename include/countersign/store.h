@@ -50,6 +50,12 @@ uint64_t cs_world_serial(const cs_world *world); /* grows with every commit */
 cs_policy *cs_world_policy(const cs_world *world);
 cs_value cs_world_data(const cs_world *world);
 
+/* Policies in the order of their ids, which is that of cs_policy_module. */
+size_t cs_world_policy_count(const cs_world *world);
+cs_policy_source cs_world_policy_at(const cs_world *world, size_t i);
+/* SIZE_MAX if there is none of this id. */
+size_t cs_world_policy_find(const cs_world *world, cs_slice id);
+
 typedef struct cs_world_bundle {
     cs_slice name, revision, etag;
     const cs_slice *roots; /* "" owns everything */
@@ -109,13 +115,17 @@ CS_MUST_CHECK cs_err cs_txn_bundle_put(cs_txn *txn, const cs_txn_bundle *bundle,
 /* Erases it with all it brought. false if there is none. */
 bool cs_txn_bundle_remove(cs_txn *txn, cs_slice name);
 
+/* Compiles what was written so far, if policies changed, and checks that no rule claims what is data. commit does it when it was not done. */
+CS_MUST_CHECK cs_err cs_txn_compile(cs_txn *txn, cs_errors *errors);
+/* The package of a policy as segments of text (without `data`), in the transaction's arena: of the one compiled last, or the one in force.
+ * false if there is no such policy. */
+bool cs_txn_policy_package(cs_txn *txn, cs_slice id, const cs_slice **path, size_t *n);
+/* The bundle that brought a policy; "" for one put through the API or if there is none. */
+cs_slice cs_txn_policy_bundle(cs_txn *txn, cs_slice id);
+
 /* Compiles (if policies changed), checks that no rule claims what is data, publishes; the transaction is over either way. On
  * failure nothing has changed and *errors says why: code CS_ERR_REGO_*. */
 CS_MUST_CHECK cs_err cs_txn_commit(cs_txn *txn, cs_errors *errors);
 void cs_txn_abort(cs_txn *txn);
-
-/* ---- paths */
-/* Does the rule path stand at or below, or above, this one? Segments of text against OPA's meaning of a root. */
-bool cs_path_overlaps(const cs_slice *x, size_t nx, const cs_slice *y, size_t ny);
 
 #endif
