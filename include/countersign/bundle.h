@@ -18,15 +18,17 @@
 
 typedef struct cs_bundle_module {
     cs_slice path; /* inside the bundle, with a leading slash: "/authz/a.rego" */
-    cs_slice file; /* as errors name it: the folder in front for a folder, else like path */
+    cs_slice file; /* as errors name it: "foo/authz/a.rego" for a folder foo, the path as written for an archive */
+    cs_slice url;  /* where it was read: "foo/authz/a.rego" or "x/b.tar.gz/authz/a.rego"; what `build` writes */
     cs_slice text;
     int rego_version; /* 0, 1 or 2 */
     cs_value package; /* array of strings, without `data`: what the roots were checked against */
 } cs_bundle_module;
 
 typedef struct cs_bundle_file {
-    cs_slice path; /* inside the bundle, as written; without a leading slash or "./" */
+    cs_slice path; /* inside the bundle, cleaned, without a leading slash: "authz/a.rego" */
     cs_slice bytes;
+    cs_slice written; /* as the archive has it; "" in files that are made */
 } cs_bundle_file;
 
 typedef struct cs_bundle_manifest {
@@ -104,6 +106,8 @@ void cs_bundle_free(cs_bundle *bundle); /* NULL is fine */
  * argument, .rego as modules, .tar.gz as bundles that are not verified; "a.b:path" puts documents under data.a.b. A key
  * given twice is an error that names the path. Everything wrong is in the text ("2 errors occurred during loading: …").
  */
+/* Their modules' path is the id of the policy API (the path without slashes at its ends), their file the path as given.
+ */
 typedef struct cs_bundle_loaded {
     cs_arena arena;
     cs_value data;
@@ -113,6 +117,8 @@ typedef struct cs_bundle_loaded {
 CS_MUST_CHECK cs_err cs_bundle_load_files(const char *const *paths, size_t n, const cs_bundle_options *options,
                                           cs_bundle_loaded **out, cs_error *e);
 void cs_bundle_loaded_free(cs_bundle_loaded *loaded); /* NULL is fine */
+/* The same as a bundle with the root "", to be merged and written. Takes `loaded` over. */
+cs_bundle *cs_bundle_of_loaded(cs_bundle_loaded *loaded);
 
 /* Do the roots of these bundles overlap? CS_ERR_BUNDLE_ROOTS with OPA's words ("detected overlapping roots in manifests
  * for these bundles: [a, b] (…)"). */
@@ -126,8 +132,8 @@ CS_MUST_CHECK cs_err cs_bundles_check_roots(const cs_bundle_roots *bundles, size
 bool cs_bundle_root_contains(const cs_slice *roots, size_t n, cs_slice path);
 bool cs_bundle_roots_overlap(cs_slice a, cs_slice b);
 
-/* The id under which OPA's policy API shows a module of a bundle: "<name>/<path>". In the arena. */
-cs_slice cs_bundle_module_id(cs_arena *a, cs_slice bundle_name, cs_slice path);
+/* The id under which OPA's policy API shows a module of a bundle: "<name>/<file>", cleaned. In the arena. */
+cs_slice cs_bundle_module_id(cs_arena *a, cs_slice bundle_name, const cs_bundle_module *module);
 
 /* A pattern of --ignore against a path ('*' and '?' do not cross '/', a pattern without '/' meets any name on the way).
  */

@@ -1,0 +1,64 @@
+/* What the files of bundle/ share. */
+#ifndef CS_BUNDLE_INTERNAL_H
+#define CS_BUNDLE_INTERNAL_H
+
+#include "countersign/bundle.h"
+
+/* ---- match.c */
+/* Go's filepath.Match: '*' and '?' stop at '/', [a-z], [^a-z], '\' escapes. A malformed pattern matches nothing. */
+bool cs_bundle__path_match(cs_slice pattern, cs_slice name);
+/* Patterns of file_rego_versions: '*' crosses '/', {a,b}, [a-z], [!a-z], '\' escapes. */
+bool cs_bundle__glob_match(cs_slice pattern, cs_slice text);
+
+/* ---- archive.c */
+/* Unpacks into bundle->files and sets bundle->digest. Nothing is parsed. */
+CS_MUST_CHECK cs_err cs_bundle__unpack(cs_bundle *bundle, cs_slice archive, const cs_bundle_options *options,
+                                       cs_error *e);
+
+/* Appends; read.c. */
+void cs_bundle__add_file(cs_bundle *bundle, cs_bundle_file file);
+
+/* ---- names and files */
+cs_slice cs_bundle__base(cs_slice path);
+bool cs_bundle__is_signatures(cs_slice path);
+bool cs_bundle__is_data(cs_slice path);
+bool cs_bundle__is_yaml_data(cs_slice path);
+/* Cleans a path lexically as Go's path.Clean ("/a/./b//c" -> "/a/b/c"). In the arena. */
+cs_slice cs_bundle__clean(cs_arena *a, cs_slice path);
+cs_slice cs_bundle__concat(cs_arena *a, cs_slice x, cs_slice y);
+/* Joins with one slash and cleans, as Go's filepath.Join. */
+cs_slice cs_bundle__join(cs_arena *a, cs_slice x, cs_slice y);
+/* JSON, and if it is not that YAML, as OPA's util.Unmarshal. */
+CS_MUST_CHECK cs_err cs_bundle__read_document(cs_arena *a, cs_slice text, cs_value *out, cs_error *e);
+
+/* ---- data.c */
+/* Puts `value` at the place given by `keys` into *root, merging objects. On a clash CS_ERR_CONFLICT; *conflict (if
+ * wanted) is then an array of the keys of the first clash in key order, or undefined when `value` is no object at the
+ * root. */
+CS_MUST_CHECK cs_err cs_bundle__insert(cs_arena *a, cs_value *root, const cs_slice *keys, size_t n, cs_value value,
+                                       cs_value *conflict, cs_error *e);
+/* "data.a["x-y"].b" from an array of keys. */
+void cs_bundle__print_ref(cs_buf *out, cs_value keys);
+
+/* ---- package.c */
+/* The path of the package clause of a module, without `data`; CS_ERR_REGO_PARSE if the text does not start with one. */
+CS_MUST_CHECK cs_err cs_bundle__package(cs_arena *a, cs_slice file, cs_slice text, cs_value *path, cs_error *e);
+
+/* ---- manifest.c */
+CS_MUST_CHECK cs_err cs_bundle__read_manifest(cs_bundle *bundle, cs_slice text, cs_error *e);
+/* Without a .manifest. */
+void cs_bundle__default_manifest(cs_bundle *bundle);
+/* Roots against each other, against modules, patches and data. */
+CS_MUST_CHECK cs_err cs_bundle__check_manifest(const cs_bundle *bundle, cs_error *e);
+int cs_bundle__rego_version(const cs_bundle *bundle, cs_slice path, int otherwise);
+/* "[a b]" as Go prints a list of strings. */
+void cs_bundle__print_roots(cs_buf *out, const cs_slice *roots, size_t n);
+bool cs_bundle__root_contains_keys(const cs_slice *roots, size_t n, const cs_slice *keys, size_t n_keys);
+
+/* ---- signature.c */
+/* Verifies every file of the bundle; fills bundle->signature. `prefix` stands in front of names in the signature
+ * ("foo/" for a folder foo). */
+CS_MUST_CHECK cs_err cs_bundle__verify(cs_bundle *bundle, const cs_bundle_options *options, cs_slice prefix,
+                                       cs_error *e);
+
+#endif
