@@ -131,10 +131,10 @@ run: ## install what is needed, build, make demo keys and signed bundles, start 
 
 test: ## install what is needed and run every suite; the last line is "N passed, M failed"
 	deploy/build/install-deps.sh test
-	B=$(B) tests/run
+	@B=$(B) tests/run
 
 check: ## what must pass before a commit: both compilers, lint, unit tests, conformance
-	B=$(B) tests/run build clang lint unit conformance
+	@B=$(B) tests/run build clang lint unit conformance
 
 lint: ## the house rules: layers, fences, banned calls, lengths, format
 	tests/lint/run
@@ -147,26 +147,26 @@ clang: $(B)/clang/countersign ## the same program built by clang, warnings are e
 asan: $(B)/asan/countersign ## the program with ASan and UBSan: build/asan/countersign
 
 unit: $(UNIT_BIN) $(PLAIN_BIN) ## unit tests under ASan and UBSan; T=value/number runs one, FOLDERS links less
-	B=$(B) tests/unit/run $(UNIT_BIN) $(if $(T),,$(PLAIN_BIN))
+	@B=$(B) tests/unit/run $(UNIT_BIN) $(if $(T),,$(PLAIN_BIN))
 
 race: $(RACE_BIN) ## the programs of tests/race under ThreadSanitizer
-	B=$(B) tests/race/run $(RACE_BIN)
+	@B=$(B) tests/race/run $(RACE_BIN)
 
 # MODE=asan runs these suites against the program with sanitizers, MODE=release the cases without them, several times faster.
 PROGRAM := $(if $(filter-out release,$(MODE)),$(B)/$(MODE)/countersign,$(B)/countersign)
 CONFORMANCE_BIN := $(B)/$(or $(MODE),asan)/tests/conformance/conformance
 
 e2e: $(PROGRAM) ## the suites that run the built program; T=name runs one
-	B=$(B) T=$(T) COUNTERSIGN=$(abspath $(PROGRAM)) tests/run e2e
+	@B=$(B) T=$(T) COUNTERSIGN=$(abspath $(PROGRAM)) tests/run e2e
 
 conformance: $(CONFORMANCE_BIN) ## OPA's cases: CONFORMANCE=dir, CASE=part, WHY=1 groups the failures
-	B=$(B) PROGRAM=$< CONFORMANCE=$(CONFORMANCE) CASE="$(CASE)" WHY=$(WHY) tests/conformance/run
+	@B=$(B) PROGRAM=$< CONFORMANCE=$(CONFORMANCE) CASE="$(CASE)" WHY=$(WHY) tests/conformance/run
 
 api: $(PROGRAM) ## recorded HTTP scenarios: API_SCENARIOS=dir, T=name
-	B=$(B) SERVER=$(abspath $(PROGRAM)) API_SCENARIOS=$(API_SCENARIOS) T=$(T) WHY=$(WHY) tests/api/run
+	@B=$(B) SERVER=$(abspath $(PROGRAM)) API_SCENARIOS=$(API_SCENARIOS) T=$(T) WHY=$(WHY) tests/api/run
 
 bench: build $(PERF_BIN) ## this server and opa in turn, ratios; evaluation alone: BENCH=dir, W="authz k8s"
-	B=$(B) BENCH=$(BENCH) W="$(W)" tests/perf/run
+	@B=$(B) BENCH=$(BENCH) W="$(W)" tests/perf/run
 
 objects: $(OBJ.release) $(OBJ.clang) ## compile with both compilers, link nothing (with FOLDERS: only those folders)
 lib: $(B)/libcountersign.a ## the library alone
