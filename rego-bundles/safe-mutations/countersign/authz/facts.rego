@@ -1,0 +1,92 @@
+# Facts.
+#
+# What a decision depends on, read once, with the defaults of the bundle. A rule that denies reads only what is
+# defined here, and whatever it needs but cannot find is itself a reason (missing.rego).
+package countersign.authz
+
+tenant := data.tenants[input.actor.tenant]
+
+operation := data.operations[input.graphql.document_id]
+
+defaults := data.countersign.defaults
+
+# A request is a mutation unless it is known to be something else.
+default mutation := true
+
+mutation := false if kind in {"query", "subscription"}
+
+# What the signed allowlist says of the document weighs more than what the request says of itself.
+kind := operation.kind
+
+kind := input.graphql.kind if not operation.kind
+
+# ---- settings: live ones (override bundle, environment, configuration) before the bundle's own
+
+setting(path) := object.get(data.settings, path, object.get(defaults.settings, path, null)) if data.settings
+
+setting(path) := object.get(defaults.settings, path, null) if not data.settings
+
+phase := setting(["pq", "phase"])
+
+default bypass := false
+
+bypass if setting(["pq", "bypass"]) in {true, 1, "1"}
+
+default introspection_allowed := false
+
+introspection_allowed if setting(["pq", "introspection"]) in {true, 1, "1"}
+
+evidence := tenant.approval.evidence
+
+evidence := setting(["evidence"]) if not tenant.approval.evidence
+
+on_stale := setting(["on_stale"])
+
+stale_after_ms := setting(["stale_after_ms"])
+
+# ---- money, in nano-units
+
+currency := input.cost.currency
+
+# What the request says, unless the allowlist says more: an estimate from outside can only raise the figure.
+estimate := max(estimates)
+
+estimates contains input.cost.estimate_nanos if valid_amount(input.cost.estimate_nanos)
+
+estimates contains operation.cost.estimate_nanos if valid_amount(operation.cost.estimate_nanos)
+
+valid_amount(x) if {
+	is_number(x)
+	x >= 0
+	x == floor(x)
+}
+
+# The budgets that hold for this request: the tenant's, in the request's currency.
+budgets[id] := object.union(budget, data.spend[input.actor.tenant][currency][id]) if {
+	some id, budget in tenant.budgets
+	is_object(data.spend[input.actor.tenant][currency][id])
+}
+
+# The amount a budget still allows, softened by an override where one is active.
+allowance(id) := floor((budgets[id].limit_nanos * percent) / 100) - (budgets[id].posted_nanos + budgets[id].held_nanos) if {
+	percent := softened_percent
+}
+
+default softened_percent := 100
+
+softened_percent := p if {
+	p := setting(["softening", "budget_percent"])
+	is_number(p)
+	tenant.tier.name in defaults.softened_tiers
+}
+
+# ---- four eyes
+
+approval := data.approvals[input.actor.tenant][input.graphql.digest]
+
+cost_threshold := n if {
+	n := setting(["softening", "four_eyes_threshold_nanos"])
+	is_number(n)
+} else := tenant.approval.cost_threshold_nanos
+
+quorum := tenant.approval.quorum

@@ -1,0 +1,62 @@
+# Roles.
+#
+# Who may call what, as OPA's authorization policy: input.path, input.method, input.caller (subject, tenant, roles, groups,
+# source). What a role may do is a table in data.json: methods and a path whose parts are words, `*` for one part, `**` for the rest,
+# `$tenant` for the caller's own tenant.
+package system.authz
+
+default allow := {"allowed": false, "reason": "request rejected by administrative policy"}
+
+allow := {"allowed": true} if permitted
+
+permitted if {
+	some entry in data.system.authz.access.anyone
+	entry_matches(entry)
+}
+
+permitted if {
+	some role in input.caller.roles
+	some entry in data.system.authz.access.roles[role]
+	entry_matches(entry)
+}
+
+entry_matches(entry) if {
+	method_matches(entry)
+	path_matches(entry.path)
+	not excepted(entry)
+}
+
+method_matches(entry) if input.method in entry.methods
+
+method_matches(entry) if "*" in entry.methods
+
+excepted(entry) if {
+	some name in entry.except
+	name in input.path
+}
+
+path_matches(pattern) if {
+	not open_ended(pattern)
+	count(pattern) == count(input.path)
+	parts_match(pattern)
+}
+
+path_matches(pattern) if {
+	open_ended(pattern)
+	count(input.path) >= count(pattern) - 1
+	parts_match(array.slice(pattern, 0, count(pattern) - 1))
+}
+
+open_ended(pattern) if pattern[count(pattern) - 1] == "**"
+
+parts_match(pattern) if {
+	every i, part in pattern {
+		part_matches(part, input.path[i])
+	}
+}
+
+part_matches("*", _) := true
+
+part_matches("$tenant", part) if part == input.caller.tenant
+
+part_matches(pattern, part) if pattern == part

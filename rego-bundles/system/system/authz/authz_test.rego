@@ -1,0 +1,82 @@
+package system.authz_test
+
+import data.system.authz
+
+call_as(role, method, path) := r.allowed if {
+	r := authz.allow with input as {
+		"method": method, "path": path,
+		"caller": {"subject": "x", "tenant": "acme", "roles": [role], "groups": [], "source": "jwt"},
+	}
+}
+
+anonymous(method, path) := r.allowed if {
+	r := authz.allow with input as {"method": method, "path": path}
+}
+
+roles := {role | some role, _ in data.system.authz.access.roles}
+
+# Each row of the service's table, and the roles that may.
+rows := [
+	["PUT", ["v1", "bundles", "safe-mutations"], {"publisher"}],
+	["GET", ["v1", "bundles"], {"publisher", "viewer", "finops_admin", "auditor"}],
+	["PUT", ["v1", "bundles", "emergency-override"], {"finops_admin"}],
+	["DELETE", ["v1", "bundles", "emergency-override"], {"finops_admin"}],
+	["POST", ["v1", "events"], {"producer"}],
+	["GET", ["v1", "spend", "acme"], {"viewer", "finops_admin", "tenant_admin"}],
+	["GET", ["v1", "spend", "other"], {"viewer", "finops_admin"}],
+	["GET", ["v1", "cost"], {"viewer", "finops_admin"}],
+	["GET", ["v1", "reports", "finops"], {"viewer", "finops_admin"}],
+	["POST", ["v1", "reconciliations"], {"finops_admin"}],
+	["GET", ["v1", "forecast", "acme"], {"viewer", "finops_admin", "tenant_admin"}],
+	["PUT", ["v1", "tenants", "acme", "budget"], {"finops_admin", "tenant_admin"}],
+	["PUT", ["v1", "tenants", "other", "budget"], {"finops_admin"}],
+	["POST", ["v1", "holds", "h-1", "settle"], {"gateway"}],
+	["GET", ["v1", "approvals"], {"viewer", "approver", "manager", "auditor"}],
+	["POST", ["v1", "approvals", "a-1", "approve"], {"approver", "manager"}],
+	["GET", ["v1", "persisted-queries", "drift"], {"viewer"}],
+	["POST", ["v1", "authz", "envoy", "graphql"], {"gateway"}],
+	["GET", ["v1", "authz", "nginx"], {"gateway"}],
+	["POST", ["v1", "data", "countersign", "authz", "result"], {"gateway"}],
+	["PUT", ["v1", "data", "x"], set()],
+	["PUT", ["v1", "policies", "x"], set()],
+	["GET", ["v1", "audit"], {"auditor"}],
+	["GET", ["v1", "audit", "head"], {"auditor"}],
+	["POST", ["v1", "compensations", "replay"], {"finops_admin"}],
+	["GET", ["admin", "budget", "status"], {"viewer", "finops_admin"}],
+	["GET", ["metrics"], {"viewer", "finops_admin"}],
+]
+
+differing contains [row, role] if {
+	some row in rows
+	some role in roles
+	call_as(role, row[0], row[1]) != role in row[2]
+}
+
+test_every_row_for_every_role if {
+	print("differing:", differing)
+	count(differing) == 0
+}
+
+test_anyone_may_ask_for_health if {
+	anonymous("GET", ["health"])
+	anonymous("GET", ["health", "budget"])
+}
+
+test_nobody_else_may_do_anything if {
+	every row in rows {
+		anonymous(row[0], row[1]) == false
+	}
+}
+
+test_an_unknown_role_is_no_role if {
+	every row in rows {
+		call_as("root", row[0], row[1]) == false
+	}
+}
+
+test_roles_add_up if {
+	r := authz.allow with input as {
+		"method": "POST", "path": ["v1", "events"], "caller": {"roles": ["viewer", "producer"]},
+	}
+	r.allowed
+}
