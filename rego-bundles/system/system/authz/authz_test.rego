@@ -49,7 +49,8 @@ rows := [
 differing contains [row, role] if {
 	some row in rows
 	some role in roles
-	call_as(role, row[0], row[1]) != role in row[2]
+	permitted := role in row[2]
+	call_as(role, row[0], row[1]) != permitted
 }
 
 test_every_row_for_every_role if {
