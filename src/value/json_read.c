@@ -24,17 +24,18 @@ typedef struct frame {
     bool object;
 } frame;
 
+/* The functions below take the next byte and return the one behind what they read, or NULL with `err` set. */
 typedef struct reader {
-    const char *p;
-    const char *end;
     const char *begin;
+    const char *end;
     cs_arena *a;
     bool borrow;
+    cs_err err;
     uint32_t max_depth;
-    uint32_t top; /* values on the stack; an object's entry takes three: key, hash, value */
-    uint32_t cap;
     uint32_t depth;
     uint32_t frame_cap;
+    cs_value *top;   /* next free value; an object's entry takes three: key, hash, value */
+    cs_value *limit; /* behind the last */
     cs_value *stack;
     frame *frames;
     cs_error *e;
@@ -44,7 +45,7 @@ typedef struct reader {
 
 /* ---- errors, in the words of Go's encoding/json */
 
-static cs_err fail_here(reader *r, const char *at, cs_err code, const char *text)
+static const char *fail_here(reader *r, const char *at, cs_err code, const char *text)
 {
     uint32_t row = 1;
     const char *line = r->begin;
@@ -55,11 +56,18 @@ static cs_err fail_here(reader *r, const char *at, cs_err code, const char *text
         }
     }
     size_t col = cs_utf8_count((cs_slice){line, (size_t)(at - line)}) + 1;
-    return cs_fail_at(r->e, code, NULL, row, (uint32_t)col, "%s", text);
+    r->err = cs_fail_at(r->e, code, NULL, row, (uint32_t)col, "%s", text);
+    return NULL;
+}
+
+static const char *fail_memory(reader *r)
+{
+    r->err = cs_fail(r->e, CS_ERR_MEMORY, "the document is too large for the memory granted");
+    return NULL;
 }
 
 /* `where` says what the byte at `at` does not fit; at the end of the text it is the end that is wrong. */
-static cs_err fail_byte(reader *r, const char *at, const char *where)
+static const char *fail_byte(reader *r, const char *at, const char *where)
 {
     if (at >= r->end) {
         return fail_here(r, r->end, CS_ERR_SYNTAX, "unexpected EOF");
@@ -88,27 +96,31 @@ static cs_err fail_byte(reader *r, const char *at, const char *where)
 
 /* ---- the stacks */
 
-static void push(reader *r, cs_value v)
+static void widen(reader *r)
 {
-    if (r->top == r->cap) {
-        uint32_t cap = r->cap * 2;
-        cs_value *more = cs_alloc_array(cap, sizeof *more);
-        memcpy(more, r->stack, sizeof *more * (size_t)r->top);
-        if (r->stack != r->first_stack) {
-            cs_free(r->stack);
-        }
-        r->stack = more;
-        r->cap = cap;
+    size_t n = (size_t)(r->top - r->stack);
+    cs_value *more = cs_alloc_array(n * 2, sizeof *more);
+    memcpy(more, r->stack, sizeof *more * n);
+    if (r->stack != r->first_stack) {
+        cs_free(r->stack);
     }
-    r->stack[r->top++] = v;
+    r->stack = more;
+    r->top = more + n;
+    r->limit = more + n * 2;
 }
 
-static cs_err open_frame(reader *r, bool object)
+/* Room for one entry, which is at most three values. */
+static inline void reserve(reader *r)
+{
+    if (__builtin_expect(r->limit - r->top < 3, 0)) {
+        widen(r);
+    }
+}
+
+static const char *open_frame(reader *r, const char *p, bool object)
 {
     if (r->depth == r->max_depth) {
-        return fail_here(r, r->p, CS_ERR_LIMIT,
-                         object ? "invalid character '{' exceeded max depth"
-                                : "invalid character '[' exceeded max depth");
+        return fail_byte(r, p, "exceeded max depth");
     }
     if (r->depth == r->frame_cap) {
         uint32_t cap = r->frame_cap * 2;
@@ -120,19 +132,18 @@ static cs_err open_frame(reader *r, bool object)
         r->frames = more;
         r->frame_cap = cap;
     }
-    r->frames[r->depth++] = (frame){r->top, object};
-    return CS_OK;
+    r->frames[r->depth++] = (frame){(uint32_t)(r->top - r->stack), object};
+    return p + 1;
 }
 
 /* ---- scalars */
 
-static inline void skip_blanks(reader *r)
+static inline const char *skip_blanks(const char *p, const char *end)
 {
-    const char *p = r->p;
-    while (p < r->end && (*p == ' ' || *p == '\n' || *p == '\t' || *p == '\r')) {
+    while (p < end && (unsigned char)*p <= ' ' && (*p == ' ' || *p == '\n' || *p == '\t' || *p == '\r')) {
         p++;
     }
-    r->p = p;
+    return p;
 }
 
 /* The first byte at or after p that is a quote, a backslash, a control character or not ASCII. */
@@ -164,10 +175,9 @@ static int hex4(const char *p, const char *end, const char **bad)
     int x = 0;
     for (int i = 0; i < 4; i++) {
         char c = p + i < end ? p[i] : '\0';
-        int digit = c >= '0' && c <= '9'                     ? c - '0'
-                    : (c | 0x20) >= 'a' && (c | 0x20) <= 'f' ? (c | 0x20) - 'a' + 10
-                                                             : -1;
-        if (p + i >= end || digit < 0) {
+        char low = (char)(c | 0x20);
+        int digit = c >= '0' && c <= '9' ? c - '0' : low >= 'a' && low <= 'f' ? low - 'a' + 10 : -1;
+        if (digit < 0) {
             *bad = p + i;
             return -1;
         }
@@ -176,12 +186,11 @@ static int hex4(const char *p, const char *end, const char **bad)
     return x;
 }
 
-/* An escape at *at (behind the backslash); writes what it means and moves *at behind it. */
-static cs_err read_escape(reader *r, const char **at, char **out)
+/* An escape, p behind its backslash; writes what it means. */
+static const char *read_escape(reader *r, const char *p, char **out)
 {
     static const char FROM[] = "\"\\/bfnrt";
     static const char TO[] = "\"\\/\b\f\n\r\t";
-    const char *p = *at;
     if (p == r->end) {
         return fail_byte(r, p, "");
     }
@@ -191,8 +200,7 @@ static cs_err read_escape(reader *r, const char **at, char **out)
             return fail_byte(r, p, "in string escape code");
         }
         *(*out)++ = TO[found - FROM];
-        *at = p + 1;
-        return CS_OK;
+        return p + 1;
     }
     const char *bad = NULL;
     int rune = hex4(p + 1, r->end, &bad);
@@ -208,12 +216,11 @@ static cs_err read_escape(reader *r, const char **at, char **out)
         }
     }
     *out += cs_utf8_encode((uint32_t)rune, *out); /* a lone surrogate is written as U+FFFD */
-    *at = p;
-    return CS_OK;
+    return p;
 }
 
-/* A string with escapes or bad bytes, from its first byte. */
-static cs_err read_string_slow(reader *r, const char *start, cs_value *out)
+/* A string with escapes or bad bytes, from behind its quote. */
+static const char *read_string_slow(reader *r, const char *start, cs_value *out)
 {
     /* The quote that ends it bounds the result: a bad byte becomes three, an escape never grows. */
     const char *quote = start;
@@ -223,7 +230,7 @@ static cs_err read_string_slow(reader *r, const char *start, cs_value *out)
     size_t most = (quote < r->end ? (size_t)(quote - start) : (size_t)(r->end - start)) * 3;
     char *text = cs_arena_try(r->a, most + 4);
     if (text == NULL) {
-        return cs_fail(r->e, CS_ERR_MEMORY, "a string is too long for the memory granted");
+        return fail_memory(r);
     }
     char *to = text;
     const char *p = start;
@@ -243,46 +250,37 @@ static cs_err read_string_slow(reader *r, const char *start, cs_value *out)
             return fail_byte(r, p, "in string literal");
         }
         if (c == '\\') {
-            p++;
-            CS_TRY(read_escape(r, &p, &to));
+            p = read_escape(r, p + 1, &to);
+            if (p == NULL) {
+                return NULL;
+            }
         } else {
             size_t width = 0;
             to += cs_utf8_encode(cs_utf8_decode(p, (size_t)(r->end - p), &width), to);
             p += width;
         }
     }
-    r->p = p + 1;
     *out = cs_string((cs_slice){text, (size_t)(to - text)});
-    return CS_OK;
+    return p + 1;
 }
 
-/* A string; r->p is behind the opening quote. */
-static inline cs_err read_string(reader *r, cs_value *out)
+/* A string, from behind its quote. */
+static inline const char *read_string(reader *r, const char *start, cs_value *out)
 {
-    const char *start = r->p;
-    const char *p = start;
-    for (;;) {
-        p = scan_plain(p, r->end);
-        if (p == r->end) {
-            return fail_byte(r, p, "");
-        }
-        if (*p == '"') {
-            break;
-        }
-        if ((signed char)*p >= 0) {
-            return read_string_slow(r, start, out);
-        }
+    const char *p = scan_plain(start, r->end);
+    while (__builtin_expect(p < r->end && *p != '"', 0)) {
         size_t width = 0;
-        uint32_t rune = cs_utf8_decode(p, (size_t)(r->end - p), &width);
-        if (rune == CS_RUNE_BAD && width == 1) {
+        if ((signed char)*p >= 0 || (cs_utf8_decode(p, (size_t)(r->end - p), &width) == CS_RUNE_BAD && width == 1)) {
             return read_string_slow(r, start, out);
         }
-        p += width;
+        p = scan_plain(p + width, r->end);
+    }
+    if (p == r->end) {
+        return fail_byte(r, p, "");
     }
     cs_slice s = {start, (size_t)(p - start)};
-    r->p = p + 1;
     *out = r->borrow ? cs_string(s) : cs_string_copy(r->a, s);
-    return CS_OK;
+    return p + 1;
 }
 
 static const char *skip_digits(const char *p, const char *end)
@@ -294,9 +292,8 @@ static const char *skip_digits(const char *p, const char *end)
 }
 
 /* Fraction and exponent; p is where the whole part ended. */
-static cs_err scan_fraction(reader *r, const char **at)
+static const char *scan_fraction(reader *r, const char *p)
 {
-    const char *p = *at;
     if (p < r->end && *p == '.') {
         const char *q = skip_digits(++p, r->end);
         if (q == p) {
@@ -313,13 +310,29 @@ static cs_err scan_fraction(reader *r, const char **at)
         }
         p = q;
     }
-    *at = p;
-    return CS_OK;
+    return p;
 }
 
-static cs_err read_number(reader *r, cs_value *out)
+/* A number that is not a short integer, from its first byte; p is where its whole part ended. */
+static const char *read_number_text(reader *r, const char *start, const char *p, cs_value *out)
 {
-    const char *start = r->p;
+    p = scan_fraction(r, p);
+    if (p == NULL) {
+        return NULL;
+    }
+    cs_slice text = {start, (size_t)(p - start)};
+    if (text.n > cs_limits_get()->number_digits) {
+        return fail_here(r, start, CS_ERR_LIMIT, "invalid number: number too big");
+    }
+    if (!r->borrow) {
+        text.p = cs_arena_dup(r->a, start, text.n);
+    }
+    cs_err err = cs_number_parse(r->a, text, out, NULL);
+    return err == CS_OK ? p : fail_here(r, start, err, "invalid number: number too big");
+}
+
+static inline const char *read_number(reader *r, const char *start, cs_value *out)
+{
     const char *p = start + (*start == '-');
     if (p == r->end || (unsigned char)(*p - '0') > 9) {
         return fail_byte(r, p, "in numeric literal");
@@ -335,57 +348,42 @@ static cs_err read_number(reader *r, cs_value *out)
     }
     bool whole = p == r->end || (*p != '.' && (*p | 0x20) != 'e');
     if (whole && p - digits <= 18 && (m != 0 || digits == start)) {
-        r->p = p;
         *out = cs_int(digits == start ? (int64_t)m : -(int64_t)m);
-        return CS_OK;
+        return p;
     }
-    CS_TRY(scan_fraction(r, &p));
-    cs_slice text = {start, (size_t)(p - start)};
-    if (!r->borrow) {
-        if (text.n > cs_limits_get()->number_digits) {
-            return fail_here(r, start, CS_ERR_LIMIT, "number too big");
-        }
-        text.p = cs_arena_dup(r->a, start, text.n);
-    }
-    cs_err err = cs_number_parse(r->a, text, out, NULL);
-    if (err != CS_OK) {
-        return fail_here(r, start, err, "invalid number: number too big");
-    }
-    r->p = p;
-    return CS_OK;
+    return read_number_text(r, start, p, out);
 }
 
-static cs_err read_word(reader *r, const char *word, cs_value v, cs_value *out)
+static const char *read_word(reader *r, const char *p, const char *word, cs_value v, cs_value *out)
 {
-    for (size_t i = 0; word[i] != '\0'; i++) {
-        if (r->p + i >= r->end || r->p[i] != word[i]) {
+    size_t i = 0;
+    for (; word[i] != '\0'; i++) {
+        if (p + i >= r->end || p[i] != word[i]) {
             char where[48];
             (void)snprintf(where, sizeof where, "in literal %s (expecting '%c')", word, word[i]);
-            return fail_byte(r, r->p + i, where);
+            return fail_byte(r, p + i, where);
         }
     }
-    r->p += strlen(word);
     *out = v;
-    return CS_OK;
+    return p + i;
 }
 
-static inline cs_err read_scalar(reader *r, cs_value *out)
+static inline const char *read_scalar(reader *r, const char *p, cs_value *out)
 {
-    switch (*r->p) {
+    switch (*p) {
     case '"':
-        r->p++;
-        return read_string(r, out);
+        return read_string(r, p + 1, out);
     case 't':
-        return read_word(r, "true", cs_bool(true), out);
+        return read_word(r, p, "true", cs_bool(true), out);
     case 'f':
-        return read_word(r, "false", cs_bool(false), out);
+        return read_word(r, p, "false", cs_bool(false), out);
     case 'n':
-        return read_word(r, "null", cs_null(), out);
+        return read_word(r, p, "null", cs_null(), out);
     default:
-        if (*r->p != '-' && (unsigned char)(*r->p - '0') > 9) {
-            return fail_byte(r, r->p, "looking for beginning of value");
+        if (*p != '-' && (unsigned char)(*p - '0') > 9) {
+            return fail_byte(r, p, "looking for beginning of value");
         }
-        return read_number(r, out);
+        return read_number(r, p, out);
     }
 }
 
@@ -397,118 +395,164 @@ static inline bool same_text(const cs_value *x, const cs_value *y)
 }
 
 /* The object whose `n` entries of three stand at `from`; of equal keys the last value wins. */
-static cs_value close_object(reader *r, const cs_value *from, uint32_t n)
+static void close_small_object(cs_table *t, const cs_value *from, uint32_t n)
 {
-    cs_table *t = cs_value__table(r->a, n, true);
+    uint32_t used = 0;
     for (uint32_t i = 0; i < n; i++, from += 3) {
         uint32_t hash = (uint32_t)from[1].u.i;
-        uint32_t same = CS_TABLE_NONE;
-        if (t->slots != NULL) {
-            same = cs_value__find(t, from[0], hash);
-        } else {
-            for (uint32_t k = 0; k < t->n; k++) {
-                if (t->hashes[k] == hash && same_text(&t->keys[k], &from[0])) {
-                    same = k;
-                    break;
-                }
-            }
+        uint32_t at = 0;
+        while (at < used && !(t->hashes[at] == hash && same_text(&t->keys[at], &from[0]))) {
+            at++;
         }
-        if (same == CS_TABLE_NONE) {
-            same = cs_value__append(r->a, t, from[0], hash);
+        if (at == used) {
+            t->keys[at] = from[0];
+            t->hashes[at] = hash;
+            used++;
         }
-        t->vals[same] = from[2];
+        t->vals[at] = from[2];
     }
-    return (cs_value){.kind = CS_OBJECT, .u.table = t};
+    t->n = used;
+    t->sorted = used <= 1;
 }
 
-static cs_err close_frame(reader *r, cs_value *out)
+static void close_wide_object(cs_arena *a, cs_table *t, const cs_value *from, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++, from += 3) {
+        uint32_t hash = (uint32_t)from[1].u.i;
+        uint32_t at = cs_value__find(t, from[0], hash);
+        if (at == CS_TABLE_NONE) {
+            at = cs_value__append(a, t, from[0], hash);
+        }
+        t->vals[at] = from[2];
+    }
+}
+
+static const char *close_frame(reader *r, const char *p, cs_value *out)
 {
     const frame *f = &r->frames[--r->depth];
-    uint32_t n = r->top - f->start;
-    const cs_value *from = r->stack + f->start;
+    cs_value *from = r->stack + f->start;
+    uint32_t n = (uint32_t)(r->top - from);
     if (cs_arena_exceeded(r->a)) {
-        return cs_fail(r->e, CS_ERR_MEMORY, "the document is too large for the memory granted");
+        return fail_memory(r);
     }
-    *out = f->object ? close_object(r, from, n / 3) : cs_array_copy(r->a, from, n);
-    r->top = f->start;
-    return CS_OK;
+    r->top = from;
+    if (!f->object) {
+        *out = cs_array_copy(r->a, from, n);
+        return p + 1;
+    }
+    n /= 3;
+    cs_table *t = cs_value__table(r->a, n, true);
+    if (n <= CS_TABLE_LINEAR) {
+        close_small_object(t, from, n);
+    } else {
+        close_wide_object(r->a, t, from, n);
+    }
+    *out = (cs_value){.kind = CS_OBJECT, .u.table = t};
+    return p + 1;
 }
 
 /* A key and its colon; both go on the stack with the key's hash. */
-static cs_err read_key(reader *r)
+static inline const char *read_key(reader *r, const char *p)
 {
-    skip_blanks(r);
-    if (r->p == r->end || *r->p != '"') {
-        return fail_byte(r, r->p, "looking for beginning of object key string");
+    p = skip_blanks(p, r->end);
+    if (p == r->end || *p != '"') {
+        return fail_byte(r, p, "looking for beginning of object key string");
     }
-    r->p++;
-    cs_value key;
-    CS_TRY(read_string(r, &key));
-    push(r, key);
-    push(r, (cs_value){.kind = CS_PRIVATE, .u.i = cs_hash_bytes(key.u.s, key.n)});
-    skip_blanks(r);
-    if (r->p == r->end || *r->p != ':') {
-        return fail_byte(r, r->p, "after object key");
+    reserve(r);
+    p = read_string(r, p + 1, r->top);
+    if (p == NULL) {
+        return NULL;
     }
-    r->p++;
-    return CS_OK;
+    r->top[1] = (cs_value){.kind = CS_PRIVATE, .u.i = cs_hash_bytes(r->top->u.s, r->top->n)};
+    r->top += 2;
+    p = skip_blanks(p, r->end);
+    if (p == r->end || *p != ':') {
+        return fail_byte(r, p, "after object key");
+    }
+    return p + 1;
 }
 
-/* Opens a collection; *closed if it was empty, and then it is in *out. */
-static cs_err enter(reader *r, bool object, bool *closed, cs_value *out)
+/* Opens a collection. *closed if it was empty, and then it is in *out. */
+static inline const char *enter(reader *r, const char *p, bool *closed, cs_value *out)
 {
-    CS_TRY(open_frame(r, object));
-    r->p++;
-    skip_blanks(r);
-    if (r->p < r->end && *r->p == (object ? '}' : ']')) {
-        r->p++;
+    bool object = *p == '{';
+    p = open_frame(r, p, object);
+    if (p == NULL) {
+        return NULL;
+    }
+    p = skip_blanks(p, r->end);
+    if (p < r->end && *p == (object ? '}' : ']')) {
         *closed = true;
-        return close_frame(r, out);
+        return close_frame(r, p, out);
     }
-    *closed = false;
-    return object ? read_key(r) : CS_OK;
+    return object ? read_key(r, p) : p;
 }
 
-/* Behind a value inside a collection: puts it there; *more if another value follows, else the collection is in *v. */
-static cs_err follow(reader *r, cs_value *v, bool *more)
+/* Behind a value inside a collection: puts it there; *closed if the collection ends, and then it is in *v. */
+static inline const char *follow(reader *r, const char *p, bool *closed, cs_value *v)
 {
     bool object = r->frames[r->depth - 1].object;
-    push(r, *v);
-    skip_blanks(r);
-    if (r->p < r->end && *r->p == ',') {
-        r->p++;
-        *more = true;
-        return object ? read_key(r) : CS_OK;
+    reserve(r);
+    *r->top++ = *v;
+    p = skip_blanks(p, r->end);
+    if (p < r->end && *p == ',') {
+        return object ? read_key(r, p + 1) : p + 1;
     }
-    if (r->p < r->end && *r->p == (object ? '}' : ']')) {
-        r->p++;
-        *more = false;
-        return close_frame(r, v);
+    if (p < r->end && *p == (object ? '}' : ']')) {
+        *closed = true;
+        return close_frame(r, p, v);
     }
-    return fail_byte(r, r->p, object ? "after object key:value pair" : "after array element");
+    return fail_byte(r, p, object ? "after object key:value pair" : "after array element");
 }
 
-static cs_err read_value(reader *r, cs_value *out)
+static const char *read_value(reader *r, const char *p, cs_value *out)
 {
     for (;;) {
         cs_value v = cs_undefined();
+        p = skip_blanks(p, r->end);
+        if (p == r->end) {
+            return fail_byte(r, p, "");
+        }
         bool closed = true;
-        skip_blanks(r);
-        if (r->p == r->end) {
-            return fail_byte(r, r->p, "");
-        }
-        if (*r->p == '{' || *r->p == '[') {
-            CS_TRY(enter(r, *r->p == '{', &closed, &v));
+        if (*p == '{' || *p == '[') {
+            closed = false;
+            p = enter(r, p, &closed, &v);
         } else {
-            CS_TRY(read_scalar(r, &v));
+            p = read_scalar(r, p, &v);
         }
-        bool more = !closed;
-        while (!more) {
-            if (r->depth == 0) {
-                *out = v;
-                return CS_OK;
-            }
-            CS_TRY(follow(r, &v, &more));
+        while (p != NULL && closed && r->depth > 0) {
+            closed = false;
+            p = follow(r, p, &closed, &v);
+        }
+        if (p == NULL || closed) {
+            *out = v;
+            return p;
+        }
+    }
+}
+
+static void read_whole(reader *r, bool prefix, cs_value *out, size_t *consumed)
+{
+    const char *p = skip_blanks(r->begin, r->end);
+    if (p == r->end) {
+        (void)fail_here(r, p, CS_ERR_SYNTAX, "EOF");
+        return;
+    }
+    cs_value v = cs_undefined();
+    p = read_value(r, p, &v);
+    if (p == NULL) {
+        return;
+    }
+    size_t taken = (size_t)(p - r->begin);
+    p = skip_blanks(p, r->end);
+    if (!prefix && p != r->end) {
+        (void)fail_byte(r, p, "after top-level value");
+    } else if (cs_arena_exceeded(r->a)) {
+        (void)fail_memory(r);
+    } else {
+        *out = v;
+        if (consumed != NULL) {
+            *consumed = taken;
         }
     }
 }
@@ -518,47 +562,25 @@ cs_err cs_json_read(cs_arena *a, cs_slice text, const cs_json_options *options, 
 {
     reader r;
     r.begin = text.p != NULL ? text.p : "";
-    r.p = r.begin;
     r.end = r.begin + text.n;
     r.a = a;
     r.borrow = options != NULL && options->borrow;
+    r.err = CS_OK;
     r.max_depth =
         options != NULL && options->max_depth != 0 ? options->max_depth : (uint32_t)cs_limits_get()->json_depth;
-    r.top = 0;
     r.depth = 0;
-    r.cap = STACK_FIRST;
     r.frame_cap = FRAMES_FIRST;
     r.stack = r.first_stack;
+    r.top = r.stack;
+    r.limit = r.stack + STACK_FIRST;
     r.frames = r.first_frames;
     r.e = e;
-    skip_blanks(&r);
-    cs_value v = cs_undefined();
-    cs_err err = CS_OK;
-    if (r.p == r.end) {
-        err = fail_here(&r, r.p, CS_ERR_SYNTAX, "EOF");
-    } else {
-        err = read_value(&r, &v);
-    }
-    if (err == CS_OK && consumed != NULL) {
-        *consumed = (size_t)(r.p - r.begin);
-    }
-    if (err == CS_OK && (options == NULL || !options->prefix)) {
-        skip_blanks(&r);
-        if (r.p != r.end) {
-            err = fail_byte(&r, r.p, "after top-level value");
-        }
-    }
-    if (err == CS_OK && cs_arena_exceeded(a)) {
-        err = cs_fail(e, CS_ERR_MEMORY, "the document is too large for the memory granted");
-    }
+    read_whole(&r, options != NULL && options->prefix, out, consumed);
     if (r.stack != r.first_stack) {
         cs_free(r.stack);
     }
     if (r.frames != r.first_frames) {
         cs_free(r.frames);
     }
-    if (err == CS_OK) {
-        *out = v;
-    }
-    return err;
+    return r.err;
 }

@@ -231,6 +231,44 @@ static cs_value number_record(cs_arena *a, cs_slice text, const cs_decimal *d, d
     return (cs_value){.kind = CS_NUMBER, .form = CS_NUMBER_TEXT, .u.number = number};
 }
 
+/* The quick way for what amounts are: at most 15 digits, a dot among them, no exponent. */
+static bool short_decimal(cs_arena *a, cs_slice text, cs_value *out)
+{
+    const char *p = text.p;
+    const char *end = p + text.n;
+    bool negative = p < end && *p == '-';
+    p += negative;
+    if (end - p > 16 || end - p < 3) {
+        return false;
+    }
+    uint64_t m = 0;
+    size_t behind = 0; /* digits behind the dot */
+    bool dot = false;
+    for (; p < end; p++) {
+        if (is_digit(*p)) {
+            m = m * 10 + (uint64_t)(*p - '0');
+            behind += dot;
+        } else if (*p == '.' && !dot) {
+            dot = true;
+        } else {
+            return false;
+        }
+    }
+    if (!dot || behind == 0) {
+        return false;
+    }
+    cs_number *number = cs_arena_alloc(a, sizeof *number);
+    number->text = text;
+    number->integral = m % POW10_INT[behind] == 0;
+    number->fits = number->integral;
+    int64_t whole = number->integral ? (int64_t)(m / POW10_INT[behind]) : 0;
+    number->i = negative ? -whole : whole;
+    number->d = (double)m / POW10[behind];
+    number->d = negative && m != 0 ? -number->d : number->d;
+    *out = (cs_value){.kind = CS_NUMBER, .form = CS_NUMBER_TEXT, .u.number = number};
+    return true;
+}
+
 /* Is the text how an int64 is printed? Then *i is its value. */
 static bool canonical_int(cs_slice text, int64_t *i)
 {
@@ -272,9 +310,14 @@ cs_value cs_number__printed(cs_arena *a, const char *text, size_t n, double d)
     if (canonical_int(s, &i)) {
         return cs_int(i);
     }
+    s.p = cs_arena_dup(a, text, n);
+    cs_value v;
+    if (short_decimal(a, s, &v)) {
+        return v;
+    }
     cs_decimal decimal;
     (void)cs_number__decimal(s, &decimal);
-    return number_record(a, (cs_slice){cs_arena_dup(a, text, n), n}, &decimal, d);
+    return number_record(a, s, &decimal, d);
 }
 
 /* Numbers with an exponent are refused as OPA refuses them: by the size of the binary exponent. */
@@ -304,6 +347,9 @@ cs_err cs_number_parse(cs_arena *a, cs_slice text, cs_value *out, cs_error *e)
     int64_t i = 0;
     if (canonical_int(text, &i)) {
         *out = cs_int(i);
+        return CS_OK;
+    }
+    if (short_decimal(a, text, out)) {
         return CS_OK;
     }
     cs_decimal d;

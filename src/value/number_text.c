@@ -222,51 +222,61 @@ static double double_of(cs_float x)
     return x.negative ? -d : d;
 }
 
+/* A fraction with a small exponent, laid out without a buffer: what prices and shares are. 0 if it is not one. */
+static size_t short_text(char room[96], const char *digits, size_t n, int64_t point, bool negative)
+{
+    if (point <= -4 || point > 6 || point >= (int64_t)n) {
+        return 0;
+    }
+    size_t at = 0;
+    if (negative) {
+        room[at++] = '-';
+    }
+    size_t before = point > 0 ? (size_t)point : 0;
+    if (before == 0) {
+        room[at++] = '0';
+    }
+    memcpy(room + at, digits, before);
+    at += before;
+    room[at++] = '.';
+    for (int64_t i = point; i < 0; i++) {
+        room[at++] = '0';
+    }
+    memcpy(room + at, digits + before, n - before);
+    return at + n - before;
+}
+
 cs_value cs_number__from_float(cs_arena *a, cs_float x, unsigned precision)
 {
     uint64_t whole = 0;
     bool fraction = false;
-    if (cs_float__trunc(x, &whole, &fraction) && !fraction && whole <= (uint64_t)INT64_MAX &&
-        (whole != 0 || !x.negative)) {
+    bool small = cs_float__trunc(x, &whole, &fraction);
+    /* Below this every integer has all its digits at the precision. */
+    uint64_t exact = precision == 64 ? (uint64_t)INT64_MAX : UINT64_C(1) << precision;
+    if (small && !fraction && whole <= exact && (whole != 0 || !x.negative)) {
         return cs_int(x.negative ? -(int64_t)whole : (int64_t)whole);
     }
-    char room[192];
     cs_buf out;
     cs_buf_init(&out);
-    cs_value v;
-    if (precision == 64 && fast_case(x) && fraction) {
+    double nearest = (double)NAN;
+    if (precision == 64 && fraction && fast_case(x)) {
         char digits[64];
+        char room[96];
         int64_t point = 0;
         size_t n = fast_digits(x, digits, &point);
-        int64_t exponent = point - 1;
-        size_t at = 0;
-        if (x.negative) {
-            room[at++] = '-';
-        }
-        if (exponent >= -4 && exponent < 6 && point < (int64_t)n) {
-            size_t before = point > 0 ? (size_t)point : 0;
-            if (before == 0) {
-                room[at++] = '0';
-            }
-            memcpy(room + at, digits, before);
-            at += before;
-            room[at++] = '.';
-            for (int64_t i = point; i < 0; i++) {
-                room[at++] = '0';
-            }
-            memcpy(room + at, digits + before, n - before);
-            at += n - before;
-            return cs_number__printed(a, room, at, double_of(x));
+        nearest = double_of(x);
+        size_t length = short_text(room, digits, n, point, x.negative);
+        if (length > 0) {
+            return cs_number__printed(a, room, length, nearest);
         }
         if (x.negative) {
             cs_buf_byte(&out, '-');
         }
         lay_out(&out, digits, n, point, false);
-        v = cs_number__printed(a, out.p, out.n, double_of(x));
     } else {
         cs_number__print_float(&out, x, precision);
-        v = cs_number__printed(a, out.p, out.n, (double)NAN);
     }
+    cs_value v = cs_number__printed(a, out.p, out.n, nearest);
     cs_buf_destroy(&out);
     return v;
 }

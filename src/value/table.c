@@ -5,11 +5,15 @@
 
 #define CAP_FIRST 4U
 
-/* One block for all columns of `cap` entries. */
-static void columns(cs_arena *a, cs_table *t, uint32_t cap, bool vals)
+static size_t columns_size(uint32_t cap, bool vals)
+{
+    return (sizeof(cs_value) * (vals ? 2U : 1U) + sizeof(uint32_t)) * (size_t)cap;
+}
+
+/* Lays the columns of `cap` entries into a block. */
+static void set_columns(cs_table *t, uint8_t *block, uint32_t cap, bool vals)
 {
     size_t value_bytes = sizeof(cs_value) * (size_t)cap;
-    uint8_t *block = cs_arena_alloc(a, value_bytes * (vals ? 2U : 1U) + sizeof(uint32_t) * (size_t)cap);
     t->cap = cap;
     t->keys = (cs_value *)(void *)block;
     t->vals = vals ? (cs_value *)(void *)(block + value_bytes) : NULL;
@@ -18,11 +22,17 @@ static void columns(cs_arena *a, cs_table *t, uint32_t cap, bool vals)
 
 cs_table *cs_value__table(cs_arena *a, uint32_t cap, bool vals)
 {
-    cs_table *t = cs_arena_new(a, cs_table);
-    t->sorted = true;
-    /* An object is told from a set by `vals`, so an object has its columns from the start. */
-    if (cap > 0 || vals) {
-        columns(a, t, cap > 0 ? cap : CAP_FIRST, vals);
+    /* An object is told from a set by `vals`, so an object has its columns from the start. The table and its columns
+     * are one block: a small object is two or three cache lines. */
+    if (cap == 0 && vals) {
+        cap = CAP_FIRST;
+    }
+    size_t head = (sizeof(cs_table) + 15U) & ~(size_t)15U;
+    uint8_t *block = cs_arena_alloc(a, head + columns_size(cap, vals));
+    cs_table *t = (cs_table *)(void *)block;
+    *t = (cs_table){.sorted = true};
+    if (cap > 0) {
+        set_columns(t, block + head, cap, vals);
     }
     if (cap > CS_TABLE_LINEAR) {
         cs_value__index(a, t);
@@ -97,7 +107,8 @@ static void grow(cs_arena *a, cs_table *t)
     cs_assert(t->cap < (UINT32_C(1) << 30));
     cs_table old = *t;
     bool vals = old.vals != NULL;
-    columns(a, t, old.cap == 0 ? CAP_FIRST : old.cap * 2, vals);
+    uint32_t cap = old.cap == 0 ? CAP_FIRST : old.cap * 2;
+    set_columns(t, cs_arena_alloc(a, columns_size(cap, vals)), cap, vals);
     if (old.n > 0) {
         memcpy(t->keys, old.keys, sizeof *t->keys * (size_t)old.n);
         memcpy(t->hashes, old.hashes, sizeof *t->hashes * (size_t)old.n);
