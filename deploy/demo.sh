@@ -30,7 +30,7 @@ countersign listens on http://$DEMO_ADDR (stop it with Ctrl-C). In another termi
 # a mutation of the allowlist, cheap and harmless: allowed
 curl -s http://$DEMO_ADDR/v1/data/countersign/authz/result -d @deploy/demo/rename.json
 
-# \$24.50 of spend arrives for the tenant demo, and the same request is refused: budget_exceeded
+# \$25.00 of spend arrives for the tenant demo, and the same request is refused: budget_exceeded
 curl -s http://$DEMO_ADDR/v1/events -H 'content-type: application/json' -d "\$(deploy/demo/spend.sh demo 25.00)"
 curl -s http://$DEMO_ADDR/v1/data/countersign/authz/result -d @deploy/demo/rename.json
 

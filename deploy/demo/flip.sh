@@ -1,9 +1,7 @@
 #!/usr/bin/env bash
 # Copies a file with one byte in its middle changed: flip.sh FROM TO
 set -euo pipefail
-python3 - "$1" "$2" <<'PY'
-import sys
-data = bytearray(open(sys.argv[1], "rb").read())
-data[len(data) // 2] ^= 1
-open(sys.argv[2], "wb").write(data)
-PY
+middle=$(($(stat -c %s "$1") / 2))
+byte=$(od -An -tu1 -j "$middle" -N 1 "$1")
+cp "$1" "$2"
+printf "\\x$(printf %02x $((byte ^ 1)))" | dd of="$2" bs=1 seek="$middle" conv=notrunc status=none
