@@ -1,0 +1,163 @@
+/* The event log that all state is folded from: append, make durable, apply, answer, in that order.
+ *
+ * An event is a CloudEvents 1.0 document. Folds (the spend ledger, approvals) register before the start; the journal's
+ * own thread hands them every event in log order, first those of the past, then each new one after it is durable. So a
+ * fold has one writer, and the same log gives the same state. A fold takes time from the event alone: `time_ns`, as its
+ * source says, and `arrived_ns`, as the journal stamped it when it was recorded.
+ *
+ * Appending never waits: a batch goes into a bounded queue, and its callback runs on the journal's thread when the
+ * batch is durable and applied, or refused. All batches that wait share one commit.
+ *
+ *   cs_journal_open(&options, &journal, &e);      takes the file, or fails: locked, damaged, another program's
+ *   cs_journal_fold(journal, &fold);              once for each fold
+ *   cs_journal_start(journal, &e);                replays the past on the journal's thread
+ *   cs_journal_wait(journal, 30 * CS_NS_PER_S, &e);
+ *   ... cs_journal_append ...
+ *   cs_journal_free(journal);
+ *
+ * Kinds: SQLite (one file, this machine). Kafka fits the same door: there `partition` and `offset` are the broker's,
+ * `arrived_ns` is the record's timestamp, other programs append as well, and catching up never quite ends. */
+#ifndef CS_JOURNAL_H
+#define CS_JOURNAL_H
+
+#include "countersign/metrics.h"
+#include "countersign/value.h"
+
+/* ---- events */
+
+/* What a fold made of an event. */
+typedef enum cs_event_outcome {
+    CS_EVENT_UNSEEN,    /* no fold wanted it */
+    CS_EVENT_APPLIED,   /* it counts */
+    CS_EVENT_DUPLICATE, /* seen before, with the same content */
+    CS_EVENT_CONFLICT   /* its id was seen before with another content; the first one counts */
+} cs_event_outcome;
+
+/* Everything points into the arena that it was read into. */
+typedef struct cs_event {
+    cs_slice body; /* the JSON object as it came; what the journal keeps */
+    cs_slice source, id, type, subject;
+    int64_t time_ns; /* of the source */
+    cs_value data;   /* an object */
+    /* Given by the journal. */
+    int64_t arrived_ns;
+    uint32_t partition;
+    uint64_t offset; /* position in the partition, growing */
+    cs_event_outcome outcome;
+} cs_event;
+
+/* Why an event is refused. `index` counts the events of a body from 0. */
+typedef struct cs_event_reject {
+    size_t index;
+    cs_slice id;      /* "" where it has none */
+    const char *code; /* static: "invalid_json", "missing_field", … (docs/spend.md lists them) */
+    cs_slice message; /* one sentence that names the field */
+} cs_event_reject;
+
+/* One event from its JSON text, which must outlive it. `limits` applies event_bytes and event_depth (text from
+ * outside); without it the event is one that was accepted before. On failure (CS_ERR_INVALID) *reject is filled,
+ * `index` excepted; its texts live in `a`. Thread-safe. */
+CS_MUST_CHECK cs_err cs_event_read(cs_arena *a, cs_slice text, bool limits, cs_event *event, cs_event_reject *reject);
+
+/* Cuts a body into the texts of its events: one object, an array of objects, or objects separated by white space
+ * (NDJSON). Nothing is parsed: a piece may turn out to be no JSON. */
+typedef enum cs_event_shape { CS_EVENTS_STREAM, CS_EVENTS_ARRAY } cs_event_shape;
+typedef struct cs_event_cutter {
+    cs_slice rest;
+    cs_event_shape shape;
+    bool started, done;
+} cs_event_cutter;
+void cs_event_cut(cs_event_cutter *cutter, cs_slice body);
+/* The next piece; false at the end. *broken: the array ends before its time or goes on behind its bracket, and the
+ * piece is what is left. */
+bool cs_event_next(cs_event_cutter *cutter, cs_slice *piece, bool *broken);
+
+/* ---- money: integers of 10^-9 of the currency's unit ("nanos") */
+#define CS_NANOS_PER_UNIT INT64_C(1000000000)
+typedef enum cs_money_read { CS_MONEY_OK, CS_MONEY_ROUNDED, CS_MONEY_MALFORMED, CS_MONEY_RANGE } cs_money_read;
+/* A decimal text in JSON's number syntax, taken exactly as written. More than 9 decimals are rounded half to even
+ * (CS_MONEY_ROUNDED); beyond int64 nanos (about 9.2 billion units) it is CS_MONEY_RANGE. Thread-safe. */
+cs_money_read cs_money_parse(cs_slice text, int64_t *nanos);
+/* "25.00", "-0.0000004": at least two decimals, no more than needed. Returns the length. */
+size_t cs_money_format(int64_t nanos, char out[32]);
+
+/* ---- folds */
+typedef struct cs_fold {
+    const char *types; /* prefix of the event types that it wants, "io.countersign.spend." */
+    void *self;
+    /* Applies one event and says what became of it. On the journal's thread, in log order. Must not fail. */
+    cs_event_outcome (*apply)(void *self, const cs_event *event);
+    /* Would apply find an identical duplicate? Then a journal that writes need not keep it. On the journal's thread;
+     * NULL = never. */
+    bool (*redundant)(void *self, const cs_event *event);
+    /* Is the event readable for this fold? Asked when the past is replayed, so that a damaged log is refused instead of
+     * skipped; CS_ERR_INVALID with *e. NULL = always. */
+    cs_err (*check)(void *self, const cs_event *event, cs_error *e);
+} cs_fold;
+
+/* ---- the journal */
+typedef struct cs_journal cs_journal;
+
+typedef struct cs_journal_options {
+    const char *sqlite_path; /* the file; its folder is made. ":memory:" keeps nothing */
+    bool sync_normal;    /* sqlite: fsync at checkpoints only; an acknowledged event may be lost when the machine loses
+                            power */
+    size_t queue;        /* batches that may wait; 0 = 4096 */
+    cs_metrics *metrics; /* NULL = none */
+    int64_t (*now_ns)(void *self); /* NULL = the wall clock */
+    void *now_self;
+} cs_journal_options;
+
+/* Takes the file and checks that it is ours. CS_ERR_IO: cannot be opened, or another process holds it; CS_ERR_INVALID:
+ * damaged, or another program's database. *e names the file and the cause. */
+CS_MUST_CHECK cs_err cs_journal_open(const cs_journal_options *options, cs_journal **out, cs_error *e);
+/* Before cs_journal_start. *fold is copied; self must outlive the journal. */
+void cs_journal_fold(cs_journal *journal, const cs_fold *fold);
+/* Starts the thread, which replays and then takes batches. */
+CS_MUST_CHECK cs_err cs_journal_start(cs_journal *journal, cs_error *e);
+/* Waits until every event that was there at the start is applied. CS_ERR_TIMEOUT; CS_ERR_INVALID or CS_ERR_IO if the
+ * log cannot be read (then it takes no batch any more). Any thread. */
+CS_MUST_CHECK cs_err cs_journal_wait(cs_journal *journal, int64_t timeout_ns, cs_error *e);
+/* Answers every batch that waits, ends the thread, closes the file. No append may be under way. NULL is fine. */
+void cs_journal_free(cs_journal *journal);
+
+/* Events that go in together. Made and filled by one thread, then given away. */
+typedef struct cs_journal_batch cs_journal_batch;
+/* Runs on the journal's thread. `error` is NULL if the batch is durable and applied (each event has its outcome, offset
+ * and arrival); otherwise nothing of it was recorded. The batch belongs to the callback, which frees it. */
+typedef void cs_journal_done(void *self, cs_journal_batch *batch, const cs_error *error);
+struct cs_journal_batch {
+    cs_arena arena; /* of the events and whatever the caller wants to keep with them */
+    cs_event *events;
+    size_t n, cap;
+    cs_journal_done *done;
+    void *self;
+    int64_t queued_mono_ns; /* the journal's */
+};
+cs_journal_batch *cs_journal_batch_new(cs_journal_done *done, void *self);
+void cs_journal_batch_add(cs_journal_batch *batch, const cs_event *event);
+void cs_journal_batch_free(cs_journal_batch *batch);
+
+/* Gives the batch away. Any thread; never waits. CS_ERR_LIMIT if the queue is full, CS_ERR_IO if the journal is broken:
+ * then the batch is still the caller's. */
+CS_MUST_CHECK cs_err cs_journal_append(cs_journal *journal, cs_journal_batch *batch, cs_error *e);
+
+/* ---- freshness */
+typedef struct cs_journal_status {
+    char name[300];   /* "sqlite:state/journal.db" */
+    bool caught_up;   /* all that was there at the start is applied */
+    bool failing;     /* the last write failed; tried again every second */
+    bool broken;      /* the log cannot be read; needs a person */
+    int64_t as_of_ns; /* the state holds everything that was recorded up to then (wall clock) */
+    int64_t lag_ns;   /* now - as_of */
+    uint64_t applied; /* events applied since the start, the past included */
+    uint64_t offset;  /* of the last event applied */
+    size_t waiting;   /* batches in the queue */
+    char reason[512]; /* why it is failing or broken; "" otherwise */
+} cs_journal_status;
+/* Any thread, cheap: a few atomic loads, and a short lock only while there is a reason to tell. */
+void cs_journal_get_status(cs_journal *journal, cs_journal_status *out);
+/* The two that every decision reads, without the rest: lag in nanoseconds; *as_of_ns and *caught_up where wanted. */
+int64_t cs_journal_lag(cs_journal *journal, int64_t *as_of_ns, bool *caught_up);
+
+#endif
