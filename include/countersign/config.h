@@ -124,7 +124,8 @@ typedef struct cs_config {
         bool jwt; /* identity.jwt is there */
         cs_slice jwks_file, jwks_url;
         cs_slice issuer, audience;
-        unsigned algorithms; /* CS_SIG_BIT of crypto.h */
+        const cs_slice *algorithms; /* names that cs_sig_alg_find knows; never "none" */
+        size_t n_algorithms;
         int64_t leeway_ns;
         cs_slice claim_subject, claim_tenant, claim_roles, claim_groups;
         cs_slice tokens_file;

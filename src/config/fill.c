@@ -1,0 +1,382 @@
+/* The typed configuration out of the checked tree. */
+#include "config/internal.h"
+
+#include "countersign/base/time.h"
+#include "countersign/number.h"
+
+/* Looks options up by their row's path; `star` stands for its '*'. */
+typedef struct filler {
+    cs_config *config;
+    const cs_node *root;
+    cs_config_report *report;
+    const cs_node *item; /* the node that '*' stands for */
+} filler;
+
+static const cs_node *find(const filler *f, const char *path)
+{
+    cs_slice rest = cs_slice_of(path), segment;
+    const cs_node *at = f->root;
+    const char *star = strchr(path, '*');
+    if (star != NULL) {
+        at = f->item;
+        rest = cs_slice_of(star + (star[1] == '.' ? 2 : 1));
+    }
+    while (at != NULL && cs_slice_next(&rest, '.', &segment)) {
+        at = cs_config__member(at, segment);
+    }
+    return at != NULL && at->kind == CS_NODE_SCALAR && cs_is(at->scalar, CS_NULL) ? NULL : at;
+}
+
+static cs_slice otherwise(const char *path)
+{
+    const cs_option *row = cs_config__row(path);
+    cs_assert(row != NULL);
+    return cs_slice_of(row->otherwise);
+}
+
+static cs_slice text(const filler *f, const char *path)
+{
+    const cs_node *node = find(f, path);
+    return node != NULL && cs_is(node->scalar, CS_STRING) ? cs_text(node->scalar) : otherwise(path);
+}
+
+static bool boolean(const filler *f, const char *path)
+{
+    const cs_node *node = find(f, path);
+    return node != NULL && cs_is(node->scalar, CS_BOOL) ? node->scalar.u.i != 0 : cs_slice_is(otherwise(path), "true");
+}
+
+static int64_t integer(const filler *f, const char *path)
+{
+    const cs_node *node = find(f, path);
+    int64_t value = 0;
+    if (node == NULL || !cs_is(node->scalar, CS_NUMBER) || !cs_number_is_int(node->scalar, &value)) {
+        (void)cs_slice_i64(otherwise(path), &value);
+    }
+    return value;
+}
+
+static int64_t duration(const filler *f, const char *path)
+{
+    int64_t ns = 0;
+    if (!cs_time_parse_duration(text(f, path), true, &ns)) {
+        (void)cs_time_parse_duration(otherwise(path), true, &ns);
+    }
+    return ns;
+}
+
+static const cs_slice *list(const filler *f, const char *path, size_t *n)
+{
+    cs_arena *a = &f->config->arena;
+    CS_VEC(cs_slice) out = {0};
+    const cs_node *node = find(f, path);
+    if (node != NULL) {
+        for (size_t i = 0; i < node->members.n; i++) {
+            cs_value item = node->members.v[i].node->scalar;
+            cs_slice one = cs_is(item, CS_STRING) ? cs_text(item) : CS_LIT("");
+            CS_VEC_PUSH_IN(a, &out, one);
+        }
+    } else {
+        cs_slice rest = otherwise(path), one;
+        while (rest.n > 0 && cs_slice_next(&rest, ',', &one)) {
+            CS_VEC_PUSH_IN(a, &out, one);
+        }
+    }
+    *n = out.n;
+    return out.v;
+}
+
+static cs_value document(const filler *f, const char *path)
+{
+    const cs_node *node = find(f, path);
+    return node != NULL ? cs_config__to_value(&f->config->arena, node) : cs_object_new(&f->config->arena, 0);
+}
+
+static bool configured(const filler *f, const char *section)
+{
+    return cs_config__member(f->root, cs_slice_of(section)) != NULL;
+}
+
+/* The items of a section that are named by the user. */
+static const cs_node *items(const filler *f, const char *section, size_t *n)
+{
+    const cs_node *node = cs_config__member(f->root, cs_slice_of(section));
+    *n = node != NULL ? node->members.n : 0;
+    return node;
+}
+
+static void fill_services(filler *f)
+{
+    cs_config *c = f->config;
+    const cs_node *section = items(f, "services", &c->n_services);
+    c->services = cs_arena_array(&c->arena, cs_config_service, c->n_services + 1);
+    for (size_t i = 0; i < c->n_services; i++) {
+        f->item = section->members.v[i].node;
+        cs_config_service *s = &c->services[i];
+        s->name = section->kind == CS_NODE_LIST ? text(f, "services.*.name") : section->members.v[i].key;
+        s->url = text(f, "services.*.url");
+        s->headers = document(f, "services.*.headers");
+        s->ca_cert = text(f, "services.*.tls.ca_cert");
+        s->allow_insecure_tls = boolean(f, "services.*.allow_insecure_tls");
+        s->response_header_timeout_ns = integer(f, "services.*.response_header_timeout_seconds") * CS_NS_PER_S;
+        s->bearer_token = text(f, "services.*.credentials.bearer.token");
+        s->bearer_token_path = text(f, "services.*.credentials.bearer.token_path");
+        s->bearer_scheme = text(f, "services.*.credentials.bearer.scheme");
+        if (s->name.n == 0) {
+            cs_config__problem(f->report, false, f->item, "services[%zu] needs a name", i);
+        }
+        if (s->bearer_token.n > 0 && s->bearer_token_path.n > 0) {
+            cs_config__problem(f->report, false, f->item, "services.%.*s: token and token_path exclude each other",
+                               CS_FMT(s->name));
+        }
+    }
+}
+
+static void fill_keys(filler *f)
+{
+    cs_config *c = f->config;
+    const cs_node *section = items(f, "keys", &c->n_keys);
+    c->keys = cs_arena_array(&c->arena, cs_config_key, c->n_keys + 1);
+    for (size_t i = 0; i < c->n_keys; i++) {
+        f->item = section->members.v[i].node;
+        cs_config_key *k = &c->keys[i];
+        k->id = section->members.v[i].key;
+        k->key = text(f, "keys.*.key");
+        k->private_key = text(f, "keys.*.private_key");
+        k->algorithm = text(f, "keys.*.algorithm");
+        k->scope = text(f, "keys.*.scope");
+        if (k->key.n == 0 && k->private_key.n == 0) {
+            cs_config__problem(f->report, false, f->item,
+                               "invalid keys configuration: no keys provided for key ID %.*s", CS_FMT(k->id));
+        }
+    }
+}
+
+/* What is wrong with a bundle beyond its single values, or NULL. */
+static const char *bundle_fault(const filler *f, const cs_config_bundle *b)
+{
+    const cs_config *c = f->config;
+    bool min = find(f, "bundles.*.polling.min_delay_seconds") != NULL;
+    bool max = find(f, "bundles.*.polling.max_delay_seconds") != NULL;
+    if (min != max) {
+        return min ? "polling configuration missing 'max_delay_seconds'"
+                   : "polling configuration missing 'min_delay_seconds'";
+    }
+    if (b->max_delay_ns < b->min_delay_ns) {
+        return "max polling delay must be >= min polling delay";
+    }
+    if (b->signing && b->keyid.n == 0 && c->n_keys == 0) {
+        return "no verification keys configured";
+    }
+    return NULL;
+}
+
+static void fill_bundle(filler *f, cs_config_bundle *b)
+{
+    cs_config *c = f->config;
+    b->service = text(f, "bundles.*.service");
+    b->resource = text(f, "bundles.*.resource");
+    if (b->resource.n == 0) {
+        size_t n;
+        char *resource = cs_arena_printf(&c->arena, &n, "bundles/%.*s", CS_FMT(b->name));
+        b->resource = cs_slice_make(resource, n);
+    }
+    b->path = CS_LIT("");
+    b->min_delay_ns = integer(f, "bundles.*.polling.min_delay_seconds") * CS_NS_PER_S;
+    b->max_delay_ns = integer(f, "bundles.*.polling.max_delay_seconds") * CS_NS_PER_S;
+    b->persist = boolean(f, "bundles.*.persist");
+    b->signing = cs_config__member(f->item, CS_LIT("signing")) != NULL;
+    b->keyid = text(f, "bundles.*.signing.keyid");
+    b->scope = text(f, "bundles.*.signing.scope");
+    b->exclude_files = list(f, "bundles.*.signing.exclude_files", &b->n_exclude_files);
+    int64_t size = integer(f, "bundles.*.size_limit_bytes");
+    b->size_limit_bytes = size > 0 ? (uint64_t)size : UINT64_C(1073741824);
+    if (cs_slice_starts(b->resource, CS_LIT("file://"))) {
+        b->path = cs_slice_sub(b->resource, 7, b->resource.n);
+        b->service = CS_LIT("");
+    } else if (b->service.n == 0 && c->n_services > 0) {
+        b->service = c->services[0].name;
+    }
+    const char *fault = bundle_fault(f, b);
+    if (fault != NULL) {
+        cs_config__problem(f->report, false, f->item, "invalid configuration for bundle \"%.*s\": %s", CS_FMT(b->name),
+                           fault);
+    }
+    if (b->path.n == 0 && cs_config_find_service(c, b->service) == NULL) {
+        cs_config__problem(f->report, false, f->item,
+                           "invalid configuration for bundle \"%.*s\": service name \"%.*s\" not found",
+                           CS_FMT(b->name), CS_FMT(b->service));
+    }
+    if (b->keyid.n > 0 && cs_config_find_key(c, b->keyid) == NULL) {
+        cs_config__problem(f->report, false, f->item,
+                           "invalid configuration for bundle \"%.*s\": key id %.*s not found", CS_FMT(b->name),
+                           CS_FMT(b->keyid));
+    }
+}
+
+static void fill_bundles(filler *f)
+{
+    cs_config *c = f->config;
+    size_t n;
+    const cs_node *section = items(f, "bundles", &n);
+    c->bundles = cs_arena_array(&c->arena, cs_config_bundle, n + 1);
+    for (size_t i = 0; i < n; i++) {
+        f->item = section->members.v[i].node;
+        if (f->item->kind != CS_NODE_MAP) {
+            continue; /* null: as if it were not there */
+        }
+        c->bundles[c->n_bundles].name = section->members.v[i].key;
+        fill_bundle(f, &c->bundles[c->n_bundles++]);
+    }
+}
+
+static void fill_push(filler *f)
+{
+    cs_config *c = f->config;
+    const cs_node *section = items(f, "push", &c->n_push);
+    c->push = cs_arena_array(&c->arena, cs_config_push, c->n_push + 1);
+    for (size_t i = 0; i < c->n_push; i++) {
+        f->item = section->members.v[i].node;
+        cs_config_push *p = &c->push[i];
+        p->name = section->members.v[i].key;
+        p->keyid = text(f, "push.*.keyid");
+        p->scope = text(f, "push.*.scope");
+        if (p->keyid.n == 0) {
+            cs_config__problem(f->report, false, f->item, "push.%.*s needs a keyid: what is pushed is always signed",
+                               CS_FMT(p->name));
+        } else if (cs_config_find_key(c, p->keyid) == NULL) {
+            cs_config__problem(f->report, false, f->item, "push.%.*s: key id %.*s not found", CS_FMT(p->name),
+                               CS_FMT(p->keyid));
+        }
+    }
+}
+
+static void fill_opa(filler *f)
+{
+    cs_config *c = f->config;
+    c->labels = document(f, "labels");
+    c->default_decision = text(f, "default_decision");
+    c->default_authorization_decision = text(f, "default_authorization_decision");
+    c->persistence_directory = text(f, "persistence_directory");
+    c->decision_logs.console = boolean(f, "decision_logs.console");
+    c->decision_logs.mask_decision = text(f, "decision_logs.mask_decision");
+    c->decision_logs.drop_decision = text(f, "decision_logs.drop_decision");
+    c->status.console = boolean(f, "status.console");
+    c->status.prometheus = boolean(f, "status.prometheus");
+    c->server.decoding_max_length = (uint64_t)integer(f, "server.decoding.max_length");
+    c->server.decoding_gzip_max_length = (uint64_t)integer(f, "server.decoding.gzip.max_length");
+    c->server.encoding_gzip_min_length = (uint64_t)integer(f, "server.encoding.gzip.min_length");
+    c->server.encoding_gzip_level = (int)integer(f, "server.encoding.gzip.compression_level");
+    c->server.workers = (uint64_t)integer(f, "server.workers");
+    const cs_node *buckets = find(f, "server.metrics.prom.http_request_duration_seconds.buckets");
+    size_t n = buckets != NULL ? buckets->members.n : 0;
+    double *bounds = cs_arena_array(&c->arena, double, n + 1);
+    for (size_t i = 0; i < n; i++) {
+        cs_value v = buckets->members.v[i].node->scalar;
+        bounds[i] = cs_is(v, CS_NUMBER) ? cs_number_double(v) : 0;
+        if (i > 0 && bounds[i] <= bounds[i - 1]) {
+            cs_config__problem(f->report, false, buckets, "buckets must grow");
+        }
+    }
+    c->server.duration_buckets = bounds;
+    c->server.n_duration_buckets = n;
+}
+
+static void fill_identity(filler *f)
+{
+    cs_config *c = f->config;
+    const cs_node *section = cs_config__member(f->root, CS_LIT("identity"));
+    c->identity.configured = section != NULL;
+    c->identity.jwt = section != NULL && cs_config__member(section, CS_LIT("jwt")) != NULL;
+    c->identity.jwks_file = text(f, "identity.jwt.jwks.file");
+    c->identity.jwks_url = text(f, "identity.jwt.jwks.url");
+    c->identity.issuer = text(f, "identity.jwt.issuer");
+    c->identity.audience = text(f, "identity.jwt.audience");
+    c->identity.algorithms = list(f, "identity.jwt.algorithms", &c->identity.n_algorithms);
+    c->identity.leeway_ns = duration(f, "identity.jwt.leeway");
+    c->identity.claim_subject = text(f, "identity.jwt.claims.subject");
+    c->identity.claim_tenant = text(f, "identity.jwt.claims.tenant");
+    c->identity.claim_roles = text(f, "identity.jwt.claims.roles");
+    c->identity.claim_groups = text(f, "identity.jwt.claims.groups");
+    c->identity.tokens_file = text(f, "identity.tokens.file");
+    c->identity.mtls_roles = document(f, "identity.mtls.roles");
+    if (c->identity.jwt && c->identity.jwks_file.n == 0) {
+        cs_config__problem(f->report, false, section, "identity.jwt needs jwks.file");
+    }
+}
+
+static void fill_own(filler *f)
+{
+    cs_config *c = f->config;
+    c->journal.configured = configured(f, "journal");
+    c->journal.sqlite_path = text(f, "journal.sqlite.path");
+    c->journal.sqlite_sync = text(f, "journal.sqlite.sync");
+    c->spend.configured = configured(f, "spend");
+    c->spend.dedupe_ns = duration(f, "spend.dedupe");
+    c->spend.max_lateness_ns = duration(f, "spend.max_lateness");
+    c->spend.stale_after_ns = duration(f, "spend.stale_after");
+    c->spend.on_stale = text(f, "spend.on_stale");
+    c->approvals.configured = configured(f, "approvals");
+    c->approvals.evidence = text(f, "approvals.evidence");
+    c->gateways.decision = text(f, "gateways.decision");
+    c->gateways.effects = list(f, "gateways.effects", &c->gateways.n_effects);
+    c->overrides.configured = configured(f, "overrides");
+    c->overrides.max_ttl_ns = duration(f, "overrides.max_ttl");
+    c->overrides.roots = list(f, "overrides.roots", &c->overrides.n_roots);
+    c->overrides.role = text(f, "overrides.role");
+    c->overrides.signatures = (uint64_t)integer(f, "overrides.signatures");
+    c->audit.configured = configured(f, "audit");
+    c->audit.dir = text(f, "audit.dir");
+    c->audit.sync = text(f, "audit.sync");
+    c->audit.on_full = text(f, "audit.on_full");
+    c->audit.checkpoint_key = text(f, "audit.checkpoint_key");
+    c->audit.required = boolean(f, "audit.required");
+    c->pq.phase = text(f, "pq.phase");
+    c->pq.bypass = boolean(f, "pq.bypass");
+    c->pq.introspection = boolean(f, "pq.introspection");
+    c->settings = document(f, "settings");
+    c->tenants = document(f, "tenants");
+}
+
+/* A switch in the environment: 1, true, 0 or false. */
+static void env_switch(filler *f, const char *name, bool *out)
+{
+    const char *value = cs_config_env(name);
+    if (value == NULL || value[0] == '\0') {
+        return;
+    }
+    if (strcmp(value, "1") == 0 || strcmp(value, "true") == 0) {
+        *out = true;
+    } else if (strcmp(value, "0") == 0 || strcmp(value, "false") == 0) {
+        *out = false;
+    } else {
+        cs_config__problem(f->report, false, NULL, "environment variable %s must be 0 or 1", name);
+    }
+}
+
+static void fill_environment(filler *f)
+{
+    cs_config *c = f->config;
+    const char *phase = cs_config_env("PQ_PHASE");
+    if (phase != NULL && (strcmp(phase, "log") == 0 || strcmp(phase, "enforce") == 0)) {
+        c->pq.phase = cs_slice_make(cs_arena_dup(&c->arena, phase, strlen(phase)), strlen(phase));
+    } else if (phase != NULL && phase[0] != '\0') {
+        cs_config__problem(f->report, false, NULL, "environment variable PQ_PHASE must be log or enforce");
+    }
+    env_switch(f, "PQ_BYPASS", &c->pq.bypass);
+    env_switch(f, "PQ_INTROSPECTION", &c->pq.introspection);
+}
+
+void cs_config__fill(cs_config *config, const cs_node *root, cs_config_report *report)
+{
+    filler f = {.config = config, .root = root, .report = report};
+    config->document = cs_config__to_value(&config->arena, root);
+    fill_services(&f);
+    fill_keys(&f);
+    fill_bundles(&f);
+    fill_push(&f);
+    fill_opa(&f);
+    fill_identity(&f);
+    fill_own(&f);
+    fill_environment(&f);
+}
