@@ -61,7 +61,8 @@ cs_err cs_builtin_call(cs_call *call, cs_value *out)
 {
     const cs_builtin *b = call->builtin;
     cs_err err = b->flags & CS_BUILTIN_NONDETERMINISTIC ? remembered(call, out) : b->run(call, out);
-    if (err != CS_OK && call->e) {
+    bool about_call = err != CS_ERR_EVAL_CONFLICT && err != CS_ERR_EVAL_INTERNAL;
+    if (err != CS_OK && call->e && about_call) {
         return cs_fail_in(call->e, "%s: ", b->name);
     }
     return err;

@@ -1,0 +1,481 @@
+/* URLs as Go's net/url reads and writes them: urlquery.* and uri.*. */
+#include <stdlib.h>
+
+#include "countersign/json.h"
+#include "rego/builtin/internal.h"
+#include "rego/builtin/ip.h"
+
+/* Go's limit for one query string. */
+#define MOST_PARAMETERS 10000
+
+typedef enum part { PART_QUERY, PART_PATH, PART_HOST, PART_ZONE, PART_USER, PART_FRAGMENT } part;
+
+static bool alphanumeric(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+}
+
+static bool in(char c, const char *set)
+{
+    return c && strchr(set, c);
+}
+
+/* Does the byte stand for itself in that part? */
+static bool plain(char c, part where)
+{
+    if (alphanumeric(c) || in(c, "-_.~")) {
+        return true;
+    }
+    switch (where) {
+    case PART_PATH:
+        return in(c, "$&+,/:;=@");
+    case PART_HOST:
+    case PART_ZONE:
+        return in(c, "!$&'()*+,;=:[]<>\"");
+    case PART_FRAGMENT:
+        return in(c, "!()*$&+,/:;=?@");
+    case PART_QUERY:
+    case PART_USER:
+        break;
+    }
+    return false;
+}
+
+static void escape(cs_sink *s, cs_slice text, part where)
+{
+    for (size_t i = 0; i < text.n; i++) {
+        unsigned char c = (unsigned char)text.p[i];
+        if (plain((char)c, where)) {
+            cs_sink__byte(s, (char)c);
+        } else if (c == ' ' && where == PART_QUERY) {
+            cs_sink__byte(s, '+');
+        } else {
+            char hex[3] = {'%', "0123456789ABCDEF"[c >> 4], "0123456789ABCDEF"[c & 15]};
+            cs_sink__put(s, hex, sizeof hex);
+        }
+    }
+}
+
+static int hex_value(char c)
+{
+    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+/* The words of an error, quoted: `invalid URL escape "%zz"`. */
+static cs_err quoted_error(cs_call *call, const char *before, cs_slice what, const char *after)
+{
+    cs_sink s;
+    cs_slice q;
+    cs_sink__init(&s, call);
+    cs_sink__quote(&s, what);
+    CS_TRY(cs_sink__slice_done(&s, &q));
+    return cs_call_error(call, "%s%.*s%s", before, CS_FMT(q), after);
+}
+
+static cs_err bad_escape(cs_call *call, cs_slice s, size_t at)
+{
+    return quoted_error(call, "invalid URL escape ", cs_slice_sub(s, at, at + 3), "");
+}
+
+static cs_err check_escape(cs_call *call, cs_slice s, size_t at, part where)
+{
+    if (at + 2 >= s.n || hex_value(s.p[at + 1]) < 0 || hex_value(s.p[at + 2]) < 0) {
+        return bad_escape(call, s, at);
+    }
+    bool percent = memcmp(s.p + at, "%25", 3) == 0;
+    char c = (char)(hex_value(s.p[at + 1]) << 4 | hex_value(s.p[at + 2]));
+    /* A host may escape only what is not ASCII. */
+    if ((where == PART_HOST && hex_value(s.p[at + 1]) < 8 && !percent) ||
+        (where == PART_ZONE && !percent && c != ' ' && !plain(c, PART_HOST))) {
+        return bad_escape(call, s, at);
+    }
+    return CS_OK;
+}
+
+static cs_err unescape(cs_call *call, cs_slice s, part where, cs_slice *out)
+{
+    char *p;
+    CS_TRY(cs_call__room(call, s.n, &p));
+    size_t n = 0;
+    for (size_t i = 0; i < s.n; i++) {
+        char c = s.p[i];
+        if (c == '%') {
+            CS_TRY(check_escape(call, s, i, where));
+            c = (char)(hex_value(s.p[i + 1]) << 4 | hex_value(s.p[i + 2]));
+            i += 2;
+        } else if (c == '+' && where == PART_QUERY) {
+            c = ' ';
+        } else if ((where == PART_HOST || where == PART_ZONE) && (unsigned char)c < 0x80 && !plain(c, where)) {
+            return quoted_error(call, "invalid character ", cs_slice_sub(s, i, i + 1), " in host name");
+        }
+        p[n++] = c;
+    }
+    *out = cs_slice_make(p, n);
+    return CS_OK;
+}
+
+/* ------------------------------------------------------------------------------------------------ urlquery */
+
+cs_err cs_builtin__urlquery_encode(cs_call *call, cs_value *out)
+{
+    cs_slice s;
+    CS_TRY(cs_call_string(call, 1, &s));
+    cs_sink text;
+    cs_sink__init(&text, call);
+    escape(&text, s, PART_QUERY);
+    return cs_sink__done(&text, out);
+}
+
+cs_err cs_builtin__urlquery_decode(cs_call *call, cs_value *out)
+{
+    cs_slice s;
+    CS_TRY(cs_call_string(call, 1, &s));
+    CS_TRY(unescape(call, s, PART_QUERY, &s));
+    return cs_call__give(out, cs_string(s));
+}
+
+typedef struct parameter {
+    cs_slice key;
+    cs_value value;
+} parameter;
+
+static int compare_parameters(const void *x, const void *y)
+{
+    return cs_slice_compare(((const parameter *)x)->key, ((const parameter *)y)->key);
+}
+
+/* The key of an object as JSON has it. */
+static cs_err key_text(cs_call *call, cs_value key, cs_slice *out)
+{
+    if (key.kind == CS_STRING) {
+        *out = cs_text(key);
+        return CS_OK;
+    }
+    cs_buf buf;
+    cs_buf_init(&buf);
+    cs_json_write(&buf, key, CS_JSON_HTML);
+    cs_value copy = cs_string_copy(call->arena, cs_buf_view(&buf));
+    cs_buf_destroy(&buf);
+    *out = cs_text(copy);
+    return CS_OK;
+}
+
+static void put_parameter(cs_sink *s, cs_slice key, cs_slice value)
+{
+    if (s->n) {
+        cs_sink__byte(s, '&');
+    }
+    escape(s, key, PART_QUERY);
+    cs_sink__byte(s, '=');
+    escape(s, value, PART_QUERY);
+}
+
+static bool all_strings(cs_value v)
+{
+    for (uint32_t i = 0; i < cs_count(v); i++) {
+        if (cs_call__item(v, i).kind != CS_STRING) {
+            return false;
+        }
+    }
+    return true;
+}
+
+cs_err cs_builtin__urlquery_encode_object(cs_call *call, cs_value *out)
+{
+    cs_value object;
+    CS_TRY(cs_call__object(call, 1, &object));
+    uint32_t n = cs_count(object);
+    parameter *list = cs_arena_alloc(call->arena, (n ? n : 1) * sizeof *list);
+    for (uint32_t i = 0; i < n; i++) {
+        cs_value v, key = cs_entry(object, i, &v);
+        if (v.kind != CS_STRING && !(cs_call__is_list(v) && all_strings(v))) {
+            return cs_call__operand_error(call, 1, "values must be string, array[string], or set[string]");
+        }
+        list[i].value = v;
+        CS_TRY(key_text(call, key, &list[i].key));
+    }
+    qsort(list, n, sizeof *list, compare_parameters);
+    cs_sink text;
+    cs_sink__init(&text, call);
+    for (uint32_t i = 0; i < n; i++) {
+        cs_value v = list[i].value;
+        if (v.kind == CS_STRING) {
+            put_parameter(&text, list[i].key, cs_text(v));
+        }
+        for (uint32_t k = 0; v.kind != CS_STRING && k < cs_count(v); k++) {
+            put_parameter(&text, list[i].key, cs_text(cs_call__item(v, k)));
+        }
+    }
+    return cs_sink__done(&text, out);
+}
+
+static void add_parameter(cs_call *call, cs_value object, cs_slice key, cs_slice value)
+{
+    const cs_value *there = cs_object_get(object, cs_string(key));
+    uint32_t n = there ? there->n : 0;
+    cs_value *items = cs_arena_alloc(call->arena, ((size_t)n + 1) * sizeof *items);
+    if (there && n) {
+        memcpy(items, there->u.items, n * sizeof *items);
+    }
+    items[n] = cs_string(value);
+    cs_object_put(call->arena, object, cs_string(key), cs_array(items, (size_t)n + 1));
+}
+
+cs_err cs_builtin__urlquery_decode_object(cs_call *call, cs_value *out)
+{
+    cs_slice rest, piece;
+    CS_TRY(cs_call_string(call, 1, &rest));
+    size_t count = 1;
+    for (size_t i = 0; i < rest.n; i++) {
+        count += rest.p[i] == '&';
+    }
+    if (count > MOST_PARAMETERS) {
+        return cs_call_error(call, "number of URL query parameters exceeded limit");
+    }
+    *out = cs_object_new(call->arena, 0);
+    cs_err failed = CS_OK;
+    while (cs_slice_next(&rest, '&', &piece)) {
+        if (cs_slice_find_byte(piece, ';', 0) != SIZE_MAX) {
+            failed = cs_call_error(call, "invalid semicolon separator in query");
+            continue;
+        }
+        if (piece.n == 0 || failed != CS_OK) {
+            continue; /* the first bad escape is the one reported, but the last semicolon wins */
+        }
+        size_t equals = cs_slice_find_byte(piece, '=', 0);
+        cs_slice key = cs_slice_sub(piece, 0, equals == SIZE_MAX ? piece.n : equals), value = {"", 0};
+        failed = unescape(call, key, PART_QUERY, &key);
+        if (failed == CS_OK && equals != SIZE_MAX) {
+            failed = unescape(call, cs_slice_sub(piece, equals + 1, piece.n), PART_QUERY, &value);
+        }
+        if (failed == CS_OK) {
+            add_parameter(call, *out, key, value);
+        }
+    }
+    return failed;
+}
+
+/* ------------------------------------------------------------------------------------------------ uri */
+
+typedef struct url {
+    cs_slice scheme, host, path, raw_path, query, fragment;
+} url;
+
+static cs_err read_scheme(cs_call *call, cs_slice *rest, cs_slice *scheme)
+{
+    for (size_t i = 0; i < rest->n; i++) {
+        char c = rest->p[i];
+        bool letter = (c | 0x20) >= 'a' && (c | 0x20) <= 'z';
+        if (letter || (i > 0 && ((c >= '0' && c <= '9') || in(c, "+-.")))) {
+            continue;
+        }
+        if (c != ':') {
+            return CS_OK;
+        }
+        if (i == 0) {
+            return cs_call_error(call, "missing protocol scheme");
+        }
+        char *lower;
+        CS_TRY(cs_call__room(call, i, &lower));
+        for (size_t k = 0; k < i; k++) {
+            lower[k] = (char)(rest->p[k] >= 'A' && rest->p[k] <= 'Z' ? rest->p[k] | 0x20 : rest->p[k]);
+        }
+        *scheme = cs_slice_make(lower, i);
+        *rest = cs_slice_sub(*rest, i + 1, rest->n);
+        return CS_OK;
+    }
+    return CS_OK;
+}
+
+static bool valid_port(cs_slice colon_port)
+{
+    if (colon_port.n && *colon_port.p != ':') {
+        return false;
+    }
+    for (size_t i = 1; i < colon_port.n; i++) {
+        if (colon_port.p[i] < '0' || colon_port.p[i] > '9') {
+            return false;
+        }
+    }
+    return true;
+}
+
+static size_t last_byte(cs_slice s, char c)
+{
+    for (size_t i = s.n; i > 0; i--) {
+        if (s.p[i - 1] == c) {
+            return i - 1;
+        }
+    }
+    return SIZE_MAX;
+}
+
+static cs_err bad_port(cs_call *call, cs_slice colon_port)
+{
+    return quoted_error(call, "invalid port ", colon_port, " after host");
+}
+
+/* "[::1]:80" */
+static cs_err read_ip_literal(cs_call *call, cs_slice host, cs_slice *out)
+{
+    size_t close = last_byte(host, ']');
+    if (close == SIZE_MAX) {
+        return cs_call_error(call, "missing ']' in host");
+    }
+    cs_slice port = cs_slice_sub(host, close + 1, host.n), name = cs_slice_sub(host, 1, close), zone = {"", 0}, text;
+    if (!valid_port(port)) {
+        return bad_port(call, port);
+    }
+    size_t at = cs_slice_find(name, CS_LIT("%25"), 0);
+    if (at != SIZE_MAX) {
+        CS_TRY(unescape(call, cs_slice_sub(name, at, name.n), PART_ZONE, &zone));
+        name = cs_slice_sub(name, 0, at);
+    }
+    CS_TRY(unescape(call, name, PART_HOST, &text));
+    cs_ip ip;
+    if (cs_slice_find_byte(text, ':', 0) == SIZE_MAX || !cs_ip__parse(text, &ip) || (at != SIZE_MAX && zone.n < 2)) {
+        bool v4 = cs_slice_find_byte(text, ':', 0) == SIZE_MAX && cs_ip__parse(text, &ip);
+        return v4 ? cs_call_error(call, "invalid IP-literal")
+                  : quoted_error(call, "invalid host: ParseAddr(", text, "): unable to parse IP");
+    }
+    *out = cs_text(cs_string_printf(call->arena, "[%.*s%.*s]%.*s", CS_FMT(text), CS_FMT(zone), CS_FMT(port)));
+    return CS_OK;
+}
+
+static cs_err read_host(cs_call *call, cs_slice scheme, cs_slice host, cs_slice *out)
+{
+    size_t bracket = last_byte(host, '[');
+    if (bracket != SIZE_MAX) {
+        return bracket > 0 ? cs_call_error(call, "invalid IP-literal") : read_ip_literal(call, host, out);
+    }
+    size_t colon = cs_slice_find_byte(host, ':', 0);
+    if (colon != SIZE_MAX) {
+        /* Several colons are accepted where the scheme is not HTTP: some databases list their hosts so. */
+        if (!cs_slice_is(scheme, "http") && !cs_slice_is(scheme, "https")) {
+            colon = last_byte(host, ':');
+        }
+        cs_slice port = cs_slice_sub(host, colon, host.n);
+        if (!valid_port(port)) {
+            return bad_port(call, port);
+        }
+    }
+    return unescape(call, host, PART_HOST, out);
+}
+
+static cs_err read_authority(cs_call *call, cs_slice authority, url *out)
+{
+    size_t at = last_byte(authority, '@');
+    CS_TRY(read_host(call, out->scheme, cs_slice_sub(authority, at == SIZE_MAX ? 0 : at + 1, authority.n), &out->host));
+    for (size_t i = 0; at != SIZE_MAX && i < at; i++) {
+        if (!alphanumeric(authority.p[i]) && !in(authority.p[i], "-._:~!$&'()*+,;=%@")) {
+            return cs_call_error(call, "net/url: invalid userinfo");
+        }
+    }
+    cs_slice user;
+    return at == SIZE_MAX ? CS_OK : unescape(call, cs_slice_sub(authority, 0, at), PART_USER, &user);
+}
+
+static cs_err read_path(cs_call *call, cs_slice p, url *out)
+{
+    CS_TRY(unescape(call, p, PART_PATH, &out->path));
+    cs_sink escaped;
+    cs_sink__init(&escaped, call);
+    escape(&escaped, out->path, PART_PATH);
+    out->raw_path = cs_slice_eq(p, cs_slice_make(escaped.p, escaped.n)) ? out->path : p;
+    return CS_OK;
+}
+
+/* Everything in front of '#'. */
+static cs_err read_url(cs_call *call, cs_slice text, url *out)
+{
+    for (size_t i = 0; i < text.n; i++) {
+        if ((unsigned char)text.p[i] < ' ' || text.p[i] == 0x7F) {
+            return cs_call_error(call, "net/url: invalid control character in URL");
+        }
+    }
+    if (cs_slice_is(text, "*")) {
+        out->path = out->raw_path = text;
+        return CS_OK;
+    }
+    cs_slice rest = text;
+    CS_TRY(read_scheme(call, &rest, &out->scheme));
+    size_t question = cs_slice_find_byte(rest, '?', 0);
+    if (question != SIZE_MAX) {
+        out->query = cs_slice_sub(rest, question + 1, rest.n);
+        rest = cs_slice_sub(rest, 0, question);
+    }
+    if (!cs_slice_starts(rest, CS_LIT("/"))) {
+        if (out->scheme.n) {
+            return CS_OK; /* opaque: mailto:x@y */
+        }
+        size_t slash = cs_slice_find_byte(rest, '/', 0), colon = cs_slice_find_byte(rest, ':', 0);
+        if (colon != SIZE_MAX && (slash == SIZE_MAX || colon < slash)) {
+            return cs_call_error(call, "first path segment in URL cannot contain colon");
+        }
+    }
+    if (cs_slice_starts(rest, CS_LIT("//")) && (out->scheme.n || !cs_slice_starts(rest, CS_LIT("///")))) {
+        size_t slash = cs_slice_find_byte(rest, '/', 2);
+        size_t end = slash == SIZE_MAX ? rest.n : slash;
+        CS_TRY(read_authority(call, cs_slice_sub(rest, 2, end), out));
+        rest = cs_slice_sub(rest, end, rest.n);
+    }
+    return read_path(call, rest, out);
+}
+
+static cs_err parse_url(cs_call *call, cs_slice text, url *out)
+{
+    *out = (url){.scheme = {"", 0}, .host = {"", 0}, .path = {"", 0}, .raw_path = {"", 0}, .query = {"", 0}, .fragment = {"", 0}};
+    size_t hash = cs_slice_find_byte(text, '#', 0);
+    cs_slice front = cs_slice_sub(text, 0, hash == SIZE_MAX ? text.n : hash), named = front;
+    cs_err err = read_url(call, front, out);
+    if (err == CS_OK && hash != SIZE_MAX) {
+        named = text;
+        err = unescape(call, cs_slice_sub(text, hash + 1, text.n), PART_FRAGMENT, &out->fragment);
+    }
+    if (err != CS_OK && call->e) {
+        cs_error inner = *call->e;
+        return quoted_error(call, "parse ", named, cs_arena_printf(call->arena, NULL, ": %s", inner.text));
+    }
+    return err;
+}
+
+static void put_part(cs_call *call, cs_value object, const char *name, cs_slice text)
+{
+    if (text.n) {
+        cs_object_put_text(call->arena, object, name, cs_string(text));
+    }
+}
+
+cs_err cs_builtin__uri_parse(cs_call *call, cs_value *out)
+{
+    cs_slice s;
+    url u;
+    CS_TRY(cs_call_string(call, 1, &s));
+    CS_TRY(parse_url(call, s, &u));
+    cs_slice host = u.host, port = {"", 0};
+    size_t colon = last_byte(host, ':');
+    if (colon != SIZE_MAX && valid_port(cs_slice_sub(host, colon, host.n))) {
+        port = cs_slice_sub(host, colon + 1, host.n);
+        host = cs_slice_sub(host, 0, colon);
+    }
+    if (cs_slice_starts(host, CS_LIT("[")) && cs_slice_ends(host, CS_LIT("]"))) {
+        host = cs_slice_sub(host, 1, host.n - 1);
+    }
+    *out = cs_object_new(call->arena, 7);
+    put_part(call, *out, "scheme", u.scheme);
+    put_part(call, *out, "hostname", host);
+    put_part(call, *out, "port", port);
+    put_part(call, *out, "path", u.path);
+    put_part(call, *out, "raw_path", u.path.n ? u.raw_path : u.path);
+    put_part(call, *out, "raw_query", u.query);
+    put_part(call, *out, "fragment", u.fragment);
+    return CS_OK;
+}
+
+cs_err cs_builtin__uri_is_valid(cs_call *call, cs_value *out)
+{
+    url u;
+    cs_value v = call->args[0];
+    bool valid = v.kind == CS_STRING && v.n > 0 && parse_url(call, cs_text(v), &u) == CS_OK;
+    return cs_call__give(out, cs_bool(valid));
+}
