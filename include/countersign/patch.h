@@ -9,7 +9,8 @@
 CS_MUST_CHECK cs_err cs_pointer_parse(cs_arena *a, cs_slice text, bool lax, const cs_value **path, size_t *n,
                                       cs_error *e);
 /* Patch operations of the json.patch built-in: an array of {op, path, value?, from?}; path is a pointer or an array of
- * keys; sets may be patched as in OPA. The first operation that fails is the error, with OPA's words. */
+ * keys; sets may be patched as in OPA. The first operation that fails is the error, with OPA's words. When the whole
+ * document was removed *out is undefined. */
 CS_MUST_CHECK cs_err cs_json_patch(cs_arena *a, cs_value target, cs_value operations, cs_value *out, cs_error *e);
 /* object.union: y wins, objects merge deeply. */
 cs_value cs_object_union(cs_arena *a, cs_value x, cs_value y);

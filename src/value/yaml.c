@@ -171,16 +171,84 @@ static meaning resolve(cs_arena *a, cs_slice s, cs_value *v, double *real)
     return TEXT;
 }
 
+/* One or two digits that are at most `most`. */
+static bool two_digits(cs_slice s, size_t *at, int least, int most)
+{
+    int x = 0;
+    size_t start = *at;
+    while (*at < s.n && *at - start < 2 && s.p[*at] >= '0' && s.p[*at] <= '9') {
+        x = x * 10 + (s.p[(*at)++] - '0');
+    }
+    return *at > start && x >= least && x <= most;
+}
+
+static bool skip(cs_slice s, size_t *at, char c)
+{
+    return *at < s.n && s.p[(*at)++] == c;
+}
+
+/* ":minute:second" and perhaps a fraction. */
+static bool rest_of_time(cs_slice s, size_t *at)
+{
+    if (!skip(s, at, ':') || !two_digits(s, at, 0, 59) || !skip(s, at, ':') || !two_digits(s, at, 0, 59)) {
+        return false;
+    }
+    if (*at + 1 < s.n && s.p[*at] == '.' && digit_of(s.p[*at + 1]) <= 9) {
+        for ((*at)++; *at < s.n && digit_of(s.p[*at]) <= 9; (*at)++) {
+        }
+    }
+    return true;
+}
+
+/* Dates and times of YAML 1.1. They are texts here, and are written in quotes for those to whom they are not. */
+static bool is_timestamp(cs_slice s)
+{
+    static const int DAYS[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+    if (s.n < 8 || s.p[4] != '-') {
+        return false;
+    }
+    int year = 0;
+    for (size_t i = 0; i < 4; i++) {
+        if (digit_of(s.p[i]) > 9) {
+            return false;
+        }
+        year = year * 10 + digit_of(s.p[i]);
+    }
+    size_t at = 5;
+    if (!two_digits(s, &at, 1, 12)) {
+        return false;
+    }
+    int month = at == 6 ? s.p[5] - '0' : (s.p[5] - '0') * 10 + s.p[6] - '0';
+    bool leap = month == 2 && (year % 4 == 0 && (year % 100 != 0 || year % 400 == 0));
+    if (!skip(s, &at, '-') || !two_digits(s, &at, 1, DAYS[month - 1] + leap)) {
+        return false;
+    }
+    if (at == s.n) {
+        return true;
+    }
+    char separator = s.p[at++];
+    if ((separator != ' ' && separator != 'T' && separator != 't') || !two_digits(s, &at, 0, 23) ||
+        !rest_of_time(s, &at)) {
+        return false;
+    }
+    if (separator == ' ') {
+        return at == s.n;
+    }
+    if (at + 1 == s.n) {
+        return s.p[at] == 'Z';
+    }
+    return at + 6 == s.n && (s.p[at] == '+' || s.p[at] == '-') && s.p[at + 3] == ':';
+}
+
 bool cs_yaml__is_text(cs_slice s)
 {
     cs_arena scratch;
     cs_arena_init(&scratch, 0);
     cs_value v;
     double real = 0;
-    bool merge = cs_slice_is(s, "<<");
-    bool text = !merge && resolve(&scratch, s, &v, &real) == TEXT;
+    bool text = resolve(&scratch, s, &v, &real) == TEXT;
     cs_arena_destroy(&scratch);
-    return text;
+    return text && !is_timestamp(s);
 }
 
 bool cs_yaml__is_integer(cs_slice s)
@@ -256,6 +324,24 @@ static cs_value real_key(cs_arena *a, double real)
     return v;
 }
 
+/* Makes the value of a key the text that it is in JSON. */
+static cs_err key_text(reader *r, const yaml_mark_t *mark, cs_value *key)
+{
+    char room[32];
+    if (key->kind == CS_STRING) {
+        return CS_OK;
+    }
+    if (key->kind == CS_NULL) {
+        return fail_at(r, mark, CS_ERR_SYNTAX, "unsupported map key: null");
+    }
+    if (key->kind != CS_BOOL && key->kind != CS_NUMBER) {
+        return fail_at(r, mark, CS_ERR_SYNTAX, "invalid map key");
+    }
+    cs_slice text = key->kind == CS_BOOL ? cs_slice_of(key->u.i != 0 ? "true" : "false") : cs_number_text(*key, room);
+    *key = cs_string_copy(r->a, text);
+    return CS_OK;
+}
+
 /* The scalar as a value or, with `key`, as the text it is as the key of an object. */
 static cs_err scalar_value(reader *r, const yaml_event_t *event, bool key, cs_value *out)
 {
@@ -276,20 +362,11 @@ static cs_err scalar_value(reader *r, const yaml_event_t *event, bool key, cs_va
     if (!tagged && (m == TEXT || m == NOT_FINITE)) {
         v = cs_string_copy(r->a, s);
     }
-    if (key && v.kind != CS_STRING) {
-        char room[32];
-        if (m == REAL) {
-            *out = real_key(r->a, real);
-            return CS_OK;
-        }
-        if (v.kind == CS_NULL) {
-            return fail_at(r, &event->start_mark, CS_ERR_SYNTAX, "unsupported map key: null");
-        }
-        cs_slice text = v.kind == CS_BOOL ? cs_slice_of(v.u.i != 0 ? "true" : "false") : cs_number_text(v, room);
-        v = cs_string_copy(r->a, text);
+    if (key && m == REAL) {
+        v = real_key(r->a, real);
     }
     *out = v;
-    return CS_OK;
+    return key ? key_text(r, &event->start_mark, out) : CS_OK;
 }
 
 /* ---- nodes */
@@ -422,9 +499,7 @@ static cs_err read_pair(reader *r, cs_value object, list *sources, bool *end)
         }
     } else {
         err = read_node(r, &event, &key);
-        if (err == CS_OK && key.kind != CS_STRING) {
-            err = fail_at(r, &mark, CS_ERR_SYNTAX, "invalid map key");
-        }
+        err = err == CS_OK ? key_text(r, &mark, &key) : err;
     }
     yaml_event_delete(&event);
     CS_TRY(err);

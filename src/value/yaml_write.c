@@ -9,7 +9,7 @@
 #include "countersign/number.h"
 #include "internal.h"
 
-static void write_node(cs_buf *out, cs_value v, size_t indent, bool in_sequence);
+static void write_node(cs_buf *out, cs_value v, size_t indent, bool same_line);
 
 /* ---- what a text may be written as */
 
@@ -243,7 +243,7 @@ static void write_number(cs_buf *out, cs_value v)
     }
     double d = cs_number_double(v);
     if (d > 1.7976931348623157e308 || d < -1.7976931348623157e308) {
-        write_double(out, s); /* go-yaml takes what no double can hold for a text */
+        cs_buf_slice(out, s); /* go-yaml takes what no double can hold for a text */
         return;
     }
     cs_number__print_double(out, d, -4, 6, true);
@@ -257,9 +257,19 @@ static bool is_number_char(char c)
     return c >= '0' && c <= '9';
 }
 
+/* Letters, nearly: beyond ASCII everything but the blocks of punctuation, symbols and emoji. */
 static bool is_letter(uint32_t c)
 {
-    return c >= 0x80 ? !cs_utf8_is_space(c) : (c | 0x20) >= 'a' && (c | 0x20) <= 'z';
+    if (c < 0x80) {
+        return (c | 0x20) >= 'a' && (c | 0x20) <= 'z';
+    }
+    if (c < 0xC0) {
+        return c == 0xAA || c == 0xB5 || c == 0xBA;
+    }
+    bool symbol = c == 0xD7 || c == 0xF7 || (c >= 0x2000 && c < 0x2C00) || (c >= 0x3000 && c < 0x3005) ||
+                  (c >= 0x3008 && c < 0x3021) || (c >= 0xE000 && c < 0xF900) || (c >= 0xFE00 && c < 0xFE70) ||
+                  c == 0xFEFF || c >= 0xFFF0;
+    return !symbol || (c >= 0x10000 && c < 0x1F000) || c >= 0x20000;
 }
 
 static bool has_digits_before(cs_slice s, size_t i)
@@ -340,19 +350,20 @@ static void sort_pairs(pair *items, pair *spare, size_t n)
 static void write_pair(cs_buf *out, const pair *p, size_t indent)
 {
     look k = look_at(p->key);
-    if (k.multiline || p->key.n > 128) {
+    bool explicit = k.multiline || p->key.n > 128;
+    if (explicit) {
         cs_buf_text(out, "? ");
         write_text(out, p->key, indent + 2, false);
-        if (out->n == 0 || out->p[out->n - 1] != '\n') {
+        if (out->p[out->n - 1] != '\n') {
             cs_buf_byte(out, '\n');
         }
         pad(out, indent);
-        cs_buf_byte(out, ':');
     } else {
         write_text(out, p->key, indent + 2, true);
-        cs_buf_byte(out, ':');
     }
-    write_node(out, p->value, indent, false);
+    cs_buf_byte(out, ':');
+    /* Behind "? key" a collection begins on the line of its colon, as it does behind a dash. */
+    write_node(out, p->value, indent, explicit);
 }
 
 static void write_mapping(cs_buf *out, cs_value v, size_t indent, bool inline_first)
@@ -393,20 +404,20 @@ static void write_items(cs_buf *out, const cs_value *items, uint32_t n, size_t i
     }
 }
 
-/* What stands behind "key:" or "-", down to the end of its last line. `indent` is that of the key or the dash. */
-static void write_node(cs_buf *out, cs_value v, size_t indent, bool in_sequence)
+/* What stands behind "key:" or "-", down to the end of its last line. `indent` is that of the key or the dash; behind a
+ * dash collections begin on the same line. */
+static void write_node(cs_buf *out, cs_value v, size_t indent, bool same_line)
 {
     uint32_t n = cs_count(v);
     if (n > 0) {
-        /* Inside a sequence the first line goes on behind the dash. */
-        cs_buf_byte(out, in_sequence ? ' ' : '\n');
+        cs_buf_byte(out, same_line ? ' ' : '\n');
         if (v.kind == CS_OBJECT) {
-            write_mapping(out, v, indent + 2, in_sequence);
+            write_mapping(out, v, indent + 2, same_line);
         } else {
             if (v.kind == CS_SET) {
                 cs_table_sort(v.u.table);
             }
-            write_items(out, v.kind == CS_ARRAY ? v.u.items : v.u.table->keys, n, indent + 2, in_sequence);
+            write_items(out, v.kind == CS_ARRAY ? v.u.items : v.u.table->keys, n, indent + 2, same_line);
         }
         return;
     }
