@@ -20,7 +20,6 @@
 #ifndef CS_JOURNAL_H
 #define CS_JOURNAL_H
 
-#include "countersign/metrics.h"
 #include "countersign/value.h"
 
 /* ---- events */
@@ -42,6 +41,7 @@ typedef struct cs_event {
     /* Given by the journal. */
     int64_t arrived_ns;
     uint32_t partition;
+    bool past;       /* read back at the start, not new */
     uint64_t offset; /* position in the partition, growing */
     cs_event_outcome outcome;
 } cs_event;
@@ -61,15 +61,14 @@ CS_MUST_CHECK cs_err cs_event_read(cs_arena *a, cs_slice text, bool limits, cs_e
 
 /* Cuts a body into the texts of its events: one object, an array of objects, or objects separated by white space
  * (NDJSON). Nothing is parsed: a piece may turn out to be no JSON. */
-typedef enum cs_event_shape { CS_EVENTS_STREAM, CS_EVENTS_ARRAY } cs_event_shape;
 typedef struct cs_event_cutter {
     cs_slice rest;
-    cs_event_shape shape;
-    bool started, done;
+    bool array, started, done;
 } cs_event_cutter;
 void cs_event_cut(cs_event_cutter *cutter, cs_slice body);
-/* The next piece; false at the end. *broken: the array ends before its time or goes on behind its bracket, and the
- * piece is what is left. */
+/* The next piece; false at the end. *broken: the array is not whole, or not an array of objects separated by commas;
+ * the piece is what is left, and the last. An object in a stream that does not end within the limit event_bytes is cut
+ * at the end of its line, so that one bad line costs no other. */
 bool cs_event_next(cs_event_cutter *cutter, cs_slice *piece, bool *broken);
 
 /* ---- money: integers of 10^-9 of the currency's unit ("nanos") */
@@ -100,10 +99,9 @@ typedef struct cs_journal cs_journal;
 
 typedef struct cs_journal_options {
     const char *sqlite_path; /* the file; its folder is made. ":memory:" keeps nothing */
-    bool sync_normal;    /* sqlite: fsync at checkpoints only; an acknowledged event may be lost when the machine loses
-                            power */
-    size_t queue;        /* batches that may wait; 0 = 4096 */
-    cs_metrics *metrics; /* NULL = none */
+    bool sync_normal; /* sqlite: fsync at checkpoints only; an acknowledged event may be lost when the machine loses
+                         power */
+    size_t queue;     /* batches that may wait; 0 = 4096 */
     int64_t (*now_ns)(void *self); /* NULL = the wall clock */
     void *now_self;
 } cs_journal_options;

@@ -63,8 +63,8 @@ const cs_live *cs_spend_live(cs_spend *spend);
 
 /* What became of a body of events. */
 typedef struct cs_spend_receipt {
-    int status;    /* 202; 400 if every event was rejected or there was none; 413 too many events; 503 the journal took
-                      nothing */
+    int status; /* 202; 400 if every event was rejected or the body is blank; 413 too many events; 503 the journal took
+                   nothing */
     cs_slice body; /* JSON: {"accepted", "duplicates", "rejected": [{index, id, code, message}]}, or for 413 and 503
                       {"code", "message"} */
     size_t accepted, duplicates, conflicts, rejected; /* conflicts are among the duplicates */
@@ -88,8 +88,9 @@ typedef struct cs_spend_health {
     int64_t lag_ms;
     bool caught_up;
 } cs_spend_health;
-/* ok; degraded: behind by more than half of stale_after, or a write has just failed; stale: behind by more than
- * stale_after, or not caught up yet; down: the log cannot be read or written. Any thread. */
+/* ok; degraded: behind by more than half of stale_after, or the last write failed; stale: behind by more than
+ * stale_after (while writes fail the counters fall behind), or not caught up yet; down: the log cannot be read. Any
+ * thread. */
 cs_spend_health cs_spend_health_now(cs_spend *spend);
 /* GET /health/budget: {"status", "lag_ms", "caught_up", "journal", "reason"?}. */
 cs_value cs_spend_health_document(cs_spend *spend, cs_arena *a);
