@@ -147,6 +147,11 @@ typedef struct cs_bundle_signing {
     cs_value claims;    /* object of further claims (scope, iat, iss…), or undefined */
 } cs_bundle_signing;
 
+/* The name that a file of a folder (or, with "", of an archive) has in a signature: "foo/authz/a.rego". In the arena.
+ */
+cs_slice cs_bundle_signed_name(cs_arena *a, cs_slice folder, cs_slice path);
+/* "data.authz["a-b"]" from an array of keys, as OPA prints a reference. */
+void cs_bundle_print_ref(cs_buf *out, cs_value keys);
 /* The text of .signatures.json for these files. Structured files (data.json, data.yaml, .manifest) are hashed
  * canonically. */
 CS_MUST_CHECK cs_err cs_bundle_sign(cs_arena *a, const cs_bundle_file *files, size_t n,

@@ -84,7 +84,7 @@ static bool is_plain(cs_slice key)
     return true;
 }
 
-void cs_bundle__print_ref(cs_buf *out, cs_value keys)
+void cs_bundle_print_ref(cs_buf *out, cs_value keys)
 {
     cs_buf_text(out, "data");
     for (uint32_t i = 0; i < cs_count(keys); i++) {

@@ -55,7 +55,7 @@ static void note_clash(loader *l, cs_slice file, cs_value conflict)
     cs_buf_init(&text);
     cs_buf_slice(&text, file);
     cs_buf_text(&text, ": merge error: conflicting values at ");
-    cs_bundle__print_ref(&text, conflict);
+    cs_bundle_print_ref(&text, conflict);
     const merged *other = NULL;
     for (size_t i = 0; i < l->documents.n && other == NULL; i++) {
         other = has_path(l->documents.v[i].document, conflict) ? &l->documents.v[i] : NULL;

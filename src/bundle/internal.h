@@ -37,8 +37,6 @@ CS_MUST_CHECK cs_err cs_bundle__read_document(cs_arena *a, cs_slice text, cs_val
  * root. */
 CS_MUST_CHECK cs_err cs_bundle__insert(cs_arena *a, cs_value *root, const cs_slice *keys, size_t n, cs_value value,
                                        cs_value *conflict, cs_error *e);
-/* "data.a["x-y"].b" from an array of keys. */
-void cs_bundle__print_ref(cs_buf *out, cs_value keys);
 
 /* ---- package.c */
 /* The path of the package clause of a module, without `data`; CS_ERR_REGO_PARSE if the text does not start with one. */
@@ -56,9 +54,9 @@ void cs_bundle__print_roots(cs_buf *out, const cs_slice *roots, size_t n);
 bool cs_bundle__root_contains_keys(const cs_slice *roots, size_t n, const cs_slice *keys, size_t n_keys);
 
 /* ---- signature.c */
-/* Verifies every file of the bundle; fills bundle->signature. `prefix` stands in front of names in the signature
- * ("foo/" for a folder foo). */
-CS_MUST_CHECK cs_err cs_bundle__verify(cs_bundle *bundle, const cs_bundle_options *options, cs_slice prefix,
+/* Verifies every file of the bundle; fills bundle->signature. `folder` stands in front of the names in the signature
+ * ("" for an archive). */
+CS_MUST_CHECK cs_err cs_bundle__verify(cs_bundle *bundle, const cs_bundle_options *options, cs_slice folder,
                                        cs_error *e);
 
 #endif

@@ -220,7 +220,7 @@ static cs_err check_modules(const cs_bundle *b, cs_error *e)
             cs_buf rest, ref;
             cs_buf_init(&rest);
             cs_buf_init(&ref);
-            cs_bundle__print_ref(&ref, module->package);
+            cs_bundle_print_ref(&ref, module->package);
             cs_slice name = cs_buf_view(&ref);
             cs_buf_printf(&rest, "'package %.*s' in module '%.*s'", CS_FMT(cs_slice_sub(name, 5, name.n)),
                           CS_FMT(module->file));

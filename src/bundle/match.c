@@ -267,3 +267,12 @@ cs_slice cs_bundle_module_id(cs_arena *a, cs_slice bundle_name, const cs_bundle_
     }
     return cs_bundle__join(a, name, module->file);
 }
+
+cs_slice cs_bundle_signed_name(cs_arena *a, cs_slice folder, cs_slice path)
+{
+    cs_slice name = cs_bundle__join(a, folder, path);
+    while (name.n > 0 && name.p[0] == '/') {
+        name = cs_slice_sub(name, 1, name.n);
+    }
+    return name;
+}

@@ -92,7 +92,7 @@ static cs_err insert_data(cs_bundle *b, const cs_bundle_file *file, cs_slice sho
         cs_buf_slice(&text, keys.v[i]);
     }
     cs_buf_text(&text, " (conflicting values at ");
-    cs_bundle__print_ref(&text, conflict);
+    cs_bundle_print_ref(&text, conflict);
     cs_buf_byte(&text, ')');
     cs_err err = load_failed(shown, cs_buf_cstr(&text), e);
     cs_buf_destroy(&text);
@@ -231,13 +231,7 @@ static cs_err finish(cs_bundle *b, const cs_bundle_options *options, const origi
         if (has_patch(b) && options->verify != NULL && !options->verify->optional) {
             return cs_fail(e, CS_ERR_BUNDLE_INVALID, "delta bundles do not support signature verification");
         }
-        cs_slice folder = from->folder;
-        while (folder.n > 0 && folder.p[0] == '/') {
-            folder = cs_slice_sub(folder, 1, folder.n);
-        }
-        bool prefixed = folder.n > 0 && !cs_slice_is(folder, ".");
-        cs_slice prefix = prefixed ? cs_bundle__concat(&b->arena, folder, CS_LIT("/")) : CS_LIT("");
-        CS_TRY(cs_bundle__verify(b, options, prefix, e));
+        CS_TRY(cs_bundle__verify(b, options, from->folder, e));
     }
     const cs_bundle_file *manifest = NULL;
     for (size_t i = 0; i < b->n_files; i++) {

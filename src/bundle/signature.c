@@ -325,7 +325,7 @@ static cs_err check_missing(check *c, cs_error *e)
     return err;
 }
 
-static cs_err verify_all(check *c, cs_slice signatures, cs_slice prefix, cs_error *e)
+static cs_err verify_all(check *c, cs_slice signatures, cs_slice folder, cs_error *e)
 {
     cs_slice token = {0};
     cs_value payload;
@@ -335,7 +335,7 @@ static cs_err verify_all(check *c, cs_slice signatures, cs_slice prefix, cs_erro
     for (size_t i = 0; i < c->bundle->n_files; i++) {
         const cs_bundle_file *file = &c->bundle->files[i];
         if (!cs_bundle__is_signatures(file->path)) {
-            cs_slice name = cs_bundle__concat(&c->arena, prefix, file->path);
+            cs_slice name = cs_bundle_signed_name(&c->arena, folder, file->path);
             CS_TRY(verify_file(c, file, name, e));
         }
     }
@@ -344,7 +344,7 @@ static cs_err verify_all(check *c, cs_slice signatures, cs_slice prefix, cs_erro
     return CS_OK;
 }
 
-cs_err cs_bundle__verify(cs_bundle *b, const cs_bundle_options *options, cs_slice prefix, cs_error *e)
+cs_err cs_bundle__verify(cs_bundle *b, const cs_bundle_options *options, cs_slice folder, cs_error *e)
 {
     const cs_bundle_file *signatures = NULL;
     for (size_t i = 0; i < b->n_files; i++) {
@@ -367,7 +367,7 @@ cs_err cs_bundle__verify(cs_bundle *b, const cs_bundle_options *options, cs_slic
     check c = {.bundle = b, .verify = options->verify};
     cs_arena_init(&c.arena, 0);
     cs_map_init(&c.by_name);
-    cs_err err = verify_all(&c, signatures->bytes, prefix, e);
+    cs_err err = verify_all(&c, signatures->bytes, folder, e);
     cs_map_destroy(&c.by_name);
     cs_arena_destroy(&c.arena);
     return err;

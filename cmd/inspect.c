@@ -1,0 +1,267 @@
+/* inspect: what is in a bundle, as tables or JSON. Nothing is verified or compiled. */
+#include "cmd.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "countersign/base/file.h"
+#include "countersign/base/utf8.h"
+#include "countersign/base/vec.h"
+#include "countersign/json.h"
+
+#define FIELD_MAX 50U
+
+typedef struct row {
+    cs_slice left, right;
+} row;
+
+typedef CS_VEC(row) table;
+
+static void add(cs_arena *a, table *t, cs_slice left, cs_slice right)
+{
+    if (right.n >= FIELD_MAX) {
+        size_t n;
+        char *cut = cs_arena_printf(a, &n, "%.*s...", CS_FMT(cs_slice_sub(right, 0, FIELD_MAX - 3)));
+        right = cs_slice_make(cut, n);
+    }
+    row r = {left, right};
+    CS_VEC_PUSH_IN(a, t, r);
+}
+
+static void repeat(cs_buf *out, const char *text, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        cs_buf_text(out, text);
+    }
+}
+
+static void rule(cs_buf *out, const char *left, const char *middle, const char *right, const size_t width[2])
+{
+    cs_buf_text(out, left);
+    repeat(out, "─", width[0] + 2);
+    cs_buf_text(out, middle);
+    repeat(out, "─", width[1] + 2);
+    cs_buf_text(out, right);
+    cs_buf_byte(out, '\n');
+}
+
+static void cell(cs_buf *out, cs_slice text, size_t width, bool centred)
+{
+    size_t n = cs_utf8_count(text);
+    size_t before = centred ? (width - n) / 2 : 0;
+    cs_buf_text(out, "│ ");
+    repeat(out, " ", before);
+    cs_buf_slice(out, text);
+    repeat(out, " ", width - n - before + 1);
+}
+
+/* A name that repeats the one above it is left out. */
+static void print_table(const char *title, const char *left, const char *right, const table *t)
+{
+    if (t->n == 0) {
+        return;
+    }
+    size_t width[2] = {strlen(left), strlen(right)};
+    for (size_t i = 0; i < t->n; i++) {
+        size_t l = cs_utf8_count(t->v[i].left), r = cs_utf8_count(t->v[i].right);
+        width[0] = l > width[0] ? l : width[0];
+        width[1] = r > width[1] ? r : width[1];
+    }
+    cs_buf out;
+    cs_buf_init(&out);
+    cs_buf_printf(&out, "%s:\n", title);
+    rule(&out, "┌", "┬", "┐", width);
+    cell(&out, cs_slice_of(left), width[0], true);
+    cell(&out, cs_slice_of(right), width[1], true);
+    cs_buf_text(&out, "│\n");
+    rule(&out, "├", "┼", "┤", width);
+    for (size_t i = 0; i < t->n; i++) {
+        bool again = i > 0 && cs_slice_eq(t->v[i].left, t->v[i - 1].left);
+        cell(&out, again ? CS_LIT("") : t->v[i].left, width[0], false);
+        cell(&out, t->v[i].right, width[1], false);
+        cs_buf_text(&out, "│\n");
+    }
+    rule(&out, "└", "┴", "┘", width);
+    (void)cs_cmd_write(cs_buf_view(&out));
+    cs_buf_destroy(&out);
+}
+
+static int by_text(const void *x, const void *y)
+{
+    const cs_slice *a = x, *b = y;
+    return cs_slice_compare(*a, *b);
+}
+
+static void print_manifest(cs_arena *a, const cs_bundle_manifest *m)
+{
+    table t = {0};
+    if (m->rego_version >= 0) {
+        size_t n;
+        char *version = cs_arena_printf(a, &n, "%d", m->rego_version);
+        add(a, &t, CS_LIT("Rego Version"), cs_slice_make(version, n));
+    }
+    if (m->revision.n > 0) {
+        add(a, &t, CS_LIT("Revision"), m->revision);
+    }
+    cs_slice *roots = cs_arena_array(a, cs_slice, m->n_roots + 1);
+    memcpy(roots, m->roots, m->n_roots * sizeof *roots);
+    qsort(roots, m->n_roots, sizeof *roots, by_text);
+    for (size_t i = 0; i < m->n_roots; i++) {
+        if (m->n_roots > 1 || roots[i].n > 0) {
+            add(a, &t, CS_LIT("Roots"), roots[i]);
+        }
+    }
+    if (cs_is(m->metadata, CS_OBJECT) && cs_count(m->metadata) > 0) {
+        cs_buf text;
+        cs_buf_init(&text);
+        cs_json_write(&text, m->metadata, CS_JSON_HTML);
+        add(a, &t, CS_LIT("Metadata"), cs_slice_make(cs_arena_dup(a, text.p, text.n), text.n));
+        cs_buf_destroy(&text);
+    }
+    print_table("MANIFEST", "FIELD", "VALUE", &t);
+}
+
+/* {"data.a": ["/a.rego"]}: packages and data files. */
+static void add_namespace(cs_arena *a, cs_value object, cs_value keys, cs_slice file)
+{
+    cs_buf name;
+    cs_buf_init(&name);
+    cs_bundle_print_ref(&name, keys);
+    cs_value key = cs_string_copy(a, cs_buf_view(&name));
+    cs_buf_destroy(&name);
+    const cs_value *there = cs_object_get(object, key);
+    uint32_t n = there != NULL ? there->n : 0;
+    cs_value *items = cs_arena_array(a, cs_value, n + 1U);
+    if (n > 0) {
+        memcpy(items, there->u.items, n * sizeof *items);
+    }
+    items[n] = cs_string(file);
+    cs_object_put(a, object, key, cs_array(items, n + 1U));
+}
+
+static bool is_data(cs_slice base)
+{
+    return cs_slice_is(base, "data.json") || cs_slice_is(base, "data.yaml") || cs_slice_is(base, "data.yml");
+}
+
+static cs_value namespaces(cs_arena *a, const cs_bundle *b, const char *folder)
+{
+    cs_value out = cs_object_new(a, 0);
+    for (size_t i = 0; i < b->n_modules; i++) {
+        add_namespace(a, out, b->modules[i].package, b->modules[i].file);
+    }
+    for (size_t i = 0; i < b->n_files; i++) {
+        cs_slice rest = b->files[i].path, part;
+        CS_VEC(cs_value) keys = {0};
+        while (cs_slice_next(&rest, '/', &part)) {
+            cs_value key = cs_string(part);
+            CS_VEC_PUSH_IN(a, &keys, key);
+        }
+        if (keys.n == 0 || !is_data(cs_text(keys.v[keys.n - 1]))) {
+            continue;
+        }
+        cs_slice shown = b->files[i].written;
+        if (folder[0] != '\0') {
+            shown = cs_bundle_signed_name(a, cs_slice_of(folder), b->files[i].path);
+        }
+        add_namespace(a, out, cs_array(keys.v, keys.n - 1), shown);
+    }
+    return out;
+}
+
+static void print_namespaces(cs_arena *a, cs_value all)
+{
+    table t = {0};
+    for (uint32_t i = 0; i < cs_count(all); i++) {
+        cs_value files, key = cs_entry(all, i, &files);
+        for (uint32_t k = 0; k < files.n; k++) {
+            add(a, &t, cs_text(key), cs_text(files.u.items[k]));
+        }
+    }
+    print_table("NAMESPACES", "NAMESPACE", "FILE", &t);
+}
+
+static cs_value signatures(cs_arena *a, const cs_bundle *b)
+{
+    cs_value out = cs_object_new(a, 0);
+    for (size_t i = 0; i < b->n_files; i++) {
+        if (cs_slice_ends(b->files[i].path, CS_LIT(".signatures.json")) &&
+            cs_json_read(a, b->files[i].bytes, &(cs_json_options){.prefix = true}, &out, NULL, NULL) != CS_OK) {
+            out = cs_object_new(a, 0);
+        }
+    }
+    return out;
+}
+
+static void print_json(cs_arena *a, const cs_bundle *b, cs_value all, bool single)
+{
+    cs_buf text;
+    cs_buf_init(&text);
+    cs_value out = cs_object_new(a, 4);
+    if (!single) {
+        cs_object_put_text(a, out, "manifest", b->manifest.document);
+    }
+    cs_object_put_text(a, out, "signatures_config", signatures(a, b));
+    if (cs_count(all) > 0) {
+        cs_object_put_text(a, out, "namespaces", all);
+    }
+    cs_json_write(&text, out, CS_JSON_PRETTY);
+    cs_buf_byte(&text, '\n');
+    (void)cs_cmd_write(cs_buf_view(&text));
+    cs_buf_destroy(&text);
+}
+
+static cs_err read_input(const char *path, bool single, int version, cs_bundle **out, cs_error *e)
+{
+    cs_bundle_options options = {
+        .name = cs_slice_of(path), .etag = CS_LIT(""), .skip_verify = true, .rego_version = version};
+    if (!single) {
+        return cs_bundle_read_path(path, &options, out, e);
+    }
+    cs_bundle_loaded *loaded;
+    CS_TRY(cs_bundle_load_files(&path, 1, &options, &loaded, e));
+    *out = cs_bundle_of_loaded(loaded);
+    return CS_OK;
+}
+
+int cs_cmd_inspect(int argc, char **argv)
+{
+    const char *format = "pretty";
+    bool annotations = false, v0 = false, v1 = false;
+    const cs_arg args[] = {
+        {"format", 'f', CS_ARG_ENUM, &format, "pretty|json", "output format", NULL},
+        {"annotations", 'a', CS_ARG_BOOL, &annotations, NULL, "not supported", NULL},
+        {"v0-compatible", 0, CS_ARG_BOOL, &v0, NULL, "modules are Rego v0 unless they say otherwise", NULL},
+        {"v1-compatible", 0, CS_ARG_BOOL, &v1, NULL, "the default", NULL},
+    };
+    cs_arena a;
+    cs_arena_init(&a, 0);
+    cs_arg_list paths;
+    int status = cs_args_parse(&a, argc, argv, args, sizeof args / sizeof *args, &paths);
+    cs_error e = {0};
+    if (status != -1) {
+        /* said already */
+    } else if (paths.n != 1) {
+        status = cs_cmd_fail("specify exactly one OPA bundle or path");
+    } else if (annotations) {
+        status = cs_cmd_fail("--annotations is not supported");
+    } else {
+        bool single = cs_slice_ends(cs_slice_of(paths.v[0]), CS_LIT(".rego"));
+        cs_bundle *b = NULL;
+        status = read_input(paths.v[0], single, v0 ? 0 : 1, &b, &e) == CS_OK ? 0 : cs_cmd_fail_error(&e);
+        if (status == 0) {
+            cs_value all = namespaces(&a, b, cs_file_is_dir(paths.v[0]) ? paths.v[0] : "");
+            if (strcmp(format, "json") == 0) {
+                print_json(&a, b, all, single);
+            } else {
+                if (!single) {
+                    print_manifest(&a, &b->manifest);
+                }
+                print_namespaces(&a, all);
+            }
+        }
+        cs_bundle_free(b);
+    }
+    cs_arena_destroy(&a);
+    return status;
+}
