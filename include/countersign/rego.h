@@ -101,6 +101,13 @@ CS_MUST_CHECK cs_err cs_query_prepare(cs_policy *policy, cs_slice text, const cs
                                       cs_errors *errors);
 void cs_query_release(cs_query *query);
 
+/* Statement `i` of a text query as it was written, and where. The text lives with the query. */
+typedef struct cs_query_text {
+    cs_slice text;
+    uint32_t row, col;
+} cs_query_text;
+cs_query_text cs_query_expression(const cs_query *query, size_t i);
+
 /* Live documents (data.spend and the like): rows of one root key of data, answered by the caller. */
 typedef struct cs_live {
     const char *root; /* "spend" */

@@ -24,6 +24,8 @@ struct cs_query {
     cs_arena arena; /* the query's own code */
     cs_policy *policy;
     cs_code *code;
+    cs_query_text *texts; /* of a text query, one each statement */
+    size_t n_texts;
 };
 
 #endif

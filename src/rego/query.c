@@ -33,7 +33,22 @@ cs_err cs_query_prepare_path(cs_policy *policy, const cs_value *path, size_t n, 
     return finish(q, err, &e, out, errors);
 }
 
-cs_err cs_query_prepare(cs_policy *policy, cs_slice text, const cs_query_options *options, cs_query **out, cs_errors *errors)
+static void keep_texts(cs_query *q, const cs_compiled_query *compiled)
+{
+    q->n_texts = compiled->n_values;
+    q->texts = cs_arena_array(&q->arena, cs_query_text, q->n_texts + 1);
+    for (size_t i = 0; i < q->n_texts; i++) {
+        q->texts[i] = (cs_query_text){compiled->texts[i], compiled->values[i]->loc.row, compiled->values[i]->loc.col};
+    }
+}
+
+cs_query_text cs_query_expression(const cs_query *query, size_t i)
+{
+    return i < query->n_texts ? query->texts[i] : (cs_query_text){CS_LIT(""), 0, 0};
+}
+
+cs_err cs_query_prepare(cs_policy *policy, cs_slice text, const cs_query_options *options, cs_query **out,
+                        cs_errors *errors)
 {
     static const cs_query_options defaults = {0};
     cs_query *q = new_query(policy);
@@ -51,6 +66,7 @@ cs_err cs_query_prepare(cs_policy *policy, cs_slice text, const cs_query_options
         cs_query_release(q);
         return err;
     }
+    keep_texts(q, &compiled);
     cs_error e = {0};
     err = cs_plan_query(&q->arena, policy->program, &compiled, &q->code, &e);
     return finish(q, err, &e, out, errors);

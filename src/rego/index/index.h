@@ -1,8 +1,9 @@
 /* Rule indexing: which definitions of a rule can match at all, told by one lookup.
  *
- * A definition is constrained when its body cannot succeed unless a document of input (or an argument of the function) equals a scalar.
- * The path that constrains most definitions becomes a table from that scalar to the definitions to try; every other definition is
- * in all the lists. Whatever else a body says is checked by running it. Cost: one path lookup and one hash, however many definitions. */
+ * A definition is constrained when its body cannot succeed unless a document of input (or an argument of the function)
+ * equals a scalar. The path that constrains most definitions becomes a table from that scalar to the definitions to
+ * try; every other definition is in all the lists. Whatever else a body says is checked by running it. Cost: one path
+ * lookup and one hash, however many definitions. */
 #ifndef CS_REGO_INDEX_INDEX_H
 #define CS_REGO_INDEX_INDEX_H
 

@@ -1,5 +1,5 @@
-/* Executable form: what rego/plan makes and rego/vm runs. Everything lives in the arena of its policy (or query), is immutable when the
- * planner is done, and is shared by all threads. */
+/* Executable form: what rego/plan makes and rego/vm runs. Everything lives in the arena of its policy (or query), is
+ * immutable when the planner is done, and is shared by all threads. */
 #ifndef CS_REGO_PLAN_CODE_H
 #define CS_REGO_PLAN_CODE_H
 
@@ -63,9 +63,9 @@ typedef enum cs_mock_kind { CS_MOCK_VALUE, CS_MOCK_FUNCTION, CS_MOCK_BUILTIN } c
 /* One `with` modifier. Values come from registers; function names are known here. */
 typedef struct cs_with_target {
     cs_target_kind kind;
-    cs_path path;     /* INPUT, DATA: below the root */
-    uint32_t node;    /* DATA: the rule tree's node at the path, or CS_NO_NODE */
-    uint32_t target;  /* FUNCTION: its code; BUILTIN: its row */
+    cs_path path;    /* INPUT, DATA: below the root */
+    uint32_t node;   /* DATA: the rule tree's node at the path, or CS_NO_NODE */
+    uint32_t target; /* FUNCTION: its code; BUILTIN: its row */
     cs_mock_kind mock;
     uint32_t mock_with; /* FUNCTION, BUILTIN: what is called instead */
 } cs_with_target;
@@ -79,9 +79,9 @@ typedef enum cs_code_kind { CS_CODE_RULE, CS_CODE_FUNCTION, CS_CODE_EXTENT, CS_C
 
 typedef struct cs_code {
     cs_code_kind kind;
-    uint32_t id;    /* its place among the program's codes */
-    uint32_t node;  /* of the rule tree, or CS_NO_NODE */
-    cs_slice name;  /* "data.a.p" */
+    uint32_t id;   /* its place among the program's codes */
+    uint32_t node; /* of the rule tree, or CS_NO_NODE */
+    cs_slice name; /* "data.a.p" */
     uint32_t n_params;
     uint32_t n_regs;
     const cs_insn *insns;
@@ -105,7 +105,7 @@ typedef struct cs_node {
     cs_value key;
     uint32_t hash;
     uint32_t parent;
-    uint32_t last;     /* the greatest id below (itself if none) */
+    uint32_t last;            /* the greatest id below (itself if none) */
     const uint32_t *children; /* sorted by key */
     uint32_t n_children;
     uint32_t document; /* code that makes the document here; CS_NO_CODE where only base data can be */

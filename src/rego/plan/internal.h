@@ -13,9 +13,9 @@ typedef struct cs_binding {
 } cs_binding;
 
 typedef struct cs_planner {
-    cs_arena *arena;          /* what the program keeps */
+    cs_arena *arena;           /* what the program keeps */
     const cs_program *program; /* nodes are complete before any code is planned */
-    cs_err err;               /* sticky: the first failure */
+    cs_err err;                /* sticky: the first failure */
     cs_error *e;
 } cs_planner;
 

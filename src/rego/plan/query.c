@@ -29,7 +29,8 @@ static uint32_t plan_bindings(cs_builder *b, const cs_compiled_query *q)
     return object;
 }
 
-cs_err cs_plan_query(cs_arena *arena, const cs_program *program, const cs_compiled_query *query, cs_code **out, cs_error *e)
+cs_err cs_plan_query(cs_arena *arena, const cs_program *program, const cs_compiled_query *query, cs_code **out,
+                     cs_error *e)
 {
     cs_planner p = {.arena = arena, .program = program, .e = e};
     cs_code *code = query_code(arena);
@@ -60,7 +61,8 @@ cs_err cs_plan_query(cs_arena *arena, const cs_program *program, const cs_compil
     return p.err;
 }
 
-cs_err cs_plan_path(cs_arena *arena, const cs_program *program, const cs_value *path, size_t n, cs_code **out, cs_error *e)
+cs_err cs_plan_path(cs_arena *arena, const cs_program *program, const cs_value *path, size_t n, cs_code **out,
+                    cs_error *e)
 {
     cs_planner p = {.arena = arena, .program = program, .e = e};
     cs_code *code = query_code(arena);

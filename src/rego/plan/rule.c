@@ -127,7 +127,8 @@ static cs_candidates candidates_of(cs_builder *b, const cs_index_list *list, con
         const cs_rule *first = rules[list->definitions[0]];
         pcs[i] = labels[list->definitions[i]];
         early = early && !r->other && r->head.value && r->head.value->kind == CS_TERM_SCALAR && first->head.value &&
-                first->head.value->kind == CS_TERM_SCALAR && cs_equal(r->head.value->u.value, first->head.value->u.value);
+                first->head.value->kind == CS_TERM_SCALAR &&
+                cs_equal(r->head.value->u.value, first->head.value->u.value);
     }
     pcs[list->n] = finish;
     return (cs_candidates){pcs, list->n + 1, early};
@@ -164,7 +165,8 @@ static bool plan_switch(shared *s, const cs_ast *names, const cs_rule *const *ru
 }
 
 /* All definitions one after another, each failing into the next; or, with an index, each into NEXTDEF. */
-static void plan_definitions(shared *s, const cs_ast *names, const cs_rule *const *rules, uint32_t n, plan_definition *plan)
+static void plan_definitions(shared *s, const cs_ast *names, const cs_rule *const *rules, uint32_t n,
+                             plan_definition *plan)
 {
     cs_builder *b = s->b;
     uint32_t *labels = cs_arena_array(b->p->arena, uint32_t, n + 1);

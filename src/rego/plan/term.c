@@ -4,7 +4,8 @@ bool cs_plan__open(const cs_builder *b, const cs_term *t)
 {
     switch (t->kind) {
     case CS_TERM_VAR:
-        return cs_plan__lookup(b, t->u.var) == CS_PLAN_NO_REG && !cs_slice_eq(cs_sym_slice(t->u.var), CS_LIT("input")) &&
+        return cs_plan__lookup(b, t->u.var) == CS_PLAN_NO_REG &&
+               !cs_slice_eq(cs_sym_slice(t->u.var), CS_LIT("input")) &&
                !cs_slice_eq(cs_sym_slice(t->u.var), CS_LIT("data"));
     case CS_TERM_ARRAY:
     case CS_TERM_SET:

@@ -95,8 +95,8 @@ static void enter(cs_builder *b, uint32_t context)
     }
 }
 
-/* The statement runs in its context, what follows does not; going back into one of the statement's loops enters it again, and
- * leaving it by failure leaves the context. */
+/* The statement runs in its context, what follows does not; going back into one of the statement's loops enters it
+ * again, and leaving it by failure leaves the context. */
 void cs_plan__with(cs_builder *b, const cs_expr *e)
 {
     uint32_t outer = b->context;

@@ -1,5 +1,5 @@
-/* Conflicts of complete rules and functions. The first one does not end the evaluation of the document: the other definitions run, so that
- * the error can list every value and where it came from (OPA v1/topdown/conflicts.go). */
+/* Conflicts of complete rules and functions. The first one does not end the evaluation of the document: the other
+ * definitions run, so that the error can list every value and where it came from (OPA v1/topdown/conflicts.go). */
 #include "rego/vm/internal.h"
 
 void cs_vm__conflict(cs_run *run, cs_frame *f, cs_value first, uint32_t first_def, cs_value value, uint32_t def)

@@ -68,7 +68,8 @@ static void add_mock(cs_run *run, cs_context *c, const cs_with_target *t, cs_val
     if (!mock) {
         mock = &c->mocks[c->n_mocks++];
     }
-    *mock = (cs_mock){.target_kind = t->kind, .target = t->target, .kind = t->mock, .with = t->mock_with, .value = value};
+    *mock =
+        (cs_mock){.target_kind = t->kind, .target = t->target, .kind = t->mock, .with = t->mock_with, .value = value};
 }
 
 static void hide(cs_run *run, cs_context *c, uint32_t node)

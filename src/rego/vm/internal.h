@@ -102,8 +102,8 @@ struct cs_run {
     uint32_t n_live_rows, cap_live_rows;
     cs_value *live_all; /* by live document */
     cs_err err;
-    cs_error error;       /* of `err` */
-    cs_err builtin_err;   /* strict: the first built-in error */
+    cs_error error;     /* of `err` */
+    cs_err builtin_err; /* strict: the first built-in error */
     cs_error builtin_error;
     cs_run_stats stats;
     bool started;
@@ -127,7 +127,8 @@ cs_context *cs_vm__mock_inner(cs_run *run, cs_context *c, cs_mock *mock);
 /* ---- memo.c */
 cs_value *cs_vm__memo_slot(cs_run *run, cs_context *c, uint32_t code);
 /* The remembered call, or NULL; then *key gets a copy of the arguments to remember the result by. */
-const cs_value *cs_vm__call_find(cs_run *run, cs_context *c, uint32_t code, const cs_value *args, uint32_t n, const cs_value **key);
+const cs_value *cs_vm__call_find(cs_run *run, cs_context *c, uint32_t code, const cs_value *args, uint32_t n,
+                                 const cs_value **key);
 void cs_vm__call_remember(cs_run *run, cs_context *c, uint32_t code, const cs_value *args, uint32_t n, cs_value result);
 
 /* ---- data.c */

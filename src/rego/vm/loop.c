@@ -72,7 +72,8 @@ static bool look_around(cs_run *run, cs_run_state *state)
     run->stats.instructions += CS_SLICE_STEPS;
     run->slice = CS_SLICE_STEPS;
     if (cs_arena_exceeded(run->arena)) {
-        (void)cs_vm__fail(run, code, pc, CS_ERR_MEMORY, "the evaluation used up its memory of %zu bytes", run->arena->cap);
+        (void)cs_vm__fail(run, code, pc, CS_ERR_MEMORY, "the evaluation used up its memory of %zu bytes",
+                          run->arena->cap);
     } else if (run->stats.instructions > run->steps_left) {
         (void)cs_vm__fail(run, code, pc, CS_ERR_EVAL_CANCEL, "the evaluation took more than %llu instructions",
                           (unsigned long long)run->steps_left);
@@ -272,18 +273,11 @@ next:
             R[i->a] = *item;
             goto next;
         }
-        v = v.kind == CS_PRIVATE ? code->k[i->u] : cs_index(v, code->k[i->u]);
-        if (R[i->b].kind == CS_PRIVATE) {
-            goto dot_private;
-        }
-        goto set_or_fail;
+        v = code->k[i->u];
+        goto dot;
     case CS_OP_DOT:
         v = R[i->c];
-        if (R[i->b].kind == CS_PRIVATE) {
-            goto dot_private;
-        }
-        v = cs_index(R[i->b], v);
-        goto set_or_fail;
+        goto dot;
     case CS_OP_NODE:
         R[i->a] = (cs_value){.kind = CS_PRIVATE, .form = CS_P_NODE, .n = i->u};
         goto next;
@@ -466,7 +460,11 @@ set_or_fail:
     R[i->a] = v;
     goto next;
 
-dot_private: /* v is the key */
+dot: /* v is the key */
+    if (__builtin_expect(R[i->b].kind != CS_PRIVATE, 1)) {
+        v = cs_index(R[i->b], v);
+        goto set_or_fail;
+    }
     if (R[i->b].form == CS_P_LIVE) {
         v = cs_vm__live_row(run, R[i->b].n, v);
         goto set_or_fail;
@@ -496,7 +494,7 @@ call_document:
     n_args = 0;
     goto enter;
 
-mocked: {
+mocked : {
     cs_mock *mock = cs_vm__mock_of(f->context, i->op == CS_OP_BUILTIN ? CS_TARGET_BUILTIN : CS_TARGET_FUNCTION, target);
     if (!mock && i->op == CS_OP_BUILTIN) {
         goto run_builtin;
@@ -525,7 +523,7 @@ call_function:
     if (__builtin_expect(f->context->n_mocks != 0, 0)) {
         goto mocked;
     }
-call_unmocked: {
+call_unmocked : {
     const cs_value *key = NULL;
     const cs_value *known = cs_vm__call_find(run, f->context, target, R + i->b, i->c, &key);
     if (known) {
@@ -544,7 +542,7 @@ call_unmocked: {
     goto entered;
 }
 
-enter: {
+enter : {
     TICK();
     cs_context *caller = f->context;
     if (!push_frame(run, callee, NULL, n_args)) {

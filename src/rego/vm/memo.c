@@ -9,8 +9,8 @@ cs_value *cs_vm__memo_slot(cs_run *run, cs_context *c, uint32_t code)
     return &(*page)[code % CS_MEMO_PAGE];
 }
 
-/* Arguments are the same when they are the same words: equal scalars, or the very same collection. A miss costs a second evaluation,
- * never a wrong answer, and looking never costs more than the words. */
+/* Arguments are the same when they are the same words: equal scalars, or the very same collection. A miss costs a
+ * second evaluation, never a wrong answer, and looking never costs more than the words. */
 static uint32_t hash_args(uint32_t code, const cs_value *args, uint32_t n)
 {
     return cs_hash_bytes(args, n * sizeof *args) ^ (code * 0x9E3779B1U);
@@ -21,7 +21,8 @@ static bool same_args(const cs_value *a, const cs_value *b, uint32_t n)
     return memcmp(a, b, n * sizeof *a) == 0;
 }
 
-const cs_value *cs_vm__call_find(cs_run *run, cs_context *c, uint32_t code, const cs_value *args, uint32_t n, const cs_value **key)
+const cs_value *cs_vm__call_find(cs_run *run, cs_context *c, uint32_t code, const cs_value *args, uint32_t n,
+                                 const cs_value **key)
 {
     uint32_t hash = hash_args(code, args, n);
     if (c->calls) {

@@ -1,7 +1,7 @@
 #include "rego/vm/internal.h"
 
-/* Inside a document under construction, aux marks the objects and sets that belong to the document's own shape, as against values
- * that rules gave: only the former may gain entries. */
+/* Inside a document under construction, aux marks the objects and sets that belong to the document's own shape, as
+ * against values that rules gave: only the former may gain entries. */
 enum { SHAPE = 1 };
 
 static cs_value shape_of(cs_value v)

@@ -9,8 +9,8 @@ typedef struct verifier {
 
 static cs_err bad(const verifier *v, const char *what, uint32_t value)
 {
-    return cs_fail(v->e, CS_ERR_INTERNAL, "%.*s, instruction %u (%s): %s %u is out of range", CS_FMT(v->code->name), v->at,
-                   cs_op_infos[v->code->insns[v->at].op].name, what, value);
+    return cs_fail(v->e, CS_ERR_INTERNAL, "%.*s, instruction %u (%s): %s %u is out of range", CS_FMT(v->code->name),
+                   v->at, cs_op_infos[v->code->insns[v->at].op].name, what, value);
 }
 
 static cs_err check_small(const verifier *v, char form, uint32_t value, uint32_t count)
@@ -103,7 +103,8 @@ cs_err cs_vm_verify(const cs_program *program, const cs_code *code, cs_error *e)
     for (; v.at < code->n_insns; v.at++) {
         const cs_insn *i = &code->insns[v.at];
         if (i->op >= CS_OP_COUNT) {
-            return cs_fail(e, CS_ERR_INTERNAL, "%.*s, instruction %u: unknown operation %u", CS_FMT(code->name), v.at, i->op);
+            return cs_fail(e, CS_ERR_INTERNAL, "%.*s, instruction %u: unknown operation %u", CS_FMT(code->name), v.at,
+                           i->op);
         }
         const cs_op_info *info = &cs_op_infos[i->op];
         uint32_t span = span_of(i);

@@ -1,0 +1,41 @@
+/* check: do the modules compile? */
+#include <string.h>
+
+#include "load.h"
+
+int cs_cmd_check(int argc, char **argv)
+{
+    cs_arena a;
+    cs_arena_init(&a, 0);
+    cs_cmd_sources sources = {.keep_print = true};
+    const char *format = "pretty";
+    bool bundle = false;
+    cs_arg args[] = {
+        {"bundle", 'b', CS_ARG_BOOL, &bundle, NULL, "paths are bundles", NULL},
+        {"format", 'f', CS_ARG_ENUM, &format, "pretty|json", "form of the errors", NULL},
+        {"strict", 'S', CS_ARG_BOOL, &sources.strict, NULL, "compile in strict mode", NULL},
+        {"ignore", 0, CS_ARG_COMMAS, &sources.ignore, NULL, "patterns of files to leave out", NULL},
+        {"v0-compatible", 0, CS_ARG_BOOL, &sources.v0, NULL, "modules are Rego v0", NULL},
+    };
+    cs_arg_list rest;
+    int status = cs_args_parse(&a, argc, argv, args, sizeof args / sizeof *args, &rest);
+    if (status < 0 && rest.n == 0) {
+        status = cs_cmd_fail("specify at least one file");
+    }
+    if (status < 0) {
+        *(bundle ? &sources.bundles : &sources.data) = rest;
+        cs_cmd_loaded loaded;
+        cs_errors errors;
+        cs_error e = {0};
+        cs_errors_init(&errors);
+        status = 0;
+        if (cs_cmd_load(&sources, &loaded, &errors, &e) != CS_OK) {
+            cs_cmd_report(&errors, &e, strcmp(format, "json") == 0);
+            status = 1;
+        }
+        cs_cmd_loaded_free(&loaded);
+        cs_errors_destroy(&errors);
+    }
+    cs_arena_destroy(&a);
+    return status;
+}

@@ -1,0 +1,38 @@
+/* What the engine's commands (eval, test, check, bench) start from: modules and data named on the command line,
+ * compiled. */
+#ifndef CS_CMD_LOAD_H
+#define CS_CMD_LOAD_H
+
+#include "cmd.h"
+#include "countersign/rego.h"
+
+typedef struct cs_cmd_sources {
+    cs_arg_list data;    /* -d: files and folders */
+    cs_arg_list bundles; /* -b: bundles */
+    cs_arg_list ignore;
+    bool v0;
+    bool strict;
+    bool keep_print;
+} cs_cmd_sources;
+
+typedef struct cs_cmd_loaded {
+    cs_arena arena; /* holds all of it */
+    cs_policy *policy;
+    cs_value data;
+    cs_bundle_loaded *files;
+    cs_bundle **bundles;
+    size_t n_bundles;
+} cs_cmd_loaded;
+
+/* Loads and compiles. On failure *errors has the compiler's list, or *e the reason when errors->n is 0. */
+CS_MUST_CHECK cs_err cs_cmd_load(const cs_cmd_sources *sources, cs_cmd_loaded *out, cs_errors *errors, cs_error *e);
+void cs_cmd_loaded_free(cs_cmd_loaded *loaded);
+
+/* Prints the compiler's list, or the reason, as OPA does: to stderr as text, or to stdout as {"errors": […]}. */
+void cs_cmd_report(const cs_errors *errors, const cs_error *e, bool json);
+/* A JSON value and a line feed on stdout. */
+void cs_cmd_print_json(cs_value v, unsigned flags);
+/* Reads a JSON or YAML file ("-" is standard input). */
+CS_MUST_CHECK cs_err cs_cmd_read_value(cs_arena *a, const char *path, cs_value *out, cs_error *e);
+
+#endif
