@@ -120,7 +120,9 @@ static inline void reserve(reader *r)
 static const char *open_frame(reader *r, const char *p, bool object)
 {
     if (r->depth == r->max_depth) {
-        return fail_byte(r, p, "exceeded max depth");
+        return fail_here(r, p, CS_ERR_LIMIT,
+                         object ? "invalid character '{' exceeded max depth"
+                                : "invalid character '[' exceeded max depth");
     }
     if (r->depth == r->frame_cap) {
         uint32_t cap = r->frame_cap * 2;
