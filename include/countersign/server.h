@@ -1,0 +1,71 @@
+/* The HTTP face: OPA's REST API on OPA's paths, and ours beside it (src/server/routes.def lists both). Workers evaluate; what writes
+ * runs on the control thread, which the caller owns. */
+#ifndef CS_SERVER_H
+#define CS_SERVER_H
+
+#include "countersign/bundle.h"
+#include "countersign/config.h"
+#include "countersign/decision.h"
+#include "countersign/metrics.h"
+#include "countersign/net.h"
+#include "countersign/spend.h"
+#include "countersign/store.h"
+
+typedef struct cs_server cs_server;
+
+typedef enum cs_server_authn { CS_AUTHN_OFF, CS_AUTHN_TOKEN, CS_AUTHN_TLS } cs_server_authn;
+
+/* Everything pointed to must outlive the server. */
+typedef struct cs_server_options {
+    cs_store *store;
+    const cs_config *config;
+    cs_metrics *metrics;
+    cs_decision_log *decisions; /* NULL = decisions have no ids and are not logged */
+    cs_loop *control;           /* runs on the control thread until after cs_server_free */
+    cs_value labels;            /* the configuration's with id and version */
+    cs_value runtime;           /* what opa.runtime() answers: {"config", "env", "version", "commit"} */
+    const char *const *addresses;
+    size_t n_addresses;
+    const char *const *diagnostic_addresses; /* health and metrics only */
+    size_t n_diagnostic;
+    unsigned unix_permissions;
+    cs_server_authn authentication;
+    bool authorization; /* --authorization=basic */
+    const char *tls_cert, *tls_key, *tls_ca;
+    int64_t tls_refresh_ns;
+    int rego_version;       /* of policies put through the API and of queries */
+    bool log_requests;      /* "Received request." and "Sent response." at level info */
+    const char *state_dir;  /* pushed bundles are kept below; NULL = they do not survive a restart */
+    cs_spend *spend; /* NULL = no budgets */
+} cs_server_options;
+
+/* Makes it, so that bundles can be activated before anybody can ask. */
+CS_MUST_CHECK cs_err cs_server_new(const cs_server_options *options, cs_server **out, cs_error *e);
+/* Listens and starts the workers. */
+CS_MUST_CHECK cs_err cs_server_start(cs_server *server, cs_error *e);
+/* Stops listening, answers what has come in, for at most grace_ns. */
+void cs_server_drain(cs_server *server, int64_t grace_ns);
+/* The control thread must not run jobs of the server any more. NULL is fine. */
+void cs_server_free(cs_server *server);
+size_t cs_server_address_count(const cs_server *server);
+cs_slice cs_server_address(const cs_server *server, size_t i);
+
+/* ---- bundles: what /health?bundles, /v1/status and the metrics tell about them. Any thread. */
+/* Declares a bundle that must become active before the server is ready. */
+void cs_server_bundle_expect(cs_server *server, cs_slice name);
+/* What became of a try to activate it. `error` is NULL after a success; errors may be NULL. */
+void cs_server_bundle_report(cs_server *server, const cs_bundle *bundle, cs_slice name, const cs_error *error, const cs_errors *errors,
+                             int64_t duration_ns);
+bool cs_server_bundles_ready(cs_server *server);
+
+/* Writes a verified bundle into a world and publishes it, and puts its data.tenants into force for the budgets: all or nothing. The same
+ * for -b, file:// bundles and PUT /v1/bundles; policy ids are "<name>/<file>". On CS_ERR_BUNDLE_COMPILE *errors holds the list, otherwise *e
+ * the reason. Reports to cs_server_bundle_report. Before the start, or on the control thread. */
+CS_MUST_CHECK cs_err cs_server_activate(cs_server *server, const cs_bundle *bundle, cs_errors *errors, cs_error *e);
+/* To be called when data was written by other means than the server's: data.tenants may have changed. */
+void cs_server_world_changed(cs_server *server);
+/* Brings back what PUT /v1/bundles/{name} stored in an earlier life, for the names that `push` declares. Problems are logged; a bundle that
+ * does not verify any more is left out. Before the start. */
+void cs_server_restore_bundles(cs_server *server);
+
+#endif

@@ -1,0 +1,153 @@
+/* Bundles into the world: the same steps for the command line, the configuration and PUT /v1/bundles. And the limits that the world
+ * carries (data.tenants) into the ledger. */
+#include "countersign/base/file.h"
+#include "countersign/base/limits.h"
+#include "countersign/base/log.h"
+#include "countersign/base/time.h"
+#include "internal.h"
+
+/* ---- data.tenants */
+
+void cs_server_world_changed(cs_server *server)
+{
+    if (server->o.spend == NULL) {
+        return;
+    }
+    cs_arena scratch;
+    cs_arena_init(&scratch, 0);
+    cs_error e = {0};
+    cs_txn *txn = cs_store_begin(server->o.store);
+    cs_value tenants = cs_undefined();
+    cs_slice name = CS_LIT("tenants");
+    if (cs_txn_read(txn, &name, 1, &tenants, NULL) != CS_OK) {
+        tenants = cs_undefined();
+    }
+    if (cs_spend_configure(server->o.spend, tenants, &scratch, NULL, &e) != CS_OK) {
+        cs_logf(CS_LOG_WARN, "data.tenants cannot be put into force, the old limits stay: %s", e.text);
+    }
+    cs_txn_abort(txn);
+    cs_arena_destroy(&scratch);
+}
+
+/* ---- activation */
+
+static cs_err put(cs_server *server, cs_txn *txn, const cs_bundle *bundle, cs_error *e)
+{
+    cs_arena *a = cs_txn_arena(txn);
+    cs_policy_source *modules = cs_arena_array(a, cs_policy_source, bundle->n_modules + 1);
+    for (size_t i = 0; i < bundle->n_modules; i++) {
+        const cs_bundle_module *m = &bundle->modules[i];
+        modules[i] = (cs_policy_source){.file = cs_bundle_module_id(a, bundle->name, m), .text = m->text, .rego_version = m->rego_version};
+    }
+    cs_txn_bundle b = {.name = bundle->name,
+                       .revision = bundle->manifest.revision,
+                       .etag = bundle->etag,
+                       .roots = bundle->manifest.roots,
+                       .n_roots = bundle->manifest.n_roots,
+                       .data = bundle->data,
+                       .manifest = bundle->manifest.document,
+                       .modules = modules,
+                       .n_modules = bundle->n_modules};
+    CS_TRY(cs_txn_bundle_put(txn, &b, e));
+    cs_slice name = CS_LIT("tenants");
+    cs_value tenants;
+    if (server->o.spend != NULL && cs_txn_read(txn, &name, 1, &tenants, NULL) == CS_OK &&
+        cs_spend_check(tenants, a, NULL, e) != CS_OK) {
+        (void)!cs_fail_in(e, "data.tenants: ");
+        if (e != NULL) {
+            e->code = CS_ERR_BUNDLE_INVALID;
+        }
+        return CS_ERR_BUNDLE_INVALID;
+    }
+    return CS_OK;
+}
+
+static cs_err activate(cs_server *server, const cs_bundle *bundle, cs_errors *errors, cs_error *e)
+{
+    if (bundle->delta) {
+        return cs_fail(e, CS_ERR_BUNDLE_INVALID, "delta bundles cannot be activated");
+    }
+    cs_txn *txn = cs_store_begin(server->o.store);
+    cs_err r = put(server, txn, bundle, e);
+    if (r != CS_OK) {
+        cs_txn_abort(txn);
+        return r;
+    }
+    if (cs_txn_commit(txn, errors) != CS_OK) {
+        return cs_fail(e, CS_ERR_BUNDLE_COMPILE, "the bundle's policy does not compile");
+    }
+    return CS_OK;
+}
+
+cs_err cs_server_activate(cs_server *server, const cs_bundle *bundle, cs_errors *errors, cs_error *e)
+{
+    int64_t before = cs_time_mono_ns();
+    cs_error local = {0};
+    cs_err r = activate(server, bundle, errors, &local);
+    cs_server_bundle_report(server, bundle, bundle->name, r == CS_OK ? NULL : &local, r == CS_OK ? NULL : errors,
+                            cs_time_mono_ns() - before);
+    if (r == CS_OK) {
+        cs_server_world_changed(server);
+        cs_log(CS_LOG_INFO, "Bundle loaded and activated successfully.", 2,
+               (cs_log_field[]){CS_LOG_S("name", bundle->name), CS_LOG_S("revision", bundle->manifest.revision)});
+    } else if (e != NULL) {
+        *e = local;
+    }
+    return r;
+}
+
+/* ---- what PUT stored */
+
+cs_err cs_server__verify_push(const cs_server *server, cs_slice name, cs_slice archive, cs_bundle **out, cs_error *e)
+{
+    const cs_config_push *push = cs_config_find_push(server->o.config, name);
+    const cs_config_key *key = push != NULL ? cs_config_find_key(server->o.config, push->keyid) : NULL;
+    if (key == NULL) {
+        return cs_fail(e, CS_ERR_BUNDLE_INVALID, "no key %.*s is configured for it", CS_FMT(push != NULL ? push->keyid : name));
+    }
+    cs_bundle_key keys[1] = {{.id = key->id, .key = key->key, .algorithm = key->algorithm, .scope = key->scope}};
+    cs_bundle_verify verify = {.keys = keys, .n_keys = 1, .keyid = push->keyid, .scope = push->scope};
+    cs_bundle_options options = {.name = name, .verify = &verify, .rego_version = server->o.rego_version};
+    return cs_bundle_read(archive, &options, out, e);
+}
+
+void cs_server__push_path(const cs_server *server, cs_slice name, cs_buf *path)
+{
+    cs_buf_printf(path, "%s/bundles/%.*s/pushed.tar.gz", server->o.state_dir, CS_FMT(name));
+}
+
+static void restore(cs_server *server, cs_slice name)
+{
+    cs_buf path, archive;
+    cs_buf_init(&path);
+    cs_buf_init(&archive);
+    cs_server__push_path(server, name, &path);
+    const char *file = cs_buf_cstr(&path);
+    cs_bundle *bundle = NULL;
+    cs_errors errors;
+    cs_errors_init(&errors);
+    cs_error e = {0};
+    if (cs_file_exists(file)) {
+        cs_err r = cs_file_read(file, cs_limits_get()->bundle_archive_bytes, &archive, &e);
+        if (r == CS_OK) {
+            r = cs_server__verify_push(server, name, cs_buf_view(&archive), &bundle, &e);
+        }
+        if (r == CS_OK && bundle->signature.iat >= cs_server__status_iat(server->status, name)) {
+            r = cs_server_activate(server, bundle, &errors, &e);
+        }
+        if (r != CS_OK) {
+            cs_logf(CS_LOG_ERROR, "The pushed bundle %.*s cannot be brought back from %s: %s", CS_FMT(name), file, e.text);
+        }
+    }
+    cs_bundle_free(bundle);
+    cs_errors_destroy(&errors);
+    cs_buf_destroy(&archive);
+    cs_buf_destroy(&path);
+}
+
+void cs_server_restore_bundles(cs_server *server)
+{
+    for (size_t i = 0; i < server->o.config->n_push && server->o.state_dir != NULL; i++) {
+        restore(server, server->o.config->push[i].name);
+    }
+}

@@ -1,0 +1,175 @@
+/* GET, PUT, DELETE /v1/bundles: signed bundles pushed from outside, under the names that the configuration declares. The control thread
+ * verifies, compiles, publishes and stores; whatever fails changes nothing. */
+#include <stdio.h>
+
+#include "countersign/base/encode.h"
+#include "countersign/base/file.h"
+#include "countersign/base/gzip.h"
+#include "countersign/base/time.h"
+#include "internal.h"
+
+static bool bundle_name(cs_server__request *r, cs_slice *name)
+{
+    bool plain = cs_percent_decode(r->arena, r->rest, false, name);
+    if (!plain || cs_config_find_push(r->server->o.config, *name) == NULL) {
+        cs_server__fail(r, 404, "resource_not_found", "no bundle %.*s is declared under push", CS_FMT(r->rest));
+        return false;
+    }
+    return true;
+}
+
+/* ---- GET */
+
+void cs_server__bundle_list(cs_server__request *r)
+{
+    const cs_config *c = r->server->o.config;
+    cs_value *items = cs_arena_alloc(r->arena, sizeof *items * (c->n_push + 1));
+    size_t n = 0;
+    for (size_t i = 0; i < c->n_push; i++) {
+        cs_value v = cs_server__status_bundle(r->server->status, r->arena, c->push[i].name);
+        if (!cs_is_undefined(v)) {
+            items[n++] = v;
+        }
+    }
+    cs_server__object(r, r->pretty);
+    cs_server__field(r, "result", cs_array(items, n));
+    cs_server__object_end(r);
+    cs_server__send(r, 200, "application/json");
+}
+
+void cs_server__bundle_get(cs_server__request *r)
+{
+    cs_slice name;
+    if (!bundle_name(r, &name)) {
+        return;
+    }
+    cs_value v = cs_server__status_bundle(r->server->status, r->arena, name);
+    if (cs_is_undefined(v)) {
+        cs_server__fail(r, 404, "resource_not_found", "no bundle %.*s is active", CS_FMT(name));
+        return;
+    }
+    cs_server__send_value(r, 200, v);
+}
+
+/* ---- PUT */
+
+static void fail_bundle(cs_server__request *r, const cs_error *e, const cs_errors *errors)
+{
+    if (e->code == CS_ERR_BUNDLE_COMPILE) {
+        cs_server__fail_list(r, 422, "bundle_compile_error", e->text, cs_errors_to_json(r->arena, errors));
+        return;
+    }
+    int status = e->code == CS_ERR_BUNDLE_ROOTS ? 409 : e->code == CS_ERR_LIMIT ? 413 : e->code == CS_ERR_IO ? 500 : 400;
+    const char *code = status == 409 ? "roots_conflict" : status == 413 ? "body_too_large" : status == 500 ? "io_error" : "invalid_bundle";
+    cs_server__fail(r, status, code, "%s", e->text);
+}
+
+static cs_err store(cs_server__request *r, cs_slice name, cs_slice archive, cs_error *e)
+{
+    const char *dir = r->server->o.state_dir;
+    if (dir == NULL) {
+        return CS_OK;
+    }
+    const char *folder = cs_arena_printf(r->arena, NULL, "%s/bundles/%.*s", dir, CS_FMT(name));
+    CS_TRY(cs_file_mkdirs(folder, e));
+    cs_buf path;
+    cs_buf_init(&path);
+    cs_server__push_path(r->server, name, &path);
+    cs_err err = cs_file_replace(cs_buf_cstr(&path), archive, e);
+    cs_buf_destroy(&path);
+    return err;
+}
+
+/* Activates; what was there before is put back if the archive cannot be stored. */
+static void activate(cs_server__request *r, cs_slice name, const cs_bundle *bundle, cs_slice archive)
+{
+    cs_error e = {0};
+    cs_errors errors;
+    cs_errors_init(&errors);
+    int64_t before = cs_server__status_iat(r->server->status, name);
+    if (bundle->signature.iat < before) {
+        cs_server__fail(r, 409, "older_bundle", "the active bundle was signed at %lld, this one at %lld", (long long)before,
+                        (long long)bundle->signature.iat);
+    } else if (store(r, name, archive, &e) != CS_OK || cs_server_activate(r->server, bundle, &errors, &e) != CS_OK) {
+        fail_bundle(r, &e, &errors);
+    } else {
+        cs_server__send_value(r, 200, cs_server__status_bundle(r->server->status, r->arena, name));
+    }
+    cs_errors_destroy(&errors);
+}
+
+static void put_job(cs_server__request *r)
+{
+    cs_slice name, archive = r->body;
+    (void)cs_percent_decode(r->arena, r->rest, false, &name);
+    cs_bundle *bundle = NULL;
+    cs_error e = {0};
+    if (cs_server__verify_push(r->server, name, archive, &bundle, &e) != CS_OK) {
+        cs_server_bundle_report(r->server, NULL, name, &e, NULL, 0);
+        fail_bundle(r, &e, NULL);
+        return;
+    }
+    activate(r, name, bundle, archive);
+    cs_bundle_free(bundle);
+}
+
+void cs_server__bundle_put(cs_server__request *r)
+{
+    cs_slice name;
+    if (!bundle_name(r, &name)) {
+        return;
+    }
+    if (cs_slice_is(name, "emergency-override")) {
+        cs_server__fail(r, 501, "not_implemented", "override bundles are not part of this version");
+        return;
+    }
+    r->body = r->http->body;
+    if (cs_server__header_contains(r, "Content-Type", "application/x-www-form-urlencoded") && !cs_gzip_is(r->body)) {
+        cs_server__fail(r, 400, "body_mangled",
+                        "the body was sent as a form, which damages it; use: curl -X PUT --data-binary @bundle.tar.gz URL");
+        return;
+    }
+    cs_slice plain;
+    if (!cs_gzip_is(r->body) && cs_base64_decode(r->arena, cs_slice_trim(r->body), CS_BASE64_STD, &plain, NULL) && cs_gzip_is(plain)) {
+        r->body = plain;
+    }
+    cs_server__on_control(r, put_job);
+}
+
+/* ---- DELETE */
+
+static void delete_job(cs_server__request *r)
+{
+    cs_slice name;
+    (void)cs_percent_decode(r->arena, r->rest, false, &name);
+    cs_txn *txn = cs_store_begin(r->server->o.store);
+    cs_errors errors;
+    cs_errors_init(&errors);
+    if (!cs_txn_bundle_remove(txn, name)) {
+        cs_txn_abort(txn);
+        cs_server__fail(r, 404, "resource_not_found", "no bundle %.*s is active", CS_FMT(name));
+    } else if (cs_txn_commit(txn, &errors) != CS_OK) {
+        cs_server__fail_list(r, 422, "bundle_compile_error", "without the bundle the other policies do not compile",
+                             cs_errors_to_json(r->arena, &errors));
+    } else {
+        if (r->server->o.state_dir != NULL) {
+            cs_buf path;
+            cs_buf_init(&path);
+            cs_server__push_path(r->server, name, &path);
+            (void)remove(cs_buf_cstr(&path)); /* it may never have been pushed */
+            cs_buf_destroy(&path);
+        }
+        cs_server__status_forget(r->server->status, name);
+        cs_server_world_changed(r->server);
+        cs_server__send_value(r, 200, cs_object_new(r->arena, 0));
+    }
+    cs_errors_destroy(&errors);
+}
+
+void cs_server__bundle_delete(cs_server__request *r)
+{
+    cs_slice name;
+    if (bundle_name(r, &name)) {
+        cs_server__on_control(r, delete_job);
+    }
+}

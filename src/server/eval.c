@@ -1,0 +1,161 @@
+/* Evaluation of a request's query: the world pinned, the query found prepared or prepared now, run in slices so that a long one does not
+ * hold up the other connections of its worker. */
+#include "countersign/base/encode.h"
+#include "countersign/base/limits.h"
+#include "countersign/base/time.h"
+#include "internal.h"
+
+/* OPA's util.Atoi64: an optional sign and digits. */
+static bool whole_number(cs_slice s, int64_t *out)
+{
+    if (s.n > 1 && s.p[0] == '+') {
+        return s.p[1] != '-' && s.p[1] != '+' && cs_slice_i64(cs_slice_sub(s, 1, s.n), out);
+    }
+    return cs_slice_i64(s, out);
+}
+
+bool cs_server__path_keys(cs_arena *a, cs_slice escaped, const cs_value **keys, size_t *n, cs_slice *bad)
+{
+    size_t cap = 1;
+    for (size_t i = 0; i < escaped.n; i++) {
+        cap += escaped.p[i] == '/';
+    }
+    cs_value *v = cs_arena_alloc(a, cap * sizeof *v);
+    size_t count = 0;
+    cs_slice piece;
+    while (escaped.n != 0 && cs_slice_next(&escaped, '/', &piece)) {
+        if (piece.n == 0) {
+            continue;
+        }
+        cs_slice plain = piece;
+        if (memchr(piece.p, '%', piece.n) != NULL && !cs_percent_decode(a, piece, false, &plain)) {
+            plain = piece;
+        }
+        if (memchr(plain.p, '"', plain.n) != NULL) {
+            *bad = plain;
+            return false;
+        }
+        int64_t number;
+        v[count++] = whole_number(plain, &number) ? cs_int(number) : cs_string(plain);
+    }
+    *keys = v;
+    *n = count;
+    return true;
+}
+
+void cs_server__eval_end(cs_server__request *r)
+{
+    cs_server__eval *v = &r->eval;
+    if (!v->active) {
+        return;
+    }
+    v->active = false;
+    if (v->errors != NULL) {
+        cs_errors_destroy(v->errors);
+        v->errors = NULL;
+    }
+    if (v->parked) {
+        cs_prepared_release(v->prepared);
+        cs_world_release(v->world);
+    } else {
+        cs_store_unpin(r->w->reader);
+    }
+}
+
+static void finish(cs_server__request *r)
+{
+    r->eval.done(r);
+}
+
+static void step(void *self)
+{
+    cs_server__request *r = self;
+    cs_server__eval *v = &r->eval;
+    r->w->current = r;
+    cs_run_state state = CS_RUN_DONE;
+    int64_t before = r->timed ? cs_time_mono_ns() : 0;
+    v->err = cs_run_step(v->run, &state, &v->result, &v->error);
+    if (r->timed) {
+        v->eval_ns += cs_time_mono_ns() - before;
+    }
+    if (v->err != CS_OK) {
+        v->error.code = v->err;
+        v->result = cs_undefined();
+    } else if (state == CS_RUN_AGAIN) {
+        if (!v->parked) {
+            v->parked = true;
+            (void)cs_world_retain(v->world);
+            (void)cs_prepared_retain(v->prepared);
+            cs_store_unpin(r->w->reader);
+        }
+        r->w->current = NULL;
+        cs_loop_post(r->w->loop, step, r);
+        return;
+    }
+    finish(r);
+}
+
+/* Finds or makes the prepared query. */
+static bool prepare(cs_server__request *r)
+{
+    cs_server__eval *v = &r->eval;
+    v->prepared = cs_world_find(v->world, v->key);
+    v->hit = v->prepared != NULL;
+    if (v->hit) {
+        return true;
+    }
+    int64_t before = cs_time_mono_ns();
+    cs_errors *errors = cs_arena_new(r->arena, cs_errors);
+    cs_errors_init(errors);
+    v->errors = errors;
+    cs_query *query = NULL;
+    cs_policy *policy = cs_world_policy(v->world);
+    if (v->text.n == 0) {
+        v->err = cs_query_prepare_path(policy, v->path, v->n_path, &query, errors);
+    } else {
+        cs_query_options options = {.server = v->server, .keep_print = true};
+        v->err = cs_query_prepare(policy, v->text, &options, &query, errors);
+    }
+    v->compile_ns = cs_time_mono_ns() - before;
+    if (v->err != CS_OK) {
+        v->not_prepared = true;
+        return false;
+    }
+    v->prepared = cs_world_keep(v->world, v->key, query);
+    return true;
+}
+
+void cs_server__evaluate(cs_server__request *r)
+{
+    cs_server__eval *v = &r->eval;
+    cs_server *s = r->server;
+    v->active = true;
+    v->parked = v->not_prepared = false;
+    v->err = CS_OK;
+    v->compile_ns = v->eval_ns = 0;
+    v->result = cs_undefined();
+    v->errors = NULL;
+    v->world = cs_store_pin(r->w->reader);
+    r->w->current = r;
+    if (!prepare(r)) {
+        finish(r);
+        return;
+    }
+    if (v->ready != NULL) {
+        v->ready(r);
+    }
+    const cs_limits *limits = cs_limits_get();
+    v->spec = (cs_eval){
+        .arena = r->arena,
+        .data = cs_world_data(v->world),
+        .input = v->input,
+        .host = &r->w->host,
+        .strict = v->strict,
+        .deadline_mono_ns = r->http->started_ns + (int64_t)limits->eval_timeout_ms * CS_NS_PER_MS,
+    };
+    v->spec.live = cs_store_live(s->o.store, &v->spec.n_live);
+    v->error.row = 0;
+    v->error.file[0] = v->error.text[0] = 0;
+    v->run = cs_run_start(cs_prepared_query(v->prepared), &v->spec);
+    step(r);
+}

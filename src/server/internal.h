@@ -1,0 +1,274 @@
+/* What the files of server share: the request under way, replies, evaluation, writes. */
+#ifndef CS_SERVER_INTERNAL_H
+#define CS_SERVER_INTERNAL_H
+
+#include <stdatomic.h>
+
+#include "countersign/base/map.h"
+#include "countersign/base/thread.h"
+#include "countersign/json.h"
+#include "countersign/server.h"
+
+typedef struct cs_server__request cs_server__request;
+typedef struct cs_server__worker cs_server__worker;
+typedef void cs_server__handler(cs_server__request *r);
+
+/* ---- routes */
+enum {
+    CS_ROUTE_QUIET = 1,
+    CS_ROUTE_GZIP = 2,
+    CS_ROUTE_BODY = 4,
+    CS_ROUTE_OWN = 8,
+    CS_ROUTE_RAW = 16,
+    CS_ROUTE_DIAG = 32,
+    CS_ROUTE_BIG = 64,
+    CS_ROUTE_OPEN = 128,
+    CS_ROUTE_NOREDIRECT = 256
+};
+
+typedef struct cs_server__route {
+    const char *method;
+    const char *path;
+    size_t path_n; /* without "/{rest}" */
+    bool rest;
+    cs_server__handler *handler;
+    const char *label;
+    unsigned flags;
+} cs_server__route;
+
+#define HANDLER(name) cs_server__handler cs_server__##name;
+#include "routes.def"
+#undef HANDLER
+
+/* What a path and method come to. */
+typedef enum cs_server__found {
+    CS_FOUND,        /* a route */
+    CS_FOUND_CLEAN,  /* 307 to the cleaned path */
+    CS_FOUND_METHOD, /* 405; `route` is one of the same path */
+    CS_FOUND_NOTHING /* 404 */
+} cs_server__found;
+/* *rest is what stands for {rest}, escapes as sent; *clean the path to redirect to. */
+cs_server__found cs_server__find_route(const cs_http_request *http, cs_arena *a, bool diagnostic, const cs_server__route **route,
+                                       cs_slice *rest, cs_slice *clean);
+/* "GET, HEAD, POST" of a path. */
+void cs_server__allowed(cs_buf *out, const cs_server__route *route);
+
+/* ---- evaluation */
+typedef struct cs_server__eval {
+    /* asked */
+    cs_slice key;         /* of the prepared query */
+    const cs_value *path; /* a path query, or */
+    size_t n_path;
+    cs_slice text; /* a text */
+    cs_value input;
+    bool strict;
+    bool server;           /* as cs_query_options.server */
+    cs_server__handler *ready; /* NULL, or makes the input when the world is pinned */
+    cs_server__handler *done;  /* has the answer; must end in a reply */
+    /* answered */
+    cs_err err;
+    bool not_prepared; /* err is from preparing: see errors */
+    bool hit;
+    cs_value result;
+    const cs_world *world; /* good until cs_server__eval_end */
+    int64_t compile_ns, eval_ns;
+    cs_errors *errors;
+    cs_error error;
+    /* private */
+    bool active, parked;
+    cs_prepared *prepared;
+    cs_run *run;
+    cs_eval spec;
+} cs_server__eval;
+
+/* Fills r->eval.spec, pins the world, runs; `done` is called now or from the loop later. */
+void cs_server__evaluate(cs_server__request *r);
+/* Lets go of the world. Replies do it themselves. */
+void cs_server__eval_end(cs_server__request *r);
+/* A URL's path (escaped, split at '/') to keys as OPA makes them: decimal segments become numbers. false with *bad set for a segment with a
+ * quote in it. */
+bool cs_server__path_keys(cs_arena *a, cs_slice escaped, const cs_value **keys, size_t *n, cs_slice *bad);
+
+/* ---- requests */
+typedef struct cs_server__param {
+    cs_slice name, value; /* decoded */
+} cs_server__param;
+
+/* Who calls, when `identity` is configured: {subject, tenant, roles, groups, source}, else undefined. */
+typedef struct cs_server__caller {
+    cs_value document;
+    cs_value token;    /* input.identity of OPA's token authentication: a string */
+    cs_value end_user; /* with a gateway as the caller: whose request it brings, if that one's own token came along */
+} cs_server__caller;
+
+struct cs_server__request {
+    cs_server *server;
+    cs_server__worker *w;
+    cs_http_exchange *x;
+    const cs_http_request *http;
+    cs_arena *arena;
+    const cs_server__route *route;
+    cs_slice rest; /* of the path, escaped */
+    const cs_server__param *params;
+    size_t n_params;
+    bool pretty;
+    bool checked; /* authorization is done */
+    uint64_t number;
+    cs_slice id; /* X-Request-Id, taken or made on demand: cs_server__request_id */
+    char decision_id[40];
+    cs_server__caller caller;
+    /* body */
+    cs_slice body; /* content coding removed; see cs_server__read_body */
+    bool body_read;
+    bool authz_parsed; /* the authorizer parsed it: */
+    cs_value authz_body;
+    /* timers, ns; only where somebody wants them */
+    bool timed;
+    int64_t started_ns, parse_ns, handler_ns;
+    /* reply */
+    bool on_control;
+    int status;
+    const char *content_type;
+    cs_server__handler *job;
+    void *data; /* the handler's own */
+    size_t at;  /* the handler's own */
+    int fields; /* of the JSON object being written */
+    bool indent;
+    cs_server__eval eval;
+};
+
+/* Decoded query parameters are parsed once, at the start. NULL if there is none; the last one counts. */
+const cs_slice *cs_server__get_param(const cs_server__request *r, const char *name);
+/* OPA's reading: present and empty, or any of them "true". */
+bool cs_server__flag(const cs_server__request *r, const char *name);
+size_t cs_server__parse_params(cs_arena *a, cs_slice query, const cs_server__param **out);
+const cs_slice *cs_server__header(const cs_server__request *r, const char *name);
+bool cs_server__header_contains(const cs_server__request *r, const char *name, const char *what);
+cs_slice cs_server__request_id(cs_server__request *r);
+/* Removes the content coding (gzip) under the limits. false: an error was replied. */
+bool cs_server__read_body(cs_server__request *r, const char *before);
+/* The request's own text for a body beyond the limit. */
+void cs_server__too_large(cs_buf *out, const cs_server__request *r);
+/* Go's words for a JSON text that could not be read: "EOF" and "unexpected EOF" for what ends too early. */
+const char *cs_server__json_words(cs_arena *a, cs_slice text, const cs_error *e);
+/* The first JSON value of a text, as Go's decoder takes it. CS_ERR_SYNTAX with *words. */
+CS_MUST_CHECK cs_err cs_server__json_first(cs_arena *a, cs_slice text, cs_value *out, const char **words);
+/* "array", "object", "number", "string", "bool": Go's name of what a JSON value is. */
+const char *cs_server__go_kind(cs_value v);
+/* A member whose name matches whatever its case, as Go's decoder does. NULL if there is none. */
+const cs_value *cs_server__member(cs_value object, const char *name);
+/* data.a["b c"][1] */
+cs_slice cs_server__ref_text(cs_arena *a, const cs_value *path, size_t n);
+/* "a/b" without slashes at the ends to segments, unescaped; false on a bad escape. `pointer` decodes ~0 and ~1 too. */
+bool cs_server__segments(cs_arena *a, cs_slice path, bool pointer, const cs_slice **out, size_t *n);
+
+/* ---- replies: each ends the request. On the control thread they leave it to the job's end. */
+void cs_server__send(cs_server__request *r, int status, const char *content_type);
+void cs_server__send_empty(cs_server__request *r, int status);
+void cs_server__send_text(cs_server__request *r, int status, const char *text);
+/* OPA's error envelope, indented. */
+void cs_server__fail(cs_server__request *r, int status, const char *code, const char *format, ...) CS_PRINTF(4, 5);
+/* With an "errors" array. */
+void cs_server__fail_list(cs_server__request *r, int status, const char *code, const char *message, cs_value errors);
+/* OPA's ErrorAuto: status and code by what went wrong. */
+void cs_server__fail_auto(cs_server__request *r, const cs_error *e);
+/* After an evaluation: 500 (or what OPA says) for r->eval. */
+void cs_server__fail_eval(cs_server__request *r);
+void cs_server__send_value(cs_server__request *r, int status, cs_value v);
+
+/* A JSON object written field by field; pretty as the request says. */
+void cs_server__object(cs_server__request *r, bool indent);
+void cs_server__field(cs_server__request *r, const char *name, cs_value v);
+void cs_server__field_text(cs_server__request *r, const char *name, cs_slice text);
+void cs_server__object_end(cs_server__request *r);
+
+/* ---- writes */
+/* Runs `job` on the control thread; the reply it gives is sent by the worker. */
+void cs_server__on_control(cs_server__request *r, cs_server__handler *job);
+
+/* ---- who calls and whether they may */
+/* false: an error was replied. */
+bool cs_server__authenticate(cs_server__request *r);
+/* Continues in cs_server__proceed when all is well. */
+void cs_server__authorize(cs_server__request *r);
+void cs_server__proceed(cs_server__request *r);
+typedef struct cs_server__identity cs_server__identity;
+cs_err cs_server__identity_new(const cs_config *config, cs_server__identity **out, cs_error *e);
+void cs_server__identity_free(cs_server__identity *identity);
+cs_value cs_server__caller_of(cs_server__request *r, cs_slice token, cs_error *e);
+bool cs_server__caller_has_role(const cs_server__request *r, const char *role);
+
+/* ---- decisions */
+/* Counts the outcome and, with a log, writes the record. `path` as in "app/allow". */
+void cs_server__record(cs_server__request *r, cs_slice path, cs_slice query, cs_value input, cs_value result, const cs_error *error);
+/* Sets r->decision_id when decisions are logged. */
+void cs_server__make_decision_id(cs_server__request *r);
+/* {"timer_…": ns}: the timers of the request. */
+typedef struct cs_server__timer {
+    const char *name;
+    int64_t ns; /* 0 = left out */
+} cs_server__timer;
+cs_value cs_server__metrics(cs_server__request *r, const cs_server__timer *timers, size_t n, bool with_hit);
+
+/* ---- facts that the server knows better than who asks (facts.c) */
+/* Sets now, actor, cost and graphql.digest of a countersign/v1 input. `input` is an object that may be changed. */
+void cs_server__fill_facts(cs_server__request *r, cs_value input, bool trust_actor);
+/* What a GraphQL document is: its kinds of operations, looked for at the top level. "" where nothing is found. */
+typedef struct cs_server__graphql {
+    const char *kind; /* "mutation" if any operation is one, else "subscription" or "query" */
+    bool introspection;
+} cs_server__graphql;
+cs_server__graphql cs_server__graphql_scan(cs_slice document);
+
+/* ---- bundles and plugins (status.c) */
+typedef struct cs_server__status cs_server__status;
+/* When, as signed, the active bundle of that name was made (iat); 0 = unknown or none. */
+int64_t cs_server__status_iat(cs_server__status *s, cs_slice name);
+cs_server__status *cs_server__status_new(void);
+/* {"name", "revision", "digest", "activated_at"} of the active bundle, or undefined. */
+cs_value cs_server__status_bundle(cs_server__status *s, cs_arena *a, cs_slice name);
+void cs_server__status_forget(cs_server__status *s, cs_slice name);
+void cs_server__status_free(cs_server__status *s);
+/* Names of the bundles not active yet, separated by ", "; empty if all are. */
+void cs_server__status_waiting(cs_server__status *s, cs_buf *out);
+/* {"bundles": {…}, "plugins": {…}} */
+cs_value cs_server__status_document(cs_server *server, cs_arena *a);
+/* {"bundle": "OK", …} */
+cs_value cs_server__plugin_states(cs_server *server, cs_arena *a, bool *all_ok);
+
+/* ---- pushed bundles (activate.c) */
+/* Reads and verifies what was pushed under a name of `push`. CS_ERR_BUNDLE_INVALID. */
+cs_err cs_server__verify_push(const cs_server *server, cs_slice name, cs_slice archive, cs_bundle **out, cs_error *e);
+/* Where it is kept. */
+void cs_server__push_path(const cs_server *server, cs_slice name, cs_buf *path);
+
+struct cs_server__worker {
+    cs_server *server;
+    unsigned index;
+    cs_loop *loop;
+    cs_store_reader *reader;
+    cs_host host;
+    cs_server__request *current; /* for print() */
+    cs_map series;               /* handles of metrics, by what they count */
+    cs_series *duration;
+};
+
+struct cs_server {
+    cs_server_options o;
+    cs_http_server *http;
+    cs_server__worker *workers;
+    unsigned n_workers;
+    cs_server__identity *identity; /* NULL = not configured */
+    cs_server__status *status;
+    _Atomic uint64_t requests;
+    _Atomic bool plugins_ok_once;
+    cs_arena arena;
+    const cs_value *authz_path; /* keys of the authorization decision */
+    size_t n_authz_path;
+    const cs_value *gateway_path;
+    size_t n_gateway_path;
+    cs_slice gateway_key, authz_key;
+    uint64_t request_seed; /* made request ids begin with it */
+};
+
+#endif

@@ -1,0 +1,124 @@
+/* What every decision leaves behind: counters, and a record for the decision log. */
+#include "countersign/base/time.h"
+#include "internal.h"
+
+enum { SERIES_MAX = 4096, REASONS_MAX = 32 };
+
+void cs_server__make_decision_id(cs_server__request *r)
+{
+    if (r->server->o.decisions != NULL) {
+        cs_random_uuid(r->decision_id);
+    }
+}
+
+/* A series of this worker, found again by its labels. */
+static cs_series *series(cs_server__worker *w, cs_metric metric, const cs_slice *values, size_t n)
+{
+    char key[512];
+    size_t at = 0;
+    key[at++] = (char)('A' + (int)metric);
+    for (size_t i = 0; i < n; i++) {
+        if (at + values[i].n + 1 > sizeof key) {
+            return cs_metrics_series(w->server->o.metrics, metric, values);
+        }
+        memcpy(key + at, values[i].p, values[i].n);
+        at += values[i].n;
+        key[at++] = 0;
+    }
+    cs_slice bytes = cs_slice_make(key, at);
+    cs_series *found = cs_map_get(&w->series, bytes);
+    if (found == NULL) {
+        found = cs_metrics_series(w->server->o.metrics, metric, values);
+        if (w->series.live < SERIES_MAX) {
+            (void)cs_map_put(&w->series, bytes, found);
+        }
+    }
+    return found;
+}
+
+static const cs_value *field(cs_value object, const char *name)
+{
+    return cs_is(object, CS_OBJECT) ? cs_object_get_text(object, name) : NULL;
+}
+
+/* What a result comes to: a boolean, or the member `allow` (or `allowed`) of an object. */
+static cs_slice outcome_of(cs_value result, const cs_error *error)
+{
+    if (error != NULL) {
+        return CS_LIT("error");
+    }
+    if (cs_is_undefined(result)) {
+        return CS_LIT("undefined");
+    }
+    const cs_value *allow = field(result, "allow");
+    allow = allow != NULL ? allow : field(result, "allowed");
+    cs_value v = allow != NULL ? *allow : result;
+    return !cs_is(v, CS_BOOL) ? CS_LIT("document") : v.u.i != 0 ? CS_LIT("allow") : CS_LIT("deny");
+}
+
+static void count_reasons(cs_server__worker *w, cs_value result)
+{
+    const cs_value *reasons = field(result, "reasons");
+    if (reasons == NULL || (!cs_is(*reasons, CS_ARRAY) && !cs_is(*reasons, CS_SET))) {
+        return;
+    }
+    uint32_t n = cs_count(*reasons);
+    for (uint32_t i = 0; i < n && i < REASONS_MAX; i++) {
+        cs_value item = cs_is(*reasons, CS_ARRAY) ? reasons->u.items[i] : reasons->u.table->keys[i];
+        const cs_value *code = field(item, "code");
+        if (code != NULL && cs_is(*code, CS_STRING)) {
+            cs_slice value = cs_text(*code);
+            cs_series_add(series(w, CS_METRIC_REASONS, &value, 1), w->index, 1);
+        }
+    }
+}
+
+void cs_server__record(cs_server__request *r, cs_slice path, cs_slice query, cs_value input, cs_value result, const cs_error *error)
+{
+    cs_server__worker *w = r->w;
+    cs_slice labels[2] = {query.n != 0 ? CS_LIT("query") : path, outcome_of(result, error)};
+    cs_series_add(series(w, CS_METRIC_DECISIONS, labels, 2), w->index, 1);
+    cs_series_observe_ns(w->duration, w->index, cs_time_mono_ns() - r->started_ns);
+    if (query.n == 0) {
+        count_reasons(w, result);
+    }
+    if (r->server->o.decisions == NULL) {
+        return;
+    }
+    const cs_server__timer timers[] = {
+        {"timer_rego_input_parse_ns", r->parse_ns},
+        {"timer_rego_query_compile_ns", r->eval.compile_ns},
+        {"timer_rego_query_eval_ns", r->eval.eval_ns},
+        {"timer_server_handler_ns", cs_time_mono_ns() - r->started_ns},
+    };
+    cs_decision d = {
+        .id = cs_slice_of(r->decision_id),
+        .path = path,
+        .query = query,
+        .input = input,
+        .result = result,
+        .error = error,
+        .world = r->eval.world,
+        .requested_by = r->http->peer,
+        .request_number = r->number,
+        .request_id = r->id,
+        .timestamp_ns = cs_time_wall_ns(),
+        .metrics = cs_server__metrics(r, timers, sizeof timers / sizeof *timers, true),
+        .custom = cs_undefined(),
+    };
+    (void)cs_decision_log_put(r->server->o.decisions, &d);
+}
+
+cs_value cs_server__metrics(cs_server__request *r, const cs_server__timer *timers, size_t n, bool with_hit)
+{
+    cs_value m = cs_object_new(r->arena, (uint32_t)n + 1);
+    if (with_hit) {
+        cs_object_put_text(r->arena, m, "counter_server_query_cache_hit", cs_int(r->eval.hit ? 1 : 0));
+    }
+    for (size_t i = 0; i < n; i++) {
+        if (timers[i].ns != 0) {
+            cs_object_put_text(r->arena, m, timers[i].name, cs_int(timers[i].ns));
+        }
+    }
+    return m;
+}

@@ -1,0 +1,79 @@
+/* POST /v1/events, GET /v1/spend/{tenant}, /health/budget, /admin/budget/status: the ledger's documents over HTTP. */
+#include "countersign/base/encode.h"
+#include "internal.h"
+
+static bool configured(cs_server__request *r)
+{
+    if (r->server->o.spend == NULL) {
+        cs_server__fail(r, 404, "resource_not_found", "budgets are not configured (spend:)");
+        return false;
+    }
+    return true;
+}
+
+/* ---- events */
+
+static void answer_events(void *self)
+{
+    cs_server__request *r = self;
+    cs_spend_receipt *receipt = r->data;
+    int status = receipt->status;
+    cs_buf_slice(cs_http_body(r->x), receipt->body);
+    if (receipt->body.n == 0 || receipt->body.p[receipt->body.n - 1] != '\n') {
+        cs_buf_byte(cs_http_body(r->x), '\n');
+    }
+    cs_spend_receipt_free(receipt);
+    cs_server__send(r, status, "application/json");
+}
+
+/* On the journal's thread, or on ours. */
+static void posted(void *self, cs_spend_receipt *receipt)
+{
+    cs_server__request *r = self;
+    r->data = receipt;
+    cs_loop_post(r->w->loop, answer_events, r);
+}
+
+void cs_server__events_post(cs_server__request *r)
+{
+    if (configured(r) && cs_server__read_body(r, "")) {
+        cs_spend_post(r->server->o.spend, r->body, posted, r);
+    }
+}
+
+/* ---- documents */
+
+void cs_server__spend_get(cs_server__request *r)
+{
+    if (!configured(r)) {
+        return;
+    }
+    cs_slice tenant;
+    if (!cs_percent_decode(r->arena, r->rest, false, &tenant)) {
+        tenant = r->rest;
+    }
+    cs_value v = cs_spend_tenant_document(r->server->o.spend, tenant, r->arena);
+    if (cs_is_undefined(v)) {
+        cs_server__fail(r, 404, "resource_not_found", "tenant %.*s has neither a budget nor any spend", CS_FMT(tenant));
+        return;
+    }
+    cs_server__send_value(r, 200, v);
+}
+
+void cs_server__budget_status(cs_server__request *r)
+{
+    if (configured(r)) {
+        cs_server__send_value(r, 200, cs_spend_status_document(r->server->o.spend, r->arena));
+    }
+}
+
+void cs_server__budget_health(cs_server__request *r)
+{
+    if (r->server->o.spend == NULL) {
+        r->rest = CS_LIT("budget"); /* plain OPA: a rule of data.system.health */
+        cs_server__health_rule(r);
+        return;
+    }
+    cs_spend_health health = cs_spend_health_now(r->server->o.spend);
+    cs_server__send_value(r, health.status, cs_spend_health_document(r->server->o.spend, r->arena));
+}
