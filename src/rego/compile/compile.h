@@ -58,6 +58,10 @@ CS_MUST_CHECK cs_err cs_compile_modules(cs_ast *ast, cs_module **modules, uint32
 cs_rule_node *cs_rule_node_at(const cs_compiled *c, const cs_value *path, size_t n);
 cs_rule_node *cs_rule_node_child(const cs_rule_node *node, cs_value key);
 
+/* Does evaluating `from` read `to`, directly or through other rules? `else` parts are rules of their own. Recursion being an error, no
+ * rule depends on itself. One lookup while there are at most 8,192 rules, a search beyond. Thread-safe once compiled. */
+bool cs_rule_depends(const cs_compiled *c, const cs_rule *from, const cs_rule *to);
+
 /* ---- queries */
 typedef struct cs_query_var {
     const cs_sym *name;  /* as the query's author wrote it */

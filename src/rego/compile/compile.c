@@ -1,0 +1,81 @@
+/* Runs the stages over modules. */
+#include "countersign/base/time.h"
+#include "rego/compile/internal.h"
+
+#include <stdlib.h>
+
+typedef struct stage {
+    const char *name;
+    void (*run)(cs_compiler *c);
+} stage;
+
+static const stage stages[] = {
+#define CS_STAGE(name, function, file) {#name, function},
+#include "rego/compile/stages.def"
+#undef CS_STAGE
+};
+
+static int by_file(const void *x, const void *y)
+{
+    const cs_module *a = *(cs_module *const *)x;
+    const cs_module *b = *(cs_module *const *)y;
+    int c = cs_slice_compare(a->source.file, b->source.file);
+    return c ? c : a->source.index < b->source.index ? -1 : a->source.index > b->source.index;
+}
+
+void cs_compile__begin(cs_compiler *c)
+{
+    cs_arena *a = c->ast->arena;
+    cs_arena_init(&c->scratch, 0);
+    c->rewritten = c->subjects = c->reserved = c->taken = cs_syms__new(a);
+    (void)cs_syms__add(&c->reserved, c->ast->data);
+    (void)cs_syms__add(&c->reserved, c->ast->input);
+    c->eq = cs_sym_get(c->ast, CS_LIT("eq"));
+    c->assign = cs_sym_get(c->ast, CS_LIT("assign"));
+    c->equal = cs_sym_get(c->ast, CS_LIT("equal"));
+    c->print = cs_sym_get(c->ast, CS_LIT("print"));
+}
+
+static void run_stages(cs_compiler *c, const cs_compile_options *options)
+{
+    for (size_t i = 0; i < sizeof stages / sizeof stages[0] && !c->stop; i++) {
+        int64_t start = options->after ? cs_time_mono_ns() : 0;
+        cs_arena_mark mark = cs_arena_mark_now(&c->scratch);
+        stages[i].run(c);
+        cs_arena_rewind(&c->scratch, mark);
+        if (options->after) {
+            options->after(options->self, stages[i].name, cs_time_mono_ns() - start);
+        }
+        if (!c->stop) {
+            cs_shape__check(c, stages[i].name);
+        }
+        if (options->policy->stop_after && strcmp(options->policy->stop_after, stages[i].name) == 0) {
+            return;
+        }
+    }
+}
+
+cs_err cs_compile_modules(cs_ast *ast, cs_module **modules, uint32_t n, const cs_compile_options *options, cs_compiled **out,
+                          cs_errors *errors)
+{
+    cs_compiled *compiled = cs_arena_new(ast->arena, cs_compiled);
+    compiled->ast = ast;
+    compiled->n_modules = n;
+    compiled->modules = (cs_module **)cs_arena_zalloc(ast->arena, (n + 1U) * sizeof(cs_module *));
+    if (n) {
+        memcpy(compiled->modules, modules, n * sizeof *modules);
+        qsort(compiled->modules, n, sizeof *modules, by_file);
+    }
+    cs_compiler c = {.ast = ast, .policy = options->policy, .compiled = compiled, .out = compiled, .prefix = "__local"};
+    c.modules = compiled->modules;
+    c.n_modules = n;
+    cs_compile__begin(&c);
+    run_stages(&c, options);
+    compiled->next_local = c.next_local;
+    cs_err err = cs_compile__report(&c, errors);
+    cs_arena_destroy(&c.scratch);
+    if (err == CS_OK) {
+        *out = compiled;
+    }
+    return err;
+}

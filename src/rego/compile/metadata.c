@@ -1,0 +1,7 @@
+/* RewriteRegoMetadataCalls. */
+#include "rego/compile/internal.h"
+
+void cs_stage__rewrite_rego_metadata_calls(cs_compiler *c)
+{
+    (void)c;
+}
