@@ -1,4 +1,4 @@
-/* Compiled patterns by their text: a bounded cache of the process, shared by all threads, and in front of it a small one of each
+/* What is made of texts that policies use again and again (patterns, keys), by the text: a bounded cache of the process, shared by all threads, and in front of it a small one of each
  * thread, so that the usual lookup is a hash, a comparison and no atomic operation. */
 #ifndef CS_REGO_BUILTIN_CACHE_H
 #define CS_REGO_BUILTIN_CACHE_H
@@ -6,7 +6,7 @@
 #include "countersign/base/err.h"
 #include "countersign/base/slice.h"
 
-typedef enum cs_cached { CS_CACHED_REGEX, CS_CACHED_GLOB } cs_cached;
+typedef enum cs_cached { CS_CACHED_REGEX, CS_CACHED_GLOB, CS_CACHED_KEYS } cs_cached;
 
 /* Makes the object for a key, or fails (failures are not cached). */
 typedef cs_err cs_cache_make(void *context, cs_slice key, void **object);
