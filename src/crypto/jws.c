@@ -53,8 +53,9 @@ cs_err cs_jws_decode(cs_arena *a, cs_slice token, cs_jws *out, cs_error *e)
     CS_TRY(split(token, part, e));
     cs_jws jws = {.signed_part = cs_slice_make(token.p, part[0].n + 1 + part[1].n)};
     CS_TRY(decode_part(a, part[0], "header", &jws.header_text, e));
-    if (cs_json_read(a, jws.header_text, &(cs_json_options){0}, &jws.header, NULL, e) != CS_OK) {
-        return cs_fail_in(e, "bad JWT header: invalid JSON: ");
+    cs_error inner = {0};
+    if (cs_json_read(a, jws.header_text, &(cs_json_options){0}, &jws.header, NULL, &inner) != CS_OK) {
+        return cs_fail(e, CS_ERR_INVALID, "bad JWT header: invalid JSON: %s", inner.text);
     }
     if (!cs_is(jws.header, CS_OBJECT)) {
         return cs_fail(e, CS_ERR_INVALID, "bad JWT header: decoded JSON type was not an Object");
@@ -109,8 +110,9 @@ cs_err cs_jws_sign(cs_arena *a, cs_slice header_json, cs_slice payload, const cs
                    cs_slice *token, cs_error *e)
 {
     cs_value header;
-    if (cs_json_read(a, header_json, &(cs_json_options){0}, &header, NULL, e) != CS_OK) {
-        return cs_fail_in(e, "JWS header: ");
+    cs_error inner = {0};
+    if (cs_json_read(a, header_json, &(cs_json_options){0}, &header, NULL, &inner) != CS_OK) {
+        return cs_fail(e, CS_ERR_INVALID, "JWS header: %s", inner.text);
     }
     if (!cs_is(header, CS_OBJECT) || !cs_slice_is(header_text(header, "alg"), cs_sig_alg_name(alg))) {
         return cs_fail(e, CS_ERR_INVALID, "JWS header: \"alg\" must be %s", cs_sig_alg_name(alg));
