@@ -11,6 +11,7 @@
 #include "countersign/base/limits.h"
 #include "countersign/base/map.h"
 #include "countersign/base/mem.h"
+#include "countersign/base/utf8.h"
 #include "countersign/number.h"
 #include "internal.h"
 
@@ -267,6 +268,22 @@ static bool tag_is(const char *tag, const char *name)
     return tag != NULL && strncmp(tag, PREFIX, sizeof PREFIX - 1) == 0 && strcmp(tag + sizeof PREFIX - 1, name) == 0;
 }
 
+/* The bytes with what is not UTF-8 replaced by U+FFFD, as on the way through JSON. */
+static cs_slice valid_text(cs_arena *a, cs_slice bytes)
+{
+    if (cs_utf8_valid(bytes)) {
+        return bytes;
+    }
+    char *text = cs_arena_alloc(a, bytes.n * 3 + 4);
+    size_t n = 0;
+    for (size_t i = 0; i < bytes.n;) {
+        size_t width = 0;
+        n += cs_utf8_encode(cs_utf8_decode(bytes.p + i, bytes.n - i, &width), text + n);
+        i += width;
+    }
+    return (cs_slice){text, n};
+}
+
 /* A scalar with a tag of YAML's own that asks for a type. */
 static cs_err tagged_scalar(reader *r, const yaml_event_t *event, cs_slice s, cs_value *out)
 {
@@ -276,7 +293,7 @@ static cs_err tagged_scalar(reader *r, const yaml_event_t *event, cs_slice s, cs
         if (!cs_base64_decode(r->a, s, CS_BASE64_STD, &bytes, NULL)) {
             return fail_at(r, &event->start_mark, CS_ERR_SYNTAX, "!!binary value contains invalid base64 data");
         }
-        *out = cs_string(bytes);
+        *out = cs_string(valid_text(r->a, bytes));
         return CS_OK;
     }
     bool wants_null = tag_is(tag, "null");

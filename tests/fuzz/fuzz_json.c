@@ -23,6 +23,9 @@ static bool contains(cs_slice text, const char *needle)
  * agree. */
 static void compare_with_jansson(cs_slice text, cs_err ours)
 {
+    if (text.n == 0 || memchr(text.p, 0, text.n) != NULL) {
+        return; /* jansson ends at a NUL byte */
+    }
     json_error_t error;
     json_t *theirs = json_loadb(text.p, text.n, JSON_DECODE_ANY | JSON_ALLOW_NUL, &error);
     if (theirs != NULL) {
