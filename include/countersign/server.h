@@ -58,10 +58,10 @@ void cs_server_bundle_report(cs_server *server, const cs_bundle *bundle, cs_slic
                              int64_t duration_ns);
 bool cs_server_bundles_ready(cs_server *server);
 
-/* Writes a verified bundle into a world and publishes it, and puts its data.tenants into force for the budgets: all or nothing. The same
+/* Writes verified bundles into a world and publishes it, and puts its data.tenants into force for the budgets: all or nothing. The same
  * for -b, file:// bundles and PUT /v1/bundles; policy ids are "<name>/<file>". On CS_ERR_BUNDLE_COMPILE *errors holds the list, otherwise *e
- * the reason. Reports to cs_server_bundle_report. Before the start, or on the control thread. */
-CS_MUST_CHECK cs_err cs_server_activate(cs_server *server, const cs_bundle *bundle, cs_errors *errors, cs_error *e);
+ * the reason. Reports to cs_server_bundle_report. Any thread; one waits for the other. */
+CS_MUST_CHECK cs_err cs_server_activate(cs_server *server, const cs_bundle *const *bundles, size_t n, cs_errors *errors, cs_error *e);
 /* To be called when data was written by other means than the server's: data.tenants may have changed. */
 void cs_server_world_changed(cs_server *server);
 /* Brings back what PUT /v1/bundles/{name} stored in an earlier life, for the names that `push` declares. Problems are logged; a bundle that

@@ -62,16 +62,16 @@ static cs_err put(cs_server *server, cs_txn *txn, const cs_bundle *bundle, cs_er
     return CS_OK;
 }
 
-static cs_err activate(cs_server *server, const cs_bundle *bundle, cs_errors *errors, cs_error *e)
+static cs_err activate(cs_server *server, const cs_bundle *const *bundles, size_t n, cs_errors *errors, cs_error *e)
 {
-    if (bundle->delta) {
-        return cs_fail(e, CS_ERR_BUNDLE_INVALID, "delta bundles cannot be activated");
-    }
     cs_txn *txn = cs_store_begin(server->o.store);
-    cs_err r = put(server, txn, bundle, e);
-    if (r != CS_OK) {
-        cs_txn_abort(txn);
-        return r;
+    for (size_t i = 0; i < n; i++) {
+        cs_err r = bundles[i]->delta ? cs_fail(e, CS_ERR_BUNDLE_INVALID, "delta bundles cannot be activated")
+                                     : put(server, txn, bundles[i], e);
+        if (r != CS_OK) {
+            cs_txn_abort(txn);
+            return r;
+        }
     }
     if (cs_txn_commit(txn, errors) != CS_OK) {
         return cs_fail(e, CS_ERR_BUNDLE_COMPILE, "the bundle's policy does not compile");
@@ -79,17 +79,22 @@ static cs_err activate(cs_server *server, const cs_bundle *bundle, cs_errors *er
     return CS_OK;
 }
 
-cs_err cs_server_activate(cs_server *server, const cs_bundle *bundle, cs_errors *errors, cs_error *e)
+cs_err cs_server_activate(cs_server *server, const cs_bundle *const *bundles, size_t n, cs_errors *errors, cs_error *e)
 {
     int64_t before = cs_time_mono_ns();
     cs_error local = {0};
-    cs_err r = activate(server, bundle, errors, &local);
-    cs_server_bundle_report(server, bundle, bundle->name, r == CS_OK ? NULL : &local, r == CS_OK ? NULL : errors,
-                            cs_time_mono_ns() - before);
+    cs_err r = activate(server, bundles, n, errors, &local);
+    int64_t spent = cs_time_mono_ns() - before;
+    for (size_t i = 0; i < n; i++) {
+        const cs_bundle *b = bundles[i];
+        cs_server_bundle_report(server, b, b->name, r == CS_OK ? NULL : &local, r == CS_OK ? NULL : errors, spent);
+        if (r == CS_OK) {
+            cs_log(CS_LOG_INFO, "Bundle loaded and activated successfully.", 2,
+                   (cs_log_field[]){CS_LOG_S("name", b->name), CS_LOG_S("revision", b->manifest.revision)});
+        }
+    }
     if (r == CS_OK) {
         cs_server_world_changed(server);
-        cs_log(CS_LOG_INFO, "Bundle loaded and activated successfully.", 2,
-               (cs_log_field[]){CS_LOG_S("name", bundle->name), CS_LOG_S("revision", bundle->manifest.revision)});
     } else if (e != NULL) {
         *e = local;
     }
@@ -133,7 +138,7 @@ static void restore(cs_server *server, cs_slice name)
             r = cs_server__verify_push(server, name, cs_buf_view(&archive), &bundle, &e);
         }
         if (r == CS_OK && bundle->signature.iat >= cs_server__status_iat(server->status, name)) {
-            r = cs_server_activate(server, bundle, &errors, &e);
+            r = cs_server_activate(server, (const cs_bundle *const *)&bundle, 1, &errors, &e);
         }
         if (r != CS_OK) {
             cs_logf(CS_LOG_ERROR, "The pushed bundle %.*s cannot be brought back from %s: %s", CS_FMT(name), file, e.text);

@@ -90,7 +90,7 @@ static void activate(cs_server__request *r, cs_slice name, const cs_bundle *bund
     if (bundle->signature.iat < before) {
         cs_server__fail(r, 409, "older_bundle", "the active bundle was signed at %lld, this one at %lld", (long long)before,
                         (long long)bundle->signature.iat);
-    } else if (store(r, name, archive, &e) != CS_OK || cs_server_activate(r->server, bundle, &errors, &e) != CS_OK) {
+    } else if (store(r, name, archive, &e) != CS_OK || cs_server_activate(r->server, &bundle, 1, &errors, &e) != CS_OK) {
         fail_bundle(r, &e, &errors);
     } else {
         cs_server__send_value(r, 200, cs_server__status_bundle(r->server->status, r->arena, name));

@@ -1,0 +1,292 @@
+/* Start and stop. The order is the order of what needs what: configuration, metrics, store, journal and ledger, control thread, server
+ * (not listening yet), bundles and files, sockets. Stopping goes the other way, so that nobody is left with a pointer to what is gone. */
+#include <signal.h>
+#include <stdio.h>
+
+#include "countersign/base/mem.h"
+#include "countersign/base/time.h"
+#include "countersign/version.h"
+#include "internal.h"
+
+/* How long a start waits for the journal's past: a year of events is read in less. */
+#define JOURNAL_WAIT_NS (INT64_C(600) * CS_NS_PER_S)
+
+static void control_main(void *self)
+{
+    cs_loop_run(((cs_app *)self)->control);
+}
+
+/* ---- documents about ourselves */
+
+static void make_labels(cs_app *app)
+{
+    cs_arena *a = &app->arena;
+    const cs_config *c = app->config;
+    char id[37];
+    cs_random_uuid(id);
+    app->labels = cs_is(c->labels, CS_OBJECT) ? cs_object_clone(a, c->labels, 2) : cs_object_new(a, 2);
+    cs_object_put_text(a, app->labels, "id", cs_string_copy(a, cs_slice_of(id)));
+    cs_object_put_text(a, app->labels, "version", cs_string(CS_LIT(CS_VERSION)));
+    app->labels = cs_freeze(a, app->labels);
+    cs_value shown = cs_object_clone(a, cs_config_public(a, c), 1);
+    cs_object_put_text(a, shown, "labels", app->labels);
+    cs_value runtime = cs_object_new(a, 4);
+    cs_object_put_text(a, runtime, "config", shown);
+    cs_object_put_text(a, runtime, "env", cs_object_new(a, 0));
+    cs_object_put_text(a, runtime, "version", cs_string(CS_LIT(CS_VERSION)));
+    cs_object_put_text(a, runtime, "commit", cs_string(CS_LIT("")));
+    app->runtime = cs_freeze(a, runtime);
+}
+
+/* data.system.version, as OPA writes it at the start. */
+static cs_err write_version(cs_app *app, cs_error *e)
+{
+    static const char *const names[] = {"build_commit", "build_hostname", "build_timestamp"};
+    cs_txn *txn = cs_store_begin(app->store);
+    cs_arena *a = cs_txn_arena(txn);
+    cs_value v = cs_object_new(a, 4);
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        cs_object_put_text(a, v, names[i], cs_string(CS_LIT("")));
+    }
+    cs_object_put_text(a, v, "version", cs_string(CS_LIT(CS_VERSION)));
+    cs_slice path[2] = {CS_LIT("system"), CS_LIT("version")};
+    cs_err r = cs_txn_make_dirs(txn, path, 1, e);
+    if (r == CS_OK) {
+        r = cs_txn_write(txn, CS_TXN_ADD, path, 2, v, e);
+    }
+    if (r != CS_OK) {
+        cs_txn_abort(txn);
+        return r;
+    }
+    cs_errors errors;
+    cs_errors_init(&errors);
+    r = cs_txn_commit(txn, &errors);
+    cs_errors_destroy(&errors);
+    return r == CS_OK ? CS_OK : cs_fail(e, r, "a policy claims data.system.version");
+}
+
+/* ---- parts */
+
+static cs_err start_journal(cs_app *app, cs_error *e)
+{
+    const cs_config *c = app->config;
+    if (!c->spend.configured) {
+        return CS_OK;
+    }
+    cs_journal_options options = {
+        .sqlite_path = cs_arena_dup(&app->arena, c->journal.sqlite_path.p, c->journal.sqlite_path.n),
+        .sync_normal = cs_slice_is(c->journal.sqlite_sync, "normal"),
+    };
+    CS_TRY(cs_journal_open(&options, &app->journal, e));
+    cs_spend_options spend = {.journal = app->journal,
+                              .metrics = app->metrics,
+                              .dedupe_ns = c->spend.dedupe_ns,
+                              .max_lateness_ns = c->spend.max_lateness_ns,
+                              .stale_after_ns = c->spend.stale_after_ns};
+    app->spend = cs_spend_new(&spend);
+    CS_TRY(cs_journal_start(app->journal, e));
+    CS_TRY(cs_journal_wait(app->journal, JOURNAL_WAIT_NS, e));
+    cs_store_mount(app->store, cs_spend_live(app->spend));
+    return CS_OK;
+}
+
+static bool logs_decisions(const cs_config *c)
+{
+    return cs_is(c->document, CS_OBJECT) && cs_object_get_text(c->document, "decision_logs") != NULL;
+}
+
+static cs_err start_decision_log(cs_app *app, cs_error *e)
+{
+    const cs_config *c = app->config;
+    if (!logs_decisions(c)) {
+        return CS_OK;
+    }
+    cs_decision_log_options options = {.store = app->store,
+                                       .labels = app->labels,
+                                       .mask_decision = c->decision_logs.mask_decision,
+                                       .drop_decision = c->decision_logs.drop_decision,
+                                       .console = c->decision_logs.console};
+    return cs_decision_log_start(&options, &app->decisions, e);
+}
+
+static cs_err make_server(cs_app *app, cs_error *e)
+{
+    const cs_app_options *o = app->o;
+    cs_slice dir = app->config->persistence_directory;
+    app->state_dir = dir.n != 0 ? cs_arena_dup(&app->arena, dir.p, dir.n) : ".opa";
+    cs_server_options options = {
+        .store = app->store,
+        .config = app->config,
+        .metrics = app->metrics,
+        .decisions = app->decisions,
+        .control = app->control,
+        .labels = app->labels,
+        .runtime = app->runtime,
+        .addresses = o->addresses,
+        .n_addresses = o->n_addresses,
+        .diagnostic_addresses = o->diagnostic_addresses,
+        .n_diagnostic = o->n_diagnostic,
+        .unix_permissions = o->unix_permissions,
+        .authentication = o->authentication,
+        .authorization = o->authorization,
+        .tls_cert = o->tls_cert,
+        .tls_key = o->tls_key,
+        .tls_ca = o->tls_ca,
+        .tls_refresh_ns = o->tls_refresh_ns,
+        .rego_version = o->rego_version,
+        .log_requests = o->log_requests,
+        .state_dir = app->state_dir,
+        .spend = app->spend,
+    };
+    return cs_server_new(&options, &app->server, e);
+}
+
+static void wait_until_ready(cs_app *app)
+{
+    int64_t until = cs_time_mono_ns() + app->o->ready_timeout_ns;
+    cs_mutex lock;
+    cs_cond never;
+    cs_mutex_init(&lock);
+    cs_cond_init(&never);
+    cs_mutex_lock(&lock);
+    while (!cs_server_bundles_ready(app->server) && cs_time_mono_ns() < until) {
+        (void)cs_cond_wait_for(&never, &lock, 100 * CS_NS_PER_MS);
+    }
+    cs_mutex_unlock(&lock);
+    cs_cond_destroy(&never);
+    cs_mutex_destroy(&lock);
+}
+
+static cs_err start(cs_app *app, cs_errors *errors, cs_error *e)
+{
+    unsigned workers = app->config->server.workers != 0 ? (unsigned)app->config->server.workers : cs_cpu_count();
+    app->metrics = cs_metrics_new(workers);
+    cs_store_options store = {.readers = workers + 16, .rego_version = app->o->rego_version, .keep_print = true};
+    CS_TRY(cs_store_new(&store, &app->store, e));
+    make_labels(app);
+    cs_app__make_settings(app);
+    CS_TRY(start_journal(app, e));
+    CS_TRY(start_decision_log(app, e));
+    CS_TRY(cs_loop_new(&app->control, e));
+    CS_TRY(cs_thread_start(&app->control_thread, "control", control_main, app, e));
+    CS_TRY(make_server(app, e));
+    CS_TRY(cs_app__load_paths(app, errors, e));
+    CS_TRY(write_version(app, e));
+    cs_app__load_configured(app);
+    cs_server_restore_bundles(app->server);
+    cs_server_world_changed(app->server);
+    CS_TRY(cs_app__poller_start(app, e));
+    if (app->o->ready_timeout_ns > 0) {
+        wait_until_ready(app);
+        if (!cs_server_bundles_ready(app->server)) {
+            return cs_fail(e, CS_ERR_TIMEOUT, "failed to start: plugins were not ready within the time of --ready-timeout");
+        }
+    }
+    return cs_server_start(app->server, e);
+}
+
+static void stop(cs_app *app)
+{
+    cs_app__poller_stop(app->poller);
+    if (app->control != NULL) {
+        cs_loop_stop(app->control);
+        cs_thread_join(&app->control_thread);
+    }
+    cs_journal_free(app->journal); /* its callbacks post to the workers: before these end */
+    cs_server_free(app->server);
+    cs_decision_log_stop(app->decisions);
+    cs_loop_free(app->control);
+    cs_store_free(app->store);
+    cs_spend_free(app->spend);
+    cs_metrics_free(app->metrics);
+    cs_config_free(app->config);
+    cs_arena_destroy(&app->arena);
+}
+
+/* ---- signals */
+
+static void block_signals(sigset_t *set)
+{
+    (void)sigemptyset(set);
+    (void)sigaddset(set, SIGINT);
+    (void)sigaddset(set, SIGTERM);
+    (void)sigprocmask(SIG_BLOCK, set, NULL);
+    (void)signal(SIGPIPE, SIG_IGN);
+}
+
+static void wait_for_signal(const sigset_t *set)
+{
+    int which = 0;
+    while (sigwait(set, &which) != 0) {
+    }
+}
+
+/* Still serving, so that load balancers can notice; a second signal ends the wait. */
+static void linger(const sigset_t *set, int64_t ns)
+{
+    if (ns > 0) {
+        struct timespec t = {.tv_sec = ns / CS_NS_PER_S, .tv_nsec = ns % CS_NS_PER_S};
+        (void)sigtimedwait(set, NULL, &t);
+    }
+}
+
+static void serve(cs_app *app, const sigset_t *set)
+{
+    cs_buf addresses;
+    cs_buf_init(&addresses);
+    for (size_t i = 0; i < cs_server_address_count(app->server); i++) {
+        cs_buf_text(&addresses, i != 0 ? "," : "");
+        cs_buf_slice(&addresses, cs_server_address(app->server, i));
+    }
+    cs_log(CS_LOG_INFO, "Server initialized.", 1, (cs_log_field[]){CS_LOG_S("addrs", cs_buf_view(&addresses))});
+    cs_buf_destroy(&addresses);
+    wait_for_signal(set);
+    cs_logf(CS_LOG_INFO, "Shutting down...");
+    linger(set, app->o->shutdown_wait_ns);
+    cs_server_drain(app->server, app->o->shutdown_grace_ns);
+    cs_logf(CS_LOG_INFO, "Server shutdown.");
+}
+
+static void say(cs_buf *message, const cs_errors *errors, const cs_error *e)
+{
+    if (errors->n != 0) {
+        cs_errors_print(message, errors);
+    } else {
+        cs_buf_text(message, e->text);
+    }
+}
+
+cs_err cs_app_run(const cs_app_options *options, cs_buf *message)
+{
+    sigset_t set;
+    block_signals(&set);
+    cs_app app = {.o = options, .settings = cs_undefined()};
+    cs_arena_init(&app.arena, 0);
+    cs_config_report report;
+    cs_config_report_init(&report);
+    cs_err r = cs_config_load(&options->config, &app.config, &report);
+    if (r != CS_OK) {
+        cs_config_report_print(message, &report, options->check_config);
+    } else if (options->check_config) {
+        cs_config_report_print(message, &report, true);
+    } else {
+        for (size_t i = 0; i < report.n; i++) {
+            cs_log(CS_LOG_WARN, "Configuration.", 3,
+                   (cs_log_field[]){CS_LOG_S("file", report.v[i].file), CS_LOG_I("line", report.v[i].line),
+                                    CS_LOG_S("warning", report.v[i].text)});
+        }
+        cs_errors errors;
+        cs_errors_init(&errors);
+        cs_error e = {0};
+        r = start(&app, &errors, &e);
+        if (r == CS_OK) {
+            serve(&app, &set);
+        } else {
+            say(message, &errors, &e);
+        }
+        cs_errors_destroy(&errors);
+    }
+    cs_config_report_destroy(&report);
+    stop(&app);
+    return r;
+}

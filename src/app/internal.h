@@ -1,0 +1,43 @@
+/* What the files of app share. */
+#ifndef CS_APP_INTERNAL_H
+#define CS_APP_INTERNAL_H
+
+#include "countersign/app.h"
+#include "countersign/base/thread.h"
+
+typedef struct cs_app__poller cs_app__poller;
+
+typedef struct cs_app {
+    const cs_app_options *o;
+    cs_arena arena;
+    cs_config *config;
+    cs_metrics *metrics;
+    cs_store *store;
+    cs_decision_log *decisions;
+    cs_journal *journal;
+    cs_spend *spend;
+    cs_loop *control;
+    cs_thread control_thread;
+    cs_server *server;
+    cs_app__poller *poller;
+    cs_value settings; /* data.settings, frozen; undefined = not mounted */
+    cs_live settings_live;
+    cs_value labels, runtime;
+    const char *state_dir;
+} cs_app;
+
+/* ---- sources.c: what stands in the world before anybody asks */
+cs_err cs_app__load_paths(cs_app *app, cs_errors *errors, cs_error *e);
+/* The bundles of the configuration that are files. A bad one is reported and left out, as OPA does. */
+void cs_app__load_configured(cs_app *app);
+/* How a bundle of the configuration is to be read. Everything lives in the arena. */
+cs_bundle_options cs_app__bundle_options(cs_app *app, const cs_config_bundle *b, cs_arena *a);
+
+/* ---- settings.c: data.settings out of the configuration and the environment */
+void cs_app__make_settings(cs_app *app);
+
+/* ---- poll.c: bundles of HTTP services */
+cs_err cs_app__poller_start(cs_app *app, cs_error *e);
+void cs_app__poller_stop(cs_app__poller *poller); /* NULL is fine */
+
+#endif

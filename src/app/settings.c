@@ -1,0 +1,76 @@
+/* data.settings: what policy must know of the configuration. Only what was said stands in it, so that the bundle's own defaults hold for
+ * the rest. */
+#include "countersign/base/time.h"
+#include "countersign/patch.h"
+#include "internal.h"
+
+static const cs_value *said(const cs_config *c, const char *section, const char *name)
+{
+    const cs_value *s = cs_is(c->document, CS_OBJECT) ? cs_object_get_text(c->document, section) : NULL;
+    return s != NULL && cs_is(*s, CS_OBJECT) ? cs_object_get_text(*s, name) : NULL;
+}
+
+static bool said_or_env(const cs_config *c, const char *name, const char *variable)
+{
+    return said(c, "pq", name) != NULL || cs_config_env(variable) != NULL;
+}
+
+static cs_value row(void *self, cs_value key, cs_arena *arena)
+{
+    (void)arena;
+    const cs_value *v = cs_object_get(((const cs_app *)self)->settings, key);
+    return v != NULL ? *v : cs_undefined();
+}
+
+static cs_value all(void *self, cs_arena *arena)
+{
+    (void)arena;
+    return ((const cs_app *)self)->settings;
+}
+
+static cs_value make_pq(cs_app *app)
+{
+    const cs_config *c = app->config;
+    cs_value pq = cs_object_new(&app->arena, 3);
+    if (said_or_env(c, "phase", "PQ_PHASE")) {
+        cs_object_put_text(&app->arena, pq, "phase", cs_string(c->pq.phase));
+    }
+    if (said_or_env(c, "bypass", "PQ_BYPASS")) {
+        cs_object_put_text(&app->arena, pq, "bypass", cs_bool(c->pq.bypass));
+    }
+    if (said_or_env(c, "introspection", "PQ_INTROSPECTION")) {
+        cs_object_put_text(&app->arena, pq, "introspection", cs_bool(c->pq.introspection));
+    }
+    return pq;
+}
+
+void cs_app__make_settings(cs_app *app)
+{
+    const cs_config *c = app->config;
+    cs_arena *a = &app->arena;
+    cs_value s = cs_object_new(a, 8);
+    cs_value pq = make_pq(app);
+    if (cs_count(pq) != 0) {
+        cs_object_put_text(a, s, "pq", pq);
+    }
+    if (said(c, "spend", "on_stale") != NULL) {
+        cs_object_put_text(a, s, "on_stale", cs_string(c->spend.on_stale));
+    }
+    if (said(c, "spend", "stale_after") != NULL) {
+        cs_object_put_text(a, s, "stale_after_ms", cs_int(c->spend.stale_after_ns / CS_NS_PER_MS));
+    }
+    if (said(c, "approvals", "evidence") != NULL) {
+        cs_object_put_text(a, s, "evidence", cs_string(c->approvals.evidence));
+    }
+    if (cs_is(c->tenants, CS_OBJECT)) {
+        cs_object_put_text(a, s, "tenants", c->tenants);
+    }
+    if (cs_is(c->settings, CS_OBJECT)) {
+        s = cs_object_union(a, c->settings, s);
+    }
+    if (cs_count(s) != 0) {
+        app->settings = cs_freeze(a, s);
+        app->settings_live = (cs_live){.root = "settings", .self = app, .row = row, .all = all};
+        cs_store_mount(app->store, &app->settings_live);
+    }
+}

@@ -1,0 +1,136 @@
+/* What stands in the world before anybody asks: files and bundles of the command line, bundles of the configuration. */
+#include "countersign/base/log.h"
+#include "countersign/base/mem.h"
+#include "internal.h"
+
+static cs_bundle_options common(const cs_app *app)
+{
+    return (cs_bundle_options){.rego_version = app->o->rego_version, .ignore = app->o->ignore, .n_ignore = app->o->n_ignore};
+}
+
+/* ---- the command line */
+
+static cs_err load_files(cs_app *app, cs_errors *errors, cs_error *e)
+{
+    cs_bundle_options options = common(app);
+    options.skip_verify = true;
+    cs_bundle_loaded *loaded;
+    CS_TRY(cs_bundle_load_files(app->o->paths, app->o->n_paths, &options, &loaded, e));
+    cs_txn *txn = cs_store_begin(app->store);
+    cs_err r = CS_OK;
+    for (uint32_t i = 0; i < cs_count(loaded->data) && r == CS_OK; i++) {
+        cs_value value, key = cs_entry(loaded->data, i, &value);
+        cs_slice name = cs_text(key);
+        r = cs_txn_write(txn, CS_TXN_ADD, &name, 1, value, e);
+    }
+    for (size_t i = 0; i < loaded->n_modules; i++) {
+        cs_txn_policy_put(txn, loaded->modules[i].file, loaded->modules[i].text, loaded->modules[i].rego_version);
+    }
+    if (r == CS_OK) {
+        r = cs_txn_commit(txn, errors);
+    } else {
+        cs_txn_abort(txn);
+    }
+    cs_bundle_loaded_free(loaded);
+    return r;
+}
+
+static cs_err load_bundles(cs_app *app, cs_errors *errors, cs_error *e)
+{
+    size_t n = app->o->n_paths;
+    cs_bundle **bundles = cs_zalloc((n + 1) * sizeof(cs_bundle *));
+    cs_err r = CS_OK;
+    for (size_t i = 0; i < n && r == CS_OK; i++) {
+        cs_bundle_options options = common(app);
+        options.name = cs_slice_of(app->o->paths[i]);
+        options.verify = app->o->verify;
+        options.skip_verify = app->o->skip_verify;
+        r = cs_bundle_read_path(app->o->paths[i], &options, &bundles[i], e);
+    }
+    if (r == CS_OK) {
+        r = cs_server_activate(app->server, (const cs_bundle *const *)bundles, n, errors, e);
+    }
+    for (size_t i = 0; i < n; i++) {
+        cs_bundle_free(bundles[i]);
+    }
+    cs_free(bundles);
+    return r;
+}
+
+cs_err cs_app__load_paths(cs_app *app, cs_errors *errors, cs_error *e)
+{
+    if (app->o->n_paths == 0) {
+        return CS_OK;
+    }
+    return app->o->bundles ? load_bundles(app, errors, e) : load_files(app, errors, e);
+}
+
+/* ---- the configuration */
+
+cs_bundle_options cs_app__bundle_options(cs_app *app, const cs_config_bundle *b, cs_arena *a)
+{
+    cs_bundle_options options = common(app);
+    options.name = b->name;
+    options.max_file_bytes = b->size_limit_bytes;
+    options.skip_verify = app->o->skip_verify;
+    if (b->signing) {
+        const cs_config *c = app->config;
+        cs_bundle_key *keys = cs_arena_array(a, cs_bundle_key, c->n_keys + 1);
+        for (size_t i = 0; i < c->n_keys; i++) {
+            keys[i] = (cs_bundle_key){c->keys[i].id, c->keys[i].key, c->keys[i].algorithm, c->keys[i].scope};
+        }
+        cs_bundle_verify *verify = cs_arena_new(a, cs_bundle_verify);
+        *verify = (cs_bundle_verify){.keys = keys,
+                                     .n_keys = c->n_keys,
+                                     .keyid = b->keyid,
+                                     .scope = b->scope,
+                                     .exclude = b->exclude_files,
+                                     .n_exclude = b->n_exclude_files};
+        options.verify = verify;
+    }
+    return options;
+}
+
+static void load_configured(cs_app *app, const cs_config_bundle *b)
+{
+    cs_arena scratch;
+    cs_arena_init(&scratch, 0);
+    cs_errors errors;
+    cs_errors_init(&errors);
+    cs_error e = {0};
+    cs_bundle_options options = cs_app__bundle_options(app, b, &scratch);
+    cs_bundle *bundle = NULL;
+    const char *path = cs_arena_dup(&scratch, b->path.p, b->path.n);
+    cs_err r = cs_bundle_read_path(path, &options, &bundle, &e);
+    if (r != CS_OK) {
+        cs_server_bundle_report(app->server, NULL, b->name, &e, NULL, 0);
+    } else {
+        r = cs_server_activate(app->server, (const cs_bundle *const *)&bundle, 1, &errors, &e);
+    }
+    if (r != CS_OK) {
+        cs_buf text;
+        cs_buf_init(&text);
+        if (errors.n != 0) {
+            cs_errors_print(&text, &errors);
+        } else {
+            cs_buf_text(&text, e.text);
+        }
+        cs_log(CS_LOG_ERROR, "Bundle activation failed.", 2,
+               (cs_log_field[]){CS_LOG_S("name", b->name), CS_LOG_S("error", cs_buf_view(&text))});
+        cs_buf_destroy(&text);
+    }
+    cs_bundle_free(bundle);
+    cs_errors_destroy(&errors);
+    cs_arena_destroy(&scratch);
+}
+
+void cs_app__load_configured(cs_app *app)
+{
+    for (size_t i = 0; i < app->config->n_bundles; i++) {
+        const cs_config_bundle *b = &app->config->bundles[i];
+        cs_server_bundle_expect(app->server, b->name);
+        if (b->path.n != 0) {
+            load_configured(app, b);
+        }
+    }
+}
