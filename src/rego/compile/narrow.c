@@ -35,7 +35,7 @@ static bool members_of(cs_compiler *c, cs_value v, value_list *out)
 /* False: nothing is known of what the term can be. */
 static bool values_of(cs_compiler *c, const cs_term *t, const cs_known_list *known, uint32_t before, value_list *out)
 {
-    cs_value v;
+    cs_value v = cs_undefined();
     if (t->kind == CS_TERM_VAR) {
         const cs_known *k = find(known, before, t->u.var);
         *out = (value_list){0};

@@ -93,7 +93,7 @@ static void become_call(cs_compiler *c, const cs_syms *safe, cs_term *t)
     cs_term **parts = cs_arena_array(&c->scratch, cs_term *, n + 1);
     for (uint32_t i = 0; i < n; i++) {
         cs_term *p = t->u.list.v[i];
-        if (!cs_term__part(t, i) && cs_term_is_string(p)) {
+        if (!cs_term__part(t, i) && p->kind == CS_TERM_SCALAR) {
             parts[i] = p;
             continue;
         }
