@@ -5,6 +5,7 @@
 #include <archive.h>
 #include <archive_entry.h>
 #include <errno.h>
+#include <locale.h>
 #include <stdlib.h>
 
 #include "countersign/base/gzip.h"
@@ -17,6 +18,26 @@
 #define PIECE ((size_t)65536)
 /* What a tar spends around the content of a file: headers, padding, extended headers. */
 #define TAR_OVERHEAD 8192U
+
+/* libarchive converts names by the thread's locale; in the plain C locale it loses every letter that is not ASCII. */
+typedef struct utf8_names {
+    locale_t ours, before;
+} utf8_names;
+
+static utf8_names utf8_begin(void)
+{
+    utf8_names u = {.ours = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0)};
+    u.before = u.ours != (locale_t)0 ? uselocale(u.ours) : (locale_t)0;
+    return u;
+}
+
+static void utf8_end(utf8_names u)
+{
+    if (u.ours != (locale_t)0) {
+        (void)uselocale(u.before);
+        freelocale(u.ours);
+    }
+}
 
 typedef struct reader {
     cs_bundle *bundle;
@@ -218,6 +239,7 @@ cs_err cs_bundle__unpack(cs_bundle *bundle, cs_slice archive, const cs_bundle_op
     r->inflated_max = limits->bundle_total_bytes + TAR_OVERHEAD * (limits->bundle_files + 1);
     cs_map_init(&r->seen);
     cs_buf_init(&r->scratch);
+    utf8_names locale = utf8_begin();
     r->gunzip = cs_gunzip_open(archive);
     r->tar = archive_read_new();
     cs_assert(r->tar != NULL);
@@ -227,6 +249,7 @@ cs_err cs_bundle__unpack(cs_bundle *bundle, cs_slice archive, const cs_bundle_op
     cs_err err =
         archive_read_open(r->tar, r, NULL, give_piece, NULL) == ARCHIVE_OK ? read_entries(r, e) : tar_failed(r, e);
     (void)archive_read_free(r->tar);
+    utf8_end(locale);
     cs_gunzip_close(r->gunzip);
     cs_buf_destroy(&r->scratch);
     cs_map_destroy(&r->seen);
@@ -281,10 +304,10 @@ cs_err cs_bundle_write(const cs_bundle_file *files, size_t n, cs_buf *out, cs_er
     qsort(sorted, n, sizeof *sorted, by_path);
     cs_buf bytes;
     cs_buf_init(&bytes);
+    utf8_names locale = utf8_begin();
     struct archive *tar = archive_write_new();
     cs_assert(tar != NULL);
     (void)archive_write_set_format_pax_restricted(tar);
-    (void)archive_write_set_options(tar, "hdrcharset=UTF-8");
     (void)archive_write_set_bytes_per_block(tar, 0);
     bool good = archive_write_open(tar, &bytes, NULL, take_bytes, NULL) == ARCHIVE_OK;
     for (size_t i = 0; i < n && good; i++) {
@@ -299,6 +322,7 @@ cs_err cs_bundle_write(const cs_bundle_file *files, size_t n, cs_buf *out, cs_er
         err = cs_fail(e, CS_ERR_INTERNAL, "bundle write failed: %s", why != NULL ? why : "no reason given");
     }
     (void)archive_write_free(tar);
+    utf8_end(locale);
     cs_buf_destroy(&bytes);
     cs_arena_destroy(&a);
     return err;
