@@ -55,6 +55,8 @@ bool cs_number__plain_int(cs_slice text, int64_t *out);
 cs_value cs_number__value(cs_arena *a, cs_slice text, const cs_decimal *d);
 /* As cs_number__value for a result that this folder has printed itself; `d` is its nearest double if known, or NAN. */
 cs_value cs_number__printed(cs_arena *a, const char *text, size_t n, double d);
+/* The same for a text that is not integral, with its nearest double. */
+cs_value cs_number__fraction(cs_arena *a, const char *text, size_t n, double d);
 
 /* ---- floats with a 64-bit mantissa, in integers (number_float.c) */
 

@@ -6,6 +6,10 @@
 #include "countersign/number.h"
 #include "internal.h"
 
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
+
 enum { CANONICAL = 256 };
 
 typedef struct writer {
@@ -18,13 +22,40 @@ static void write_value(writer *w, cs_value v);
 
 /* ---- strings */
 
-/* Bytes that stand for themselves in any mode; '<', '>' and '&' depend on the mode. */
-static inline bool plain_byte(unsigned char c, bool html)
+/* One bit for each byte that stands for itself: all of printable ASCII but the quote and the backslash; with HTML not
+ * '<', '>' and '&' either. */
+#define BIT(c) (UINT64_C(1) << ((c)&63))
+static const uint64_t PLAIN[4] = {~UINT64_C(0) << 32 & ~BIT('"'), ~BIT('\\'), 0, 0};
+static const uint64_t PLAIN_HTML[4] = {~UINT64_C(0) << 32 & ~(BIT('"') | BIT('&') | BIT('<') | BIT('>')), ~BIT('\\'), 0,
+                                       0};
+
+/* How many bytes from p on stand for themselves. */
+static size_t plain_run(const char *p, size_t n, bool html)
 {
-    if (c < 0x20 || c >= 0x80 || c == '"' || c == '\\') {
-        return false;
+    size_t i = 0;
+#if defined(__SSE2__)
+    const __m128i low = _mm_set1_epi8(0x20);
+    for (; n - i >= 16; i += 16) {
+        __m128i x = _mm_loadu_si128((const __m128i *)(const void *)(p + i));
+        /* Signed: bytes from 0x80 count as negative. */
+        __m128i hit = _mm_or_si128(_mm_cmplt_epi8(x, low), _mm_or_si128(_mm_cmpeq_epi8(x, _mm_set1_epi8('"')),
+                                                                        _mm_cmpeq_epi8(x, _mm_set1_epi8('\\'))));
+        if (html) {
+            /* '<' and '>' differ in one bit. */
+            __m128i angle = _mm_cmpeq_epi8(_mm_or_si128(x, _mm_set1_epi8(2)), _mm_set1_epi8('>'));
+            hit = _mm_or_si128(hit, _mm_or_si128(angle, _mm_cmpeq_epi8(x, _mm_set1_epi8('&'))));
+        }
+        int mask = _mm_movemask_epi8(hit);
+        if (mask != 0) {
+            return i + (size_t)__builtin_ctz((unsigned)mask);
+        }
     }
-    return !html || (c != '<' && c != '>' && c != '&');
+#endif
+    const uint64_t *plain = html ? PLAIN_HTML : PLAIN;
+    while (i < n && (plain[(unsigned char)p[i] >> 6] >> ((unsigned char)p[i] & 63) & 1) != 0) {
+        i++;
+    }
+    return i;
 }
 
 static void write_escape(cs_buf *out, uint32_t c)
@@ -95,19 +126,18 @@ static size_t write_special(cs_buf *out, const char *p, size_t n, bool canonical
 void cs_json_write_string(cs_buf *out, cs_slice s, unsigned flags)
 {
     bool html = (flags & CS_JSON_HTML) != 0;
-    (void)cs_buf_room(out, s.n + 2);
-    cs_buf_byte(out, '"');
-    size_t done = 0;
-    for (size_t i = 0; i < s.n;) {
-        if (plain_byte((unsigned char)s.p[i], html)) {
-            i++;
-            continue;
-        }
-        cs_buf_put(out, s.p + done, i - done);
-        i += write_special(out, s.p + i, s.n - i, (flags & CANONICAL) != 0);
-        done = i;
+    size_t run = plain_run(s.p, s.n, html);
+    char *to = cs_buf_room(out, s.n + 2);
+    *to++ = '"';
+    if (run > 0) {
+        memcpy(to, s.p, run);
     }
-    cs_buf_put(out, s.p + done, s.n - done);
+    out->n += run + 1;
+    for (size_t i = run; i < s.n; i += run) {
+        i += write_special(out, s.p + i, s.n - i, (flags & CANONICAL) != 0);
+        run = plain_run(s.p + i, s.n - i, html);
+        cs_buf_put(out, s.p + i, run);
+    }
     cs_buf_byte(out, '"');
 }
 

@@ -303,6 +303,13 @@ cs_value cs_number__value(cs_arena *a, cs_slice text, const cs_decimal *d)
     return number_record(a, text, d, (double)NAN);
 }
 
+cs_value cs_number__fraction(cs_arena *a, const char *text, size_t n, double d)
+{
+    cs_number *number = cs_arena_alloc(a, sizeof *number);
+    *number = (cs_number){.text = {cs_arena_dup(a, text, n), n}, .d = d};
+    return (cs_value){.kind = CS_NUMBER, .form = CS_NUMBER_TEXT, .u.number = number};
+}
+
 cs_value cs_number__printed(cs_arena *a, const char *text, size_t n, double d)
 {
     cs_slice s = {text, n};

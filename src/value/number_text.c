@@ -212,13 +212,17 @@ static size_t fast_digits(cs_float x, char digits[64], int64_t *point)
     }
 }
 
-/* The nearest double, or NAN if only the text can tell: a tie between two doubles. */
+/* The double nearest to a float of the fast case, or NAN if only the text can tell: a tie between two doubles. */
 static double double_of(cs_float x)
 {
     if ((x.mant & 0x7FF) == 0x400) {
         return (double)NAN;
     }
-    double d = ldexp((double)x.mant, x.exp);
+    /* 2^exp as a double; the product is exact but for the rounding of the mantissa. */
+    uint64_t bits = (uint64_t)(1023 + x.exp) << 52;
+    double power = 0;
+    memcpy(&power, &bits, sizeof power);
+    double d = (double)x.mant * power;
     return x.negative ? -d : d;
 }
 
@@ -267,7 +271,8 @@ cs_value cs_number__from_float(cs_arena *a, cs_float x, unsigned precision)
         nearest = double_of(x);
         size_t length = short_text(room, digits, n, point, x.negative);
         if (length > 0) {
-            return cs_number__printed(a, room, length, nearest);
+            return isnan(nearest) ? cs_number__printed(a, room, length, nearest)
+                                  : cs_number__fraction(a, room, length, nearest);
         }
         if (x.negative) {
             cs_buf_byte(&out, '-');
