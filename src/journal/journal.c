@@ -127,13 +127,14 @@ static cs_err replay_one(void *self, uint64_t offset, int64_t arrived_ns, cs_sli
     if (atomic_load_explicit(&j->stop, memory_order_relaxed)) {
         return cs_fail(e, CS_ERR_TIMEOUT, "stopped while replaying");
     }
-    cs_event event;
+    cs_event event = {.past = true};
     cs_event_reject reject;
     cs_err err = cs_event_read(&j->arena, body, false, &event, &reject);
     if (err != CS_OK) {
         err = cs_fail(e, CS_ERR_INVALID, "%s: event %llu cannot be read: %.*s", j->name, (unsigned long long)offset,
                       CS_FMT(reject.message));
     }
+    event.past = true;
     for (size_t i = 0; err == CS_OK && i < j->n_folds; i++) {
         if (wants(&j->folds[i], &event) && j->folds[i].check != NULL) {
             err = j->folds[i].check(j->folds[i].self, &event, e);
@@ -145,7 +146,6 @@ static cs_err replay_one(void *self, uint64_t offset, int64_t arrived_ns, cs_sli
     if (err == CS_OK) {
         event.arrived_ns = arrived_ns;
         event.offset = offset;
-        event.past = true;
         apply(j, &event);
         atomic_store_explicit(&j->replayed_ns, arrived_ns, memory_order_relaxed);
     }

@@ -1,0 +1,180 @@
+/* Tenants, their books, and the running totals of their budgets. A total is right for a stretch of time; a change of
+ * its book within the window is added to it, so that looking it up costs nothing until the window rolls. */
+#include "countersign/base/mem.h"
+#include "spend/internal.h"
+
+cs_spend__shard *cs_spend__shard_of(cs_spend *s, cs_slice tenant)
+{
+    return &s->shards[cs_hash_bytes(tenant.p, tenant.n) % CS_SPEND__SHARDS];
+}
+
+cs_spend__account *cs_spend__account_find(cs_spend__shard *shard, cs_slice tenant)
+{
+    return cs_map_get(&shard->accounts, tenant);
+}
+
+cs_spend__account *cs_spend__account_make(cs_spend__shard *shard, cs_slice tenant)
+{
+    cs_spend__account *account = cs_spend__account_find(shard, tenant);
+    if (account == NULL) {
+        account = cs_zalloc(sizeof *account);
+        char *name = cs_alloc(tenant.n + 1);
+        memcpy(name, tenant.p, tenant.n);
+        account->name = cs_slice_make(name, tenant.n);
+        void *before = cs_map_put(&shard->accounts, tenant, account);
+        cs_assert(before == NULL);
+    }
+    return account;
+}
+
+static cs_spend__book *find_book(const cs_spend__account *account, const char *currency)
+{
+    for (size_t i = 0; i < account->books.n; i++) {
+        if (memcmp(account->books.v[i]->currency, currency, 3) == 0) {
+            return account->books.v[i];
+        }
+    }
+    return NULL;
+}
+
+cs_spend__book *cs_spend__account_book(cs_spend__account *account, cs_slice currency)
+{
+    cs_spend__book *book = find_book(account, currency.p);
+    if (book != NULL) {
+        return book;
+    }
+    book = cs_zalloc(sizeof *book);
+    memcpy(book->currency, currency.p, 3);
+    CS_VEC_PUSH(&account->books, book);
+    for (size_t i = 0; account->tenant != NULL && i < account->tenant->n_budgets; i++) {
+        cs_spend__total *total = &account->totals[i];
+        if (memcmp(total->budget->currency, book->currency, 3) == 0) {
+            total->book = book;
+            total->valid = false;
+        }
+    }
+    return book;
+}
+
+void cs_spend__account_change(cs_spend__account *account, cs_spend__book *book, const cs_spend__change *change,
+                              uint32_t now_slot)
+{
+    cs_spend__book_change(book, change, now_slot);
+    for (size_t i = 0; account->tenant != NULL && i < account->tenant->n_budgets; i++) {
+        cs_spend__total *total = &account->totals[i];
+        if (total->book == book && total->valid && change->slot >= total->from && change->slot < total->to) {
+            cs_spend__sum_change(&total->sum, change, &book->overflow);
+        }
+    }
+}
+
+void cs_spend__total_refresh(const cs_spend__account *account, cs_spend__total *total, int64_t now_ns)
+{
+    int64_t slot = cs_spend__slot(now_ns);
+    bool fixed = total->budget->window.unit == CS_SPEND__FIXED;
+    /* A rolling window moves with every slot, and its last slot is that of now. */
+    bool rolled = total->budget->window.unit == CS_SPEND__ROLLING ? slot != total->to - 1
+                                                                  : slot < total->from || slot >= total->to;
+    if (total->valid && (fixed || !rolled)) {
+        return;
+    }
+    cs_spend__window_at(&total->budget->window, account->tenant->zone, now_ns, &total->from, &total->to);
+    total->sum = total->book != NULL ? cs_spend__book_sum(total->book, total->from, total->to)
+                                     : (cs_spend__sum){.last_ns = INT64_MIN};
+    total->valid = true;
+}
+
+int64_t cs_spend__remaining(int64_t limit, int64_t posted, int64_t held, bool overflow)
+{
+    int64_t left = 0;
+    if (overflow || __builtin_sub_overflow(limit, held, &left) || __builtin_sub_overflow(left, posted, &left)) {
+        return posted < 0 && !overflow ? INT64_MAX : INT64_MIN;
+    }
+    return left;
+}
+
+void cs_spend__each_account(cs_spend *s, void (*each)(void *self, cs_spend__account *account), void *self)
+{
+    for (size_t i = 0; i < CS_SPEND__SHARDS; i++) {
+        cs_spend__shard *shard = &s->shards[i];
+        cs_mutex_lock(&shard->lock);
+        size_t cursor = 0;
+        const cs_map_entry *entry = NULL;
+        while ((entry = cs_map_next(&shard->accounts, &cursor)) != NULL) {
+            each(self, entry->value);
+        }
+        cs_mutex_unlock(&shard->lock);
+    }
+}
+
+/* ---- limits into force */
+
+static void set_tenant(cs_spend__account *account, const cs_spend__tenant *tenant)
+{
+    cs_free(account->totals);
+    account->totals = NULL;
+    account->tenant = tenant;
+    if (tenant == NULL || tenant->n_budgets == 0) {
+        return;
+    }
+    account->totals = cs_zalloc(tenant->n_budgets * sizeof *account->totals);
+    for (size_t i = 0; i < tenant->n_budgets; i++) {
+        account->totals[i].budget = &tenant->budgets[i];
+        account->totals[i].book = find_book(account, tenant->budgets[i].currency);
+    }
+}
+
+cs_err cs_spend_check(cs_value tenants, cs_arena *a, cs_value *problems, cs_error *e)
+{
+    cs_spend__limits *limits = NULL;
+    CS_TRY(cs_spend__limits_read(tenants, &limits, a, problems, e));
+    cs_spend__limits_free(limits);
+    return CS_OK;
+}
+
+cs_err cs_spend_configure(cs_spend *s, cs_value tenants, cs_arena *a, cs_value *problems, cs_error *e)
+{
+    cs_spend__limits *limits = NULL;
+    CS_TRY(cs_spend__limits_read(tenants, &limits, a, problems, e));
+    cs_mutex_lock(&s->configuring);
+    for (size_t i = 0; i < CS_SPEND__SHARDS; i++) {
+        cs_mutex_lock(&s->shards[i].lock);
+    }
+    cs_spend__limits *old = s->limits;
+    for (size_t i = 0; old != NULL && i < old->n; i++) {
+        cs_slice name = old->tenants[i].name;
+        set_tenant(cs_spend__account_find(cs_spend__shard_of(s, name), name), NULL);
+    }
+    for (size_t i = 0; i < limits->n; i++) {
+        cs_slice name = limits->tenants[i].name;
+        set_tenant(cs_spend__account_make(cs_spend__shard_of(s, name), name), &limits->tenants[i]);
+    }
+    s->limits = limits;
+    for (size_t i = CS_SPEND__SHARDS; i-- > 0;) {
+        cs_mutex_unlock(&s->shards[i].lock);
+    }
+    cs_mutex_unlock(&s->configuring);
+    cs_spend__limits_free(old);
+    return CS_OK;
+}
+
+void cs_spend__accounts_free(cs_spend *s)
+{
+    for (size_t i = 0; i < CS_SPEND__SHARDS; i++) {
+        size_t cursor = 0;
+        const cs_map_entry *entry = NULL;
+        while ((entry = cs_map_next(&s->shards[i].accounts, &cursor)) != NULL) {
+            cs_spend__account *account = entry->value;
+            for (size_t k = 0; k < account->books.n; k++) {
+                cs_spend__book_free(account->books.v[k]);
+            }
+            CS_VEC_FREE(&account->books);
+            cs_free(account->totals);
+            cs_free((char *)(uintptr_t)account->name.p);
+            cs_free(account);
+        }
+        cs_map_destroy(&s->shards[i].accounts);
+        cs_mutex_destroy(&s->shards[i].lock);
+    }
+    cs_free(s->shards);
+}

@@ -1,0 +1,278 @@
+/* The fold: one event into the counters, the same for the same log whatever the order within it.
+ *
+ * Where an event counts: in the slot of its own time. From the future by more than five minutes, or older than what is
+ * kept: in the slot of its arrival. A correction that names its original: in the original's slot; as long as that one
+ * has not come, in the slot of its own arrival, and late. */
+#include "countersign/base/log.h"
+#include "countersign/base/mem.h"
+#include "spend/internal.h"
+
+#define FUTURE_NS (300 * CS_NS_PER_S)
+#define DEDUPE_NS (35 * 86400 * CS_NS_PER_S)
+#define LATENESS_NS (48 * 3600 * CS_NS_PER_S)
+#define STALE_NS (5 * CS_NS_PER_S)
+
+void cs_spend__count_add(cs_spend *s, cs_spend__count which, uint64_t n)
+{
+    (void)atomic_fetch_add_explicit(&s->counts[which], n, memory_order_relaxed);
+    if (s->counted[which] != NULL && n > 0) {
+        cs_series_add(s->counted[which], CS_METRICS_ANY, n);
+    }
+}
+
+static void change(cs_spend *s, cs_spend__account *account, cs_spend__book *book, const cs_spend__change *c,
+                   uint32_t now_slot)
+{
+    cs_spend__shard *shard = cs_spend__shard_of(s, account->name);
+    cs_mutex_lock(&shard->lock);
+    bool before = book->overflow;
+    cs_spend__account_change(account, book, c, now_slot);
+    bool overflowed = !before && book->overflow;
+    cs_mutex_unlock(&shard->lock);
+    if (overflowed) {
+        (void)atomic_fetch_add_explicit(&s->overflows, 1, memory_order_relaxed);
+        cs_log(CS_LOG_ERROR, "A tenant's spend left the range of its counters.", 2,
+               (cs_log_field[]){CS_LOG_S("tenant", account->name), CS_LOG_S("currency", cs_slice_of(book->currency))});
+    }
+}
+
+/* Where an event counts, and what is remarkable about it. */
+typedef struct placing {
+    uint32_t slot;
+    int64_t last_ns;
+    bool late, future;
+    bool waits; /* for `root` */
+    cs_spend__id root;
+} placing;
+
+static uint32_t slot_of_arrival(const cs_event *event)
+{
+    int64_t slot = cs_spend__slot(event->arrived_ns);
+    return slot < 0 ? 0 : (uint32_t)slot;
+}
+
+static bool kept(int64_t slot, uint32_t arrival)
+{
+    return slot >= 0 && slot >= (int64_t)arrival - CS_SPEND__KEEP_SLOTS;
+}
+
+static placing place_by_time(const cs_spend *s, const cs_event *event, uint32_t arrival)
+{
+    placing p = {.last_ns = event->time_ns};
+    /* time_ns may be anything in int64; arrivals are instants of our own time. */
+    p.future = event->time_ns > event->arrived_ns + FUTURE_NS;
+    p.late = !p.future && event->time_ns < event->arrived_ns - s->max_lateness_ns;
+    int64_t slot = cs_spend__slot(event->time_ns);
+    if (p.future || !kept(slot, arrival)) {
+        slot = arrival;
+        p.last_ns = event->arrived_ns;
+    }
+    p.slot = (uint32_t)slot;
+    return p;
+}
+
+static placing place_by_link(const cs_spend *s, cs_spend__id own, cs_spend__id original, uint32_t arrival)
+{
+    placing p = {.slot = arrival, .last_ns = INT64_MIN, .late = true};
+    const cs_spend__seen_entry *found = cs_spend__seen_find(&s->seen, original, arrival);
+    if (found == NULL) {
+        p.waits = true;
+        p.root = original;
+    } else if ((found->where & CS_SPEND__WAITING) != 0) {
+        p.root = s->seen.waiting.v[found->where & ~CS_SPEND__WAITING].root;
+        p.waits = !cs_spend__id_equal(p.root, own); /* a ring of corrections waits for nobody */
+    } else if (kept(found->where, arrival)) {
+        p.slot = found->where;
+        p.late = false;
+    }
+    return p;
+}
+
+/* What waited for this event moves to it, or waits on with it. */
+static void settle_waiting(cs_spend *s, cs_spend__id id, const placing *p, uint32_t now_slot)
+{
+    cs_spend__waiting w;
+    while (s->seen.n_waiting > 0 && cs_spend__seen_take(&s->seen, id, now_slot, &w)) {
+        cs_spend__seen_entry *entry = cs_spend__seen_find(&s->seen, w.id, now_slot);
+        if (p->waits && !cs_spend__id_equal(p->root, w.id)) {
+            w.root = p->root;
+            uint32_t index = cs_spend__seen_wait(&s->seen, &w);
+            if (entry != NULL) {
+                entry->where = CS_SPEND__WAITING | index;
+            }
+            continue;
+        }
+        bool stays = p->waits || !kept(p->slot, w.slot);
+        if (entry != NULL) {
+            entry->where = stays ? w.slot : p->slot;
+        }
+        if (stays) {
+            continue; /* late */
+        }
+        cs_spend__change back = {.slot = w.slot,
+                                 .events = -1,
+                                 .posted = -w.nanos,
+                                 .late = -w.nanos,
+                                 .corrected = -w.nanos,
+                                 .last_ns = INT64_MIN};
+        cs_spend__change forth = {
+            .slot = p->slot, .events = 1, .posted = w.nanos, .corrected = w.nanos, .last_ns = INT64_MIN};
+        change(s, w.account, w.book, &back, now_slot);
+        change(s, w.account, w.book, &forth, now_slot);
+    }
+}
+
+static void count(cs_spend *s, const cs_event *event, const cs_spend__event *spend, const placing *p)
+{
+    if (event->past) {
+        return; /* counted by the process that took it */
+    }
+    cs_spend__count which = p->future ? CS_SPEND__FUTURE : p->late ? CS_SPEND__LATE : CS_SPEND__ACCEPTED;
+    cs_spend__count_add(s, which, 1);
+    if (spend->rounded) {
+        (void)atomic_fetch_add_explicit(&s->rounded, 1, memory_order_relaxed);
+    }
+}
+
+static void add(cs_spend *s, const cs_event *event, const cs_spend__event *spend, cs_spend__id id, uint32_t arrival)
+{
+    placing p =
+        spend->linked
+            ? place_by_link(s, id, cs_spend__seen_id(&s->seen, spend->corrects_source, spend->corrects_id), arrival)
+            : place_by_time(s, event, arrival);
+    cs_spend__shard *shard = cs_spend__shard_of(s, spend->tenant);
+    cs_mutex_lock(&shard->lock);
+    cs_spend__account *account = cs_spend__account_make(shard, spend->tenant);
+    cs_spend__book *book = cs_spend__account_book(account, spend->currency);
+    cs_mutex_unlock(&shard->lock);
+    cs_spend__change c = {.slot = p.slot,
+                          .events = 1,
+                          .posted = spend->nanos,
+                          .late = p.late ? spend->nanos : 0,
+                          .corrected = spend->kind != CS_SPEND__USAGE ? spend->nanos : 0,
+                          .last_ns = p.last_ns};
+    change(s, account, book, &c, arrival);
+    cs_spend__seen_entry entry = {
+        .id = id, .content = cs_spend__seen_content(&s->seen, spend), .arrived = arrival, .where = p.slot};
+    if (p.waits) {
+        cs_spend__waiting w = {
+            .id = id, .root = p.root, .account = account, .book = book, .nanos = spend->nanos, .slot = arrival};
+        entry.where = CS_SPEND__WAITING | cs_spend__seen_wait(&s->seen, &w);
+    }
+    cs_spend__seen_add(&s->seen, &entry);
+    settle_waiting(s, id, &p, arrival);
+    count(s, event, spend, &p);
+}
+
+static const cs_spend__seen_entry *known(cs_spend *s, const cs_event *event, cs_spend__event *spend, cs_spend__id *id)
+{
+    cs_event_reject reject;
+    cs_err err = cs_spend__event_read(&s->scratch, event, spend, &reject);
+    cs_assert(err == CS_OK); /* checked before it was written, and again when it was read back */
+    *id = cs_spend__seen_id(&s->seen, event->source, event->id);
+    return cs_spend__seen_find(&s->seen, *id, slot_of_arrival(event));
+}
+
+static cs_event_outcome fold(void *self, const cs_event *event)
+{
+    cs_spend *s = self;
+    cs_spend__event spend;
+    cs_spend__id id;
+    const cs_spend__seen_entry *before = known(s, event, &spend, &id);
+    cs_event_outcome outcome = CS_EVENT_APPLIED;
+    if (before == NULL) {
+        add(s, event, &spend, id, slot_of_arrival(event));
+    } else if (before->content == cs_spend__seen_content(&s->seen, &spend)) {
+        outcome = CS_EVENT_DUPLICATE;
+    } else {
+        outcome = CS_EVENT_CONFLICT;
+    }
+    if (outcome != CS_EVENT_APPLIED && !event->past) {
+        cs_spend__count_add(s, outcome == CS_EVENT_DUPLICATE ? CS_SPEND__DUPLICATE : CS_SPEND__CONFLICT, 1);
+    }
+    if (outcome == CS_EVENT_CONFLICT && !event->past) {
+        cs_log(CS_LOG_WARN, "A spend event came again with another content; the first one counts.", 3,
+               (cs_log_field[]){CS_LOG_S("source", event->source), CS_LOG_S("id", event->id),
+                                CS_LOG_S("tenant", spend.tenant)});
+    }
+    cs_arena_reset(&s->scratch);
+    return outcome;
+}
+
+static bool redundant(void *self, const cs_event *event)
+{
+    cs_spend *s = self;
+    cs_spend__event spend;
+    cs_spend__id id;
+    const cs_spend__seen_entry *before = known(s, event, &spend, &id);
+    bool same = before != NULL && before->content == cs_spend__seen_content(&s->seen, &spend);
+    if (same) {
+        cs_spend__count_add(s, CS_SPEND__DUPLICATE, 1);
+    }
+    cs_arena_reset(&s->scratch);
+    return same;
+}
+
+static cs_err check(void *self, const cs_event *event, cs_error *e)
+{
+    cs_spend *s = self;
+    cs_spend__event spend;
+    cs_event_reject reject;
+    cs_err err = cs_spend__event_read(&s->scratch, event, &spend, &reject);
+    if (err != CS_OK) {
+        err = cs_fail(e, CS_ERR_INVALID, "%.*s", CS_FMT(reject.message));
+    }
+    cs_arena_reset(&s->scratch);
+    return err;
+}
+
+static int64_t wall_clock(void *self)
+{
+    (void)self;
+    return cs_time_wall_ns();
+}
+
+cs_spend *cs_spend_new(const cs_spend_options *options)
+{
+    cs_spend *s = cs_zalloc(sizeof *s);
+    s->journal = options->journal;
+    s->metrics = options->metrics;
+    s->dedupe_ns = options->dedupe_ns > 0 ? options->dedupe_ns : DEDUPE_NS;
+    s->max_lateness_ns = options->max_lateness_ns > 0 ? options->max_lateness_ns : LATENESS_NS;
+    s->stale_after_ns = options->stale_after_ns > 0 ? options->stale_after_ns : STALE_NS;
+    s->now_ns = options->now_ns != NULL ? options->now_ns : wall_clock;
+    s->now_self = options->now_self;
+    s->live = (cs_live){.root = "spend", .self = s, .row = cs_spend__row, .all = cs_spend__all};
+    s->shards = cs_zalloc_lines(CS_SPEND__SHARDS * sizeof *s->shards);
+    for (size_t i = 0; i < CS_SPEND__SHARDS; i++) {
+        cs_mutex_init(&s->shards[i].lock);
+        cs_map_init(&s->shards[i].accounts);
+    }
+    cs_mutex_init(&s->configuring);
+    cs_spend__seen_init(&s->seen, s->dedupe_ns);
+    cs_arena_init(&s->scratch, 0);
+    cs_spend__metrics_register(s);
+    cs_journal_fold(
+        s->journal,
+        &(cs_fold){.types = "io.countersign.spend.", .self = s, .apply = fold, .redundant = redundant, .check = check});
+    return s;
+}
+
+void cs_spend_free(cs_spend *s)
+{
+    if (s == NULL) {
+        return;
+    }
+    cs_spend__metrics_unregister(s);
+    cs_spend__accounts_free(s);
+    cs_spend__limits_free(s->limits);
+    cs_spend__seen_destroy(&s->seen);
+    cs_arena_destroy(&s->scratch);
+    cs_mutex_destroy(&s->configuring);
+    cs_free(s);
+}
+
+const cs_live *cs_spend_live(cs_spend *s)
+{
+    return &s->live;
+}

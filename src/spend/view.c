@@ -1,0 +1,238 @@
+/* data.spend: a row is copied out under its shard's lock as plain numbers and texts; documents are built from the copy,
+ * after the lock. */
+#include <stdlib.h>
+
+#include "spend/internal.h"
+
+/* ---- copies */
+
+static cs_slice dup(cs_arena *a, cs_slice text)
+{
+    return (cs_slice){cs_arena_dup(a, text.p, text.n), text.n};
+}
+
+static void copy_line(cs_arena *a, cs_spend__account *account, cs_spend__total *total, int64_t now_ns,
+                      cs_spend__line *out)
+{
+    cs_spend__total_refresh(account, total, now_ns);
+    const cs_spend__budget *budget = total->budget;
+    *out = (cs_spend__line){.id = dup(a, budget->id),
+                            .window = dup(a, budget->window_text),
+                            .mode = dup(a, budget->mode),
+                            .limit = budget->limit,
+                            .start_ns = total->from * CS_SPEND__SLOT_NS,
+                            .end_ns = total->to * CS_SPEND__SLOT_NS,
+                            .sum = total->sum};
+    memcpy(out->currency, budget->currency, sizeof out->currency);
+    if (total->book != NULL) {
+        out->version = total->book->version;
+        out->overflow = total->book->overflow;
+    }
+}
+
+void cs_spend__copy_account(cs_arena *a, cs_spend__account *account, int64_t now_ns, cs_spend__copy *out)
+{
+    const cs_spend__tenant *tenant = account->tenant;
+    *out = (cs_spend__copy){.name = dup(a, account->name), .known = tenant != NULL, .tier = CS_LIT("")};
+    if (tenant != NULL) {
+        out->timezone = dup(a, tenant->timezone);
+        out->tier = dup(a, tenant->tier);
+        out->has_since = tenant->has_since;
+        out->has_promotes = tenant->has_promotes;
+        out->since_ns = tenant->since_ns;
+        out->promotes_ns = tenant->promotes_ns;
+        memcpy(out->currency, tenant->currency, sizeof out->currency);
+        out->n_lines = tenant->n_budgets;
+        out->lines = cs_arena_array(a, cs_spend__line, tenant->n_budgets);
+        for (size_t i = 0; i < tenant->n_budgets; i++) {
+            copy_line(a, account, &account->totals[i], now_ns, &out->lines[i]);
+        }
+    }
+    out->n_currencies = account->books.n;
+    out->currencies = cs_arena_alloc(a, account->books.n * sizeof *out->currencies);
+    for (size_t i = 0; i < account->books.n; i++) {
+        memcpy(out->currencies[i], account->books.v[i]->currency, sizeof *out->currencies);
+    }
+}
+
+static bool exists(const cs_spend__account *account)
+{
+    return account != NULL && (account->tenant != NULL || account->books.n > 0);
+}
+
+bool cs_spend__copy_tenant(cs_spend *s, cs_arena *a, cs_slice tenant, cs_spend__copy *out)
+{
+    int64_t now = s->now_ns(s->now_self);
+    cs_spend__shard *shard = cs_spend__shard_of(s, tenant);
+    cs_mutex_lock(&shard->lock);
+    cs_spend__account *account = cs_spend__account_find(shard, tenant);
+    bool found = exists(account);
+    if (found) {
+        cs_spend__copy_account(a, account, now, out);
+    }
+    cs_mutex_unlock(&shard->lock);
+    return found;
+}
+
+typedef struct copying {
+    cs_arena *a;
+    int64_t now_ns;
+    CS_VEC(cs_spend__copy) copies;
+} copying;
+
+static void copy_each(void *self, cs_spend__account *account)
+{
+    copying *c = self;
+    if (exists(account)) {
+        cs_spend__copy copy;
+        cs_spend__copy_account(c->a, account, c->now_ns, &copy);
+        CS_VEC_PUSH_IN(c->a, &c->copies, copy);
+    }
+}
+
+static int by_name(const void *x, const void *y)
+{
+    return cs_slice_compare(((const cs_spend__copy *)x)->name, ((const cs_spend__copy *)y)->name);
+}
+
+cs_spend__copy *cs_spend__copy_all(cs_spend *s, cs_arena *a, size_t *n)
+{
+    copying c = {.a = a, .now_ns = s->now_ns(s->now_self)};
+    cs_spend__each_account(s, copy_each, &c);
+    if (c.copies.n > 0) {
+        qsort(c.copies.v, c.copies.n, sizeof *c.copies.v, by_name);
+    }
+    *n = c.copies.n;
+    return c.copies.v;
+}
+
+/* ---- documents */
+
+static cs_value line_value(cs_arena *a, const cs_spend__line *line, cs_value tier)
+{
+    const int64_t held = 0; /* holds are not in the log yet */
+    cs_value v = cs_object_new(a, 14);
+    cs_object_put_text(a, v, "window_start", cs_int(line->start_ns));
+    cs_object_put_text(a, v, "window_end", cs_int(line->end_ns));
+    cs_object_put_text(a, v, "posted_nanos", cs_int(line->sum.posted));
+    cs_object_put_text(a, v, "held_nanos", cs_int(held));
+    cs_object_put_text(a, v, "remaining_nanos",
+                       cs_int(cs_spend__remaining(line->limit, line->sum.posted, held, line->overflow)));
+    cs_object_put_text(a, v, "limit_nanos", cs_int(line->limit));
+    cs_object_put_text(a, v, "late_nanos", cs_int(line->sum.late));
+    cs_object_put_text(a, v, "corrected_nanos", cs_int(line->sum.corrected));
+    cs_object_put_text(a, v, "events", cs_int((int64_t)line->sum.events));
+    cs_object_put_text(a, v, "last_event", line->sum.last_ns == INT64_MIN ? cs_null() : cs_int(line->sum.last_ns));
+    cs_object_put_text(a, v, "version", cs_int((int64_t)line->version));
+    cs_object_put_text(a, v, "tier", tier);
+    if (line->overflow) {
+        cs_object_put_text(a, v, "overflow", cs_bool(true));
+    }
+    return v;
+}
+
+static cs_value currency_of(cs_arena *a, cs_value row, const char *currency)
+{
+    cs_value key = cs_string_copy(a, cs_slice_make(currency, 3));
+    const cs_value *found = cs_object_get(row, key);
+    if (found != NULL) {
+        return *found;
+    }
+    cs_value object = cs_object_new(a, 2);
+    cs_object_put(a, row, key, object);
+    return object;
+}
+
+static cs_value row_value(cs_arena *a, const cs_spend__copy *copy)
+{
+    cs_value row = cs_object_new(a, 1);
+    cs_value tier = copy->tier.n > 0 ? cs_string(copy->tier) : cs_null();
+    for (size_t i = 0; i < copy->n_lines; i++) {
+        cs_value budgets = currency_of(a, row, copy->lines[i].currency);
+        cs_object_put(a, budgets, cs_string(copy->lines[i].id), line_value(a, &copy->lines[i], tier));
+    }
+    /* Currencies spent in without a budget: empty, so that a policy can see that there are some. */
+    for (size_t i = 0; i < copy->n_currencies; i++) {
+        (void)currency_of(a, row, copy->currencies[i]);
+    }
+    return row;
+}
+
+static cs_value meta_value(cs_spend *s, cs_arena *a)
+{
+    int64_t as_of = 0;
+    bool caught_up = false;
+    int64_t lag = cs_journal_lag(s->journal, &as_of, &caught_up);
+    cs_value v = cs_object_new(a, 5);
+    cs_object_put_text(a, v, "as_of", cs_int(as_of));
+    cs_object_put_text(a, v, "lag_ms", cs_int(lag / CS_NS_PER_MS));
+    cs_object_put_text(a, v, "caught_up", cs_bool(caught_up));
+    cs_object_put_text(a, v, "replicas", cs_int(1));
+    cs_object_put_text(a, v, "overshoot_bound_nanos", cs_int(0));
+    return v;
+}
+
+cs_value cs_spend__row(void *self, cs_value key, cs_arena *a)
+{
+    cs_spend *s = self;
+    if (!cs_is(key, CS_STRING)) {
+        return cs_undefined();
+    }
+    if (cs_slice_is(cs_text(key), "meta")) {
+        return meta_value(s, a);
+    }
+    cs_spend__copy copy;
+    return cs_spend__copy_tenant(s, a, cs_text(key), &copy) ? row_value(a, &copy) : cs_undefined();
+}
+
+cs_value cs_spend__all(void *self, cs_arena *a)
+{
+    cs_spend *s = self;
+    size_t n = 0;
+    cs_spend__copy *copies = cs_spend__copy_all(s, a, &n);
+    cs_value all = cs_object_new(a, (uint32_t)n + 1);
+    cs_object_put_text(a, all, "meta", meta_value(s, a));
+    for (size_t i = 0; i < n; i++) {
+        cs_object_put(a, all, cs_string(copies[i].name), row_value(a, &copies[i]));
+    }
+    return all;
+}
+
+/* ---- GET /v1/spend/{tenant} */
+
+static cs_value money(cs_arena *a, int64_t nanos)
+{
+    char text[32];
+    size_t n = cs_money_format(nanos, text);
+    return cs_string_copy(a, cs_slice_make(text, n));
+}
+
+cs_value cs_spend_tenant_document(cs_spend *s, cs_slice tenant, cs_arena *a)
+{
+    cs_spend__copy copy;
+    if (cs_slice_is(tenant, "meta") || !cs_spend__copy_tenant(s, a, tenant, &copy)) {
+        return cs_undefined();
+    }
+    cs_value rows = row_value(a, &copy);
+    for (size_t i = 0; i < copy.n_lines; i++) {
+        const cs_spend__line *line = &copy.lines[i];
+        cs_value budgets = currency_of(a, rows, line->currency);
+        cs_value v = *cs_object_get(budgets, cs_string(line->id));
+        cs_object_put_text(a, v, "window", cs_string(line->window));
+        cs_object_put_text(a, v, "mode", line->mode.n > 0 ? cs_string(line->mode) : cs_null());
+        cs_object_put_text(a, v, "limit", money(a, line->limit));
+        cs_object_put_text(a, v, "posted", money(a, line->sum.posted));
+        cs_object_put_text(a, v, "held", money(a, 0));
+        cs_object_put_text(a, v, "remaining",
+                           money(a, cs_spend__remaining(line->limit, line->sum.posted, 0, line->overflow)));
+        cs_object_put_text(a, v, "late", money(a, line->sum.late));
+        cs_object_put_text(a, v, "corrected", money(a, line->sum.corrected));
+    }
+    cs_value v = cs_object_new(a, 5);
+    cs_object_put_text(a, v, "tenant", cs_string(copy.name));
+    cs_object_put_text(a, v, "known", cs_bool(copy.known));
+    cs_object_put_text(a, v, "timezone", copy.known ? cs_string(copy.timezone) : cs_null());
+    cs_object_put_text(a, v, "tier", copy.tier.n > 0 ? cs_string(copy.tier) : cs_null());
+    cs_object_put_text(a, v, "spend", rows);
+    return v;
+}
