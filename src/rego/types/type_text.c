@@ -52,8 +52,11 @@ static const cs_type *read_type(reader *r);
 /* "name: type" or just a type. */
 static const cs_type *read_named(reader *r)
 {
+    blanks(r);
     const char *from = r->p;
-    cs_slice name = word(r);
+    while (word(r).n > 0) { /* OPA has a result named "formatted timestamp" */
+    }
+    cs_slice name = cs_slice_trim(cs_slice_make(from, (size_t)(r->p - from)));
     if (name.n == 0 || !take(r, ":")) {
         r->p = from;
         return read_type(r);
