@@ -15,8 +15,13 @@
 #include <emmintrin.h>
 #endif
 
+#ifdef CS_TINY
+#define STACK_FIRST 3U /* the least that holds an entry; everything else grows */
+#define FRAMES_FIRST 1U
+#else
 #define STACK_FIRST 96U
 #define FRAMES_FIRST 24U
+#endif
 
 /* An open array or object. */
 typedef struct frame {
@@ -99,14 +104,15 @@ static const char *fail_byte(reader *r, const char *at, const char *where)
 static void widen(reader *r)
 {
     size_t n = (size_t)(r->top - r->stack);
-    cs_value *more = cs_alloc_array(n * 2, sizeof *more);
+    size_t cap = (size_t)(r->limit - r->stack) * 2;
+    cs_value *more = cs_alloc_array(cap, sizeof *more);
     memcpy(more, r->stack, sizeof *more * n);
     if (r->stack != r->first_stack) {
         cs_free(r->stack);
     }
     r->stack = more;
     r->top = more + n;
-    r->limit = more + n * 2;
+    r->limit = more + cap;
 }
 
 /* Room for one entry, which is at most three values. */

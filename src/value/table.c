@@ -3,7 +3,11 @@
 #include "countersign/base/mem.h"
 #include "internal.h"
 
+#ifdef CS_TINY
+#define CAP_FIRST 1U
+#else
 #define CAP_FIRST 4U
+#endif
 
 static size_t columns_size(uint32_t cap, bool vals)
 {
