@@ -58,7 +58,7 @@ cs_err cs_builtin__array_slice(cs_call *call, cs_value *out)
     CS_TRY(cs_call_int(call, 3, &stop));
     stop = stop < 0 ? 0 : stop > x.n ? x.n : stop;
     start = start < 0 ? 0 : start > stop ? stop : start;
-    return cs_call__give(out, cs_array(x.u.items + start, (size_t)(stop - start)));
+    return cs_call__give(out, cs_array(start ? x.u.items + start : x.u.items, (size_t)(stop - start)));
 }
 
 cs_err cs_builtin__array_reverse(cs_call *call, cs_value *out)

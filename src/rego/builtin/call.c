@@ -139,8 +139,14 @@ cs_err cs_call_int(cs_call *call, uint32_t i, int64_t *out)
         *out = v.u.i;
         return CS_OK;
     }
+    /* "-0" and "1.0" are integers to OPA, "1e0" is none. */
     char room[32];
-    if (cs_slice_i64(cs_number_text(v, room), out)) { /* "-0" */
+    cs_slice text = cs_number_text(v, room);
+    size_t end = cs_slice_find_byte(text, '.', 0), zeros = end == SIZE_MAX ? text.n : end + 1;
+    while (zeros < text.n && text.p[zeros] == '0') {
+        zeros++;
+    }
+    if (zeros == text.n && cs_slice_i64(cs_slice_sub(text, 0, end == SIZE_MAX ? text.n : end), out)) {
         return CS_OK;
     }
     return cs_call__operand_error(call, i, "must be integer number but got floating-point number");

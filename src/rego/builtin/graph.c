@@ -6,7 +6,9 @@ static cs_err graph_operands(cs_call *call, cs_value *graph, cs_value *start)
 {
     CS_TRY(cs_call__object(call, 1, graph));
     *start = call->args[1];
-    return cs_call__is_list(*start) ? CS_OK : cs_call_type_error(call, 2, "{array, set}");
+    return cs_call__is_list(*start)
+               ? CS_OK
+               : cs_call__operand_error(call, 2, "must be {array, set} but got %s", cs_kind_name(*start));
 }
 
 cs_err cs_builtin__graph_reachable(cs_call *call, cs_value *out)
@@ -76,12 +78,13 @@ static cs_value edges_of(const search *s, const step *at)
     return cs_call__is_list(edges) ? edges : cs_array(NULL, 0);
 }
 
-/* Goes to a neighbour, or reports that the path ends here. */
+/* Goes to a neighbour, or reports that the path ends here. Of the start node's neighbours OPA does not ask whether they are the start
+ * node itself. */
 static cs_err advance(search *s, cs_value node)
 {
     const cs_value *edges = cs_object_get((cs_value){.kind = CS_OBJECT, .u.table = s->graph}, node);
     uint32_t entry = edges ? (uint32_t)(edges - s->graph->vals) : 0;
-    if (!edges || s->on_path[entry]) {
+    if (!edges || (s->on_path[entry] && s->n != 1)) {
         return found_path(s);
     }
     s->path[s->n++] = (step){node, entry, 0};
@@ -101,8 +104,8 @@ static cs_err paths_from(search *s, cs_value node)
         if (top->next < cs_count(edges)) {
             CS_TRY(advance(s, cs_call__item(edges, top->next++)));
         } else {
-            s->on_path[top->entry] = false;
             s->n--;
+            s->on_path[top->entry] = s->n > 0 && s->path[0].entry == top->entry;
         }
     }
     return CS_OK;
@@ -117,7 +120,7 @@ cs_err cs_builtin__graph_reachable_paths(cs_call *call, cs_value *out)
     search s = {.call = call,
                 .graph = graph.u.table,
                 .on_path = cs_arena_array(call->arena, bool, n ? n : 1),
-                .path = cs_arena_alloc(call->arena, ((size_t)n + 1) * sizeof(step)),
+                .path = cs_arena_alloc(call->arena, ((size_t)n + 2) * sizeof(step)),
                 .found = cs_set_new(call->arena, 0)};
     for (uint32_t i = 0; i < cs_count(start); i++) {
         CS_TRY(paths_from(&s, cs_call__item(start, i)));

@@ -98,25 +98,31 @@ cs_err cs_builtin__net_cidr_expand(cs_call *call, cs_value *out)
 typedef struct block {
     cs_cidr cidr;
     cs_value index; /* what stands for it in the result */
-    cs_value text;
+    cs_value text;  /* undefined if the element is neither a string nor an array with something in it */
+    bool good;      /* `cidr` is what `text` says */
 } block;
 
-static cs_err add_block(cs_call *call, uint32_t operand, cs_value v, cs_value index, block *out)
+static block read_block(uint32_t operand, cs_value v, cs_value index)
 {
+    block b = {.index = index};
     if (v.kind == CS_ARRAY && v.n > 0) {
-        v = v.u.items[0];
-    } else if (v.kind != CS_STRING) {
-        return cs_call_error(call, "operand %u: element must be string or non-empty array", operand);
+        b.text = v.u.items[0];
+    } else if (v.kind == CS_STRING) {
+        b.text = v;
     }
-    *out = (block){.index = index, .text = v};
-    return operand == 1 ? cidr_of(call, v, &out->cidr) : address_or_cidr(call, v, &out->cidr);
+    if (b.text.kind == CS_STRING) {
+        b.good = operand == 2 && cs_ip__parse(cs_text(b.text), &b.cidr.ip);
+        b.cidr.prefix = b.good ? b.cidr.ip.bits : 0;
+        b.good = b.good || cs_cidr__parse(cs_text(b.text), &b.cidr);
+    }
+    return b;
 }
 
-static cs_err read_blocks(cs_call *call, uint32_t operand, block **out, uint32_t *n)
+static block *read_blocks(cs_call *call, uint32_t operand, uint32_t *n)
 {
     cs_value v = call->args[operand - 1];
     *n = v.kind == CS_STRING ? 1 : cs_count(v);
-    *out = cs_arena_alloc(call->arena, (*n ? *n : 1) * sizeof **out);
+    block *blocks = cs_arena_alloc(call->arena, (*n ? *n : 1) * sizeof *blocks);
     for (uint32_t i = 0; i < *n; i++) {
         cs_value item = v, index = v;
         if (v.kind == CS_ARRAY) {
@@ -127,27 +133,49 @@ static cs_err read_blocks(cs_call *call, uint32_t operand, block **out, uint32_t
         } else if (v.kind == CS_SET) {
             item = index = cs_entry(v, i, NULL);
         }
-        CS_TRY(add_block(call, operand, item, index, &(*out)[i]));
+        blocks[i] = read_block(operand, item, index);
     }
+    return blocks;
+}
+
+static cs_err bad_element(cs_call *call, uint32_t operand)
+{
+    return cs_call_error(call, "operand %u: element must be string or non-empty array", operand);
+}
+
+/* A block is complained about when it is compared, so that the error is the one that OPA finds first. */
+static cs_err compare_blocks(cs_call *call, const block *outer, const block *inner, bool *has)
+{
+    cs_cidr ignored;
+    if (inner->text.kind == CS_UNDEFINED) {
+        return bad_element(call, 2);
+    }
+    if (!outer->good) {
+        return cidr_of(call, outer->text, &ignored);
+    }
+    if (!inner->good) {
+        return address_or_cidr(call, inner->text, &ignored);
+    }
+    *has = cidr_has_cidr(&outer->cidr, &inner->cidr);
     return CS_OK;
 }
 
 cs_err cs_builtin__net_cidr_contains_matches(cs_call *call, cs_value *out)
 {
-    block *outer, *inner;
     uint32_t n, m;
-    *out = cs_set_new(call->arena, 0);
-    CS_TRY(read_blocks(call, 1, &outer, &n));
-    if (n == 0) {
-        return CS_OK;
-    }
-    CS_TRY(read_blocks(call, 2, &inner, &m));
+    const block *outer = read_blocks(call, 1, &n), *inner = read_blocks(call, 2, &m);
     if ((uint64_t)n * m > 10 * cs_limits_get()->range_items) {
         return cs_call__limit_error(call, "range_items");
     }
+    *out = cs_set_new(call->arena, 0);
     for (uint32_t i = 0; i < n; i++) {
+        if (outer[i].text.kind == CS_UNDEFINED) {
+            return bad_element(call, 1);
+        }
         for (uint32_t k = 0; k < m; k++) {
-            if (cidr_has_cidr(&outer[i].cidr, &inner[k].cidr)) {
+            bool has = false;
+            CS_TRY(compare_blocks(call, &outer[i], &inner[k], &has));
+            if (has) {
                 cs_value pair[] = {outer[i].index, inner[k].index};
                 cs_set_add(call->arena, *out, cs_array_copy(call->arena, pair, 2));
             }

@@ -304,10 +304,24 @@ cs_err cs_builtin__regex_split(cs_call *call, cs_value *out)
 
 /* ------------------------------------------------------------------------------------------------ replacing */
 
+/* Letters, digits and '_'. Beyond ASCII what is no letter is told by its block: precise enough for names of groups. */
 static bool name_rune(uint32_t r)
 {
-    return r == '_' || (r >= '0' && r <= '9') || ((r | 0x20) >= 'a' && (r | 0x20) <= 'z') ||
-           (r >= 0x80 && r != CS_RUNE_BAD && (cs_utf8_lower(r) != r || cs_utf8_upper(r) != r));
+    static const struct {
+        uint32_t from, to;
+    } others[] = {{0x80, 0xA9},     {0xAB, 0xB4},     {0xB6, 0xB9},     {0xBB, 0xBF},     {0xD7, 0xD7},     {0xF7, 0xF7},
+                  {0x2000, 0x2070}, {0x2072, 0x207E}, {0x2080, 0x208F}, {0x20A0, 0x2101}, {0x2190, 0x2BFF}, {0x3000, 0x3004},
+                  {0x3008, 0x3030}, {0xD800, 0xF8FF}, {0xFE00, 0xFE6F}, {0xFF00, 0xFF0F}, {0xFF1A, 0xFF20}, {0xFF3B, 0xFF40},
+                  {0xFF5B, 0xFF65}, {0xFFE0, 0xFFFF}, {0x1F000, 0x1FAFF}};
+    if (r < 0x80) {
+        return r == '_' || (r >= '0' && r <= '9') || ((r | 0x20) >= 'a' && (r | 0x20) <= 'z');
+    }
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        if (r >= others[i].from && r <= others[i].to) {
+            return false;
+        }
+    }
+    return true;
 }
 
 /* The name behind a '$' ("1", "{name}"); *width is what it takes. false if there is none. */

@@ -47,6 +47,7 @@ static cs_err number_arg(cs_value v, arg *out)
         return CS_OK;
     }
     *out = (arg){.kind = ARG_FLOAT, .d = cs_number_double(v)};
+    out->d = *text.p == '-' ? copysign(out->d, -1) : out->d;
     if (!isfinite(out->d)) {
         *out = (arg){.kind = ARG_STRING, .text = text};
     }

@@ -281,7 +281,7 @@ cs_err cs_builtin__strings_split_n(cs_call *call, cs_value *out)
         return cs_call__give(out, cs_array(list.v, (size_t)(n < found ? n : found)));
     }
     int64_t start = n > -found ? found + n : 0;
-    return cs_call__give(out, cs_array(list.v + start, (size_t)(found - start)));
+    return cs_call__give(out, cs_array(start ? list.v + start : list.v, (size_t)(found - start)));
 }
 
 /* ------------------------------------------------------------------------------------------------ replacing */

@@ -176,7 +176,7 @@ cs_civil cs_civil__at(int64_t ns, const cs_zone *zone)
 {
     cs_civil t = {0};
     int64_t unix_s = floor_div(ns, CS_NS_PER_S);
-    t.nanosecond = (int)(ns - unix_s * CS_NS_PER_S);
+    t.nanosecond = (int)((ns % CS_NS_PER_S + CS_NS_PER_S) % CS_NS_PER_S);
     t.offset = cs_zone_offset(zone, unix_s, &t.abbreviation);
     int64_t local = unix_s + t.offset, days = floor_div(local, 86400);
     int rest = (int)(local - days * 86400);
