@@ -17,7 +17,7 @@ def text_of(node):
         return "{" + ",".join(key_of(k) + ":" + text_of(v) for k, v in node.value) + "}"
     if isinstance(node, yaml.SequenceNode):
         return "[" + ",".join(map(text_of, node.value)) + "]"
-    if node.style is None:
+    if not node.style:  # plain: None, or '' from libyaml's loader
         if node.value in WORDS:
             return WORDS[node.value]
         if NUMBER.fullmatch(node.value):
