@@ -178,6 +178,38 @@ static void plan_every(cs_builder *b, const cs_expr *e)
     b->bindings.n = bound;
 }
 
+/* Is there a solution of the body? What follows runs once, however many there are; the body binds nothing outside itself. */
+static void plan_exists(cs_builder *b, cs_body body, uint32_t otherwise)
+{
+    uint32_t outer_fail = b->fail;
+    uint32_t loops = b->loops;
+    size_t bound = b->bindings.n;
+    b->fail = otherwise;
+    cs_plan__body(b, body);
+    b->fail = outer_fail;
+    b->loops = loops;
+    b->bindings.n = bound;
+}
+
+static void plan_or(cs_builder *b, const cs_expr *e)
+{
+    uint32_t second = cs_plan__label(b);
+    uint32_t done = cs_plan__label(b);
+    plan_exists(b, e->u.logic.left, second);
+    cs_plan__jump(b, done);
+    cs_plan__place(b, second);
+    plan_exists(b, e->u.logic.right, b->fail);
+    cs_plan__place(b, done);
+}
+
+static void plan_not(cs_builder *b, cs_body body)
+{
+    uint32_t holds = cs_plan__label(b);
+    plan_exists(b, body, holds);
+    cs_plan__jump(b, b->fail);
+    cs_plan__place(b, holds);
+}
+
 static void plan_positive(cs_builder *b, const cs_expr *e)
 {
     switch (e->kind) {
@@ -195,11 +227,16 @@ static void plan_positive(cs_builder *b, const cs_expr *e)
     case CS_EXPR_SOME:
         return;
     case CS_EXPR_AND:
+        plan_exists(b, e->u.logic.left, b->fail);
+        plan_exists(b, e->u.logic.right, b->fail);
+        return;
     case CS_EXPR_OR:
+        plan_or(b, e);
+        return;
     case CS_EXPR_NOT:
-        break;
+        plan_not(b, e->u.logic.left);
+        return;
     }
-    cs_plan__fail(b, "and, or and the new not are not part of this build's language");
 }
 
 void cs_plan__expr_without_with(cs_builder *b, const cs_expr *e)
@@ -214,11 +251,11 @@ void cs_plan__expr_without_with(cs_builder *b, const cs_expr *e)
     uint32_t holds = cs_plan__label(b);
     b->fail = holds;
     plan_positive(b, e);
-    cs_plan__jump(b, outer_fail);
-    cs_plan__place(b, holds);
     b->fail = outer_fail;
     b->loops = loops;
     b->bindings.n = bound;
+    cs_plan__jump(b, outer_fail);
+    cs_plan__place(b, holds);
 }
 
 void cs_plan__body(cs_builder *b, cs_body body)

@@ -1,4 +1,5 @@
 /* Where base and virtual documents meet. */
+#include "countersign/number.h"
 #include "rego/vm/internal.h"
 
 static cs_value live_document(uint32_t i)
@@ -70,16 +71,30 @@ cs_value cs_vm__live_all(cs_run *run, uint32_t live)
     return run->live_all[live];
 }
 
+/* Base data is JSON, whose keys are strings: data.a[2] means "2" where data.a is an object. */
+static cs_value by_text(cs_run *run, cs_value object, cs_value key)
+{
+    if (key.kind != CS_NUMBER || object.kind != CS_OBJECT) {
+        return cs_undefined();
+    }
+    char room[32];
+    const cs_value *item = cs_object_get(object, cs_string_copy(run->arena, cs_number_text(key, room)));
+    return item ? *item : cs_undefined();
+}
+
 cs_value cs_vm__base(cs_run *run, const cs_context *c, const cs_path *path)
 {
     if (path->n == 0) {
         return c->data;
     }
     cs_value v = root_key(run, c, path->keys[0], path->hashes[0]);
+    if (cs_is_undefined(v)) {
+        v = by_text(run, c->data, path->keys[0]);
+    }
     for (uint32_t i = 1; i < path->n && !cs_is_undefined(v); i++) {
         if (v.kind == CS_OBJECT) {
             const cs_value *item = cs_object_get_hashed(v, path->keys[i], path->hashes[i]);
-            v = item ? *item : cs_undefined();
+            v = item ? *item : by_text(run, v, path->keys[i]);
         } else if (v.kind == CS_PRIVATE) {
             v = cs_vm__live_row(run, v.n, path->keys[i]);
         } else {
