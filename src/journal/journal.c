@@ -251,7 +251,8 @@ static void finish_group(cs_journal *j, cs_err err, const cs_error *e)
             }
         }
     }
-    /* Answers come last: whoever was answered finds its events counted. */
+    /* Answers come last: whoever was answered finds its events counted, and the counters up to date. */
+    atomic_store(&j->busy_mono, 0);
     for (size_t i = 0; i < j->n_group; i++) {
         j->group[i]->done(j->group[i]->self, j->group[i], err == CS_OK ? NULL : e);
     }
@@ -295,7 +296,6 @@ static void do_group(cs_journal *j)
         }
     }
     finish_group(j, err, &e);
-    atomic_store(&j->busy_mono, 0);
 }
 
 static void probe(cs_journal *j)

@@ -36,6 +36,11 @@ static cs_err failed(const cs_journal__file *f, int rc, const char *doing, cs_er
     case SQLITE_CORRUPT:
         return cs_fail(e, CS_ERR_INVALID, "journal %s: %s: the file is damaged (%s)", f->path, doing,
                        sqlite3_errmsg(f->db));
+    case SQLITE_IOERR: {
+        char reason[128];
+        return cs_fail(e, CS_ERR_IO, "journal %s: %s: %s (%s)", f->path, doing, sqlite3_errmsg(f->db),
+                       strerror_r(sqlite3_system_errno(f->db), reason, sizeof reason));
+    }
     default:
         return cs_fail(e, CS_ERR_IO, "journal %s: %s: %s", f->path, doing,
                        f->db != NULL ? sqlite3_errmsg(f->db) : sqlite3_errstr(rc));
