@@ -3,7 +3,7 @@
 .DEFAULT_GOAL := build
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: build run test check lint fmt clang asan race unit e2e conformance api bench objects lib clean help FORCE
+.PHONY: build run test check lint fmt clang asan race unit e2e conformance api bench fuzz replay objects lib clean help FORCE
 MAKEFLAGS += --no-builtin-rules
 
 B ?= build
@@ -25,6 +25,7 @@ CMD := $(wildcard cmd/*.c)
 UNIT := $(wildcard tests/unit/*_test.c tests/unit/*/*_test.c tests/unit/*/*/*_test.c)
 RACE := $(wildcard tests/race/*.c)
 PLAIN := $(wildcard tests/fault/*.c tests/simulate/*.c)
+FUZZ := $(wildcard tests/fuzz/fuzz_*.c)
 PERF := $(wildcard tests/perf/*.c)
 
 # ---- flags
@@ -52,7 +53,7 @@ DEFS ?=
 LTO_FLAGS := $(if $(filter 1,$(LTO)),-flto=auto)
 
 # Each mode: the two compilers, the flags of C, what both languages add, what the linker adds.
-MODES := release clang asan tsan
+MODES := release clang asan tsan fuzz
 cc.release := gcc
 cxx.release := g++
 warn.release := $(WARN) $(GCC)
@@ -77,6 +78,12 @@ cxx.tsan := clang++
 warn.tsan := $(WARN) $(CLANG)
 opt.tsan := -O1 -fsanitize=thread
 link.tsan := -fsanitize=thread
+
+cc.fuzz := clang
+cxx.fuzz := clang++
+warn.fuzz := $(WARN) $(CLANG)
+opt.fuzz := -O1 -fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=all
+link.fuzz := -fsanitize=address,undefined,fuzzer
 
 # ---- how each mode is built
 define MODE_RULES
@@ -108,6 +115,11 @@ $(B)/$(1)/tests/%: $(B)/$(1)/tests/%.o $(B)/$(1)/libcountersign.a
 endef
 $(foreach m,$(MODES),$(eval $(call MODE_RULES,$(m))))
 
+# A fuzz target without libFuzzer goes over the files that it is given.
+$(B)/asan/tests/fuzz/fuzz_%: $(B)/asan/tests/fuzz/fuzz_%.o $(B)/asan/tests/fuzz/replay.o $(B)/asan/libcountersign.a
+	@echo "  LINK asan $@"
+	$(Q)$(cxx.asan) $(link.asan) -o $@ $^ $(LIBS)
+
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
 
 $(B)/countersign: $(B)/release/countersign
@@ -119,6 +131,7 @@ UNIT_WANTED := $(foreach t,$(UNIT),$(if $(findstring tests/unit/$(T),$(t)),$(t))
 UNIT_BIN := $(UNIT_WANTED:%.c=$(B)/asan/%)
 RACE_BIN := $(RACE:%.c=$(B)/tsan/%)
 PLAIN_BIN := $(PLAIN:%.c=$(B)/asan/%)
+FUZZ_BIN := $(FUZZ:%.c=$(B)/asan/%)
 PERF_BIN := $(PERF:%.c=$(B)/release/%)
 
 # ---- verbs
@@ -151,6 +164,14 @@ unit: $(UNIT_BIN) $(PLAIN_BIN) ## unit tests under ASan and UBSan; T=value/numbe
 
 race: $(RACE_BIN) ## the programs of tests/race under ThreadSanitizer
 	@B=$(B) tests/race/run $(RACE_BIN)
+
+replay: $(FUZZ_BIN) ## every fuzz target over its corpus, under ASan and UBSan
+	@B=$(B) tests/fuzz/run $(FUZZ_BIN)
+
+SECONDS ?= 60
+fuzz: $(B)/fuzz/tests/fuzz/fuzz_$(F) ## libFuzzer on one target: F=json SECONDS=60; new inputs go to build/fuzz/corpus
+	@mkdir -p $(B)/fuzz/corpus/$(F)
+	$< -max_total_time=$(SECONDS) -timeout=10 -rss_limit_mb=4096 $(B)/fuzz/corpus/$(F) tests/fuzz/corpus/$(F)
 
 # MODE=asan runs these suites against the program with sanitizers, MODE=release the cases without them, several times faster.
 PROGRAM := $(if $(filter-out release,$(MODE)),$(B)/$(MODE)/countersign,$(B)/countersign)

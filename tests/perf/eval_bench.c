@@ -9,8 +9,10 @@
 #include "countersign/base/mem.h"
 #include "countersign/base/time.h"
 #include "countersign/json.h"
+#include "countersign/number.h"
 #include "countersign/rego.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -109,15 +111,39 @@ static cs_value decide(const workload *w, cs_arena *a, cs_value input)
     return result;
 }
 
+/* Equal, but numbers as doubles: the expected answers were written by a program that has no others. */
+static bool same(cs_value x, cs_value y)
+{
+    if (cs_is(x, CS_NUMBER) && cs_is(y, CS_NUMBER)) {
+        double a = cs_number_double(x);
+        double b = cs_number_double(y);
+        return a >= b - 1e-9 * fabs(b) && a <= b + 1e-9 * fabs(b);
+    }
+    if (x.kind != y.kind || cs_count(x) != cs_count(y)) {
+        return false;
+    }
+    bool equal = cs_is(x, CS_ARRAY) || cs_is(x, CS_OBJECT) || cs_equal(x, y);
+    for (uint32_t i = 0; equal && i < cs_count(x); i++) {
+        if (cs_is(x, CS_ARRAY)) {
+            equal = same(x.u.items[i], y.u.items[i]);
+        } else {
+            cs_value value;
+            const cs_value *other = cs_object_get(y, cs_entry(x, i, &value));
+            equal = other != NULL && same(value, *other);
+        }
+    }
+    return equal;
+}
+
 /* Sets as arrays, as JSON has them: the answer written and read again. */
 static bool as_expected(const workload *w, size_t i, cs_arena *a)
 {
     cs_buf text;
     cs_buf_init(&text);
     cs_json_write(&text, decide(w, a, parse(a, w->inputs[i])), 0);
-    bool same = cs_equal(parse(a, cs_buf_view(&text)), parse(a, w->expected[i]));
+    bool right = same(parse(a, cs_buf_view(&text)), parse(a, w->expected[i]));
     cs_buf_destroy(&text);
-    return same;
+    return right;
 }
 
 static int ascending(const void *x, const void *y)
