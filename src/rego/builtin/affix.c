@@ -75,7 +75,8 @@ static cs_value *sorted_copy(cs_call *call, const cs_value *items, uint32_t n, b
 }
 
 /* Strings with a common prefix stand together in the sorted list, right behind the prefix itself. */
-static bool any_by_order(cs_call *call, const cs_value *strings, uint32_t n, const cs_value *affixes, uint32_t m, bool suffix)
+static bool any_by_order(cs_call *call, const cs_value *strings, uint32_t n, const cs_value *affixes, uint32_t m,
+                         bool suffix)
 {
     cs_value *sorted = sorted_copy(call, strings, n, suffix);
     cs_value *wanted = suffix ? sorted_copy(call, affixes, m, true) : NULL;

@@ -164,7 +164,8 @@ static bool has_value(cs_value collection, cs_value wanted)
 cs_err cs_builtin__internal_member_2(cs_call *call, cs_value *out)
 {
     cs_value collection = call->args[1];
-    bool there = collection.kind == CS_SET ? cs_set_has(collection, call->args[0]) : has_value(collection, call->args[0]);
+    bool there =
+        collection.kind == CS_SET ? cs_set_has(collection, call->args[0]) : has_value(collection, call->args[0]);
     return cs_call__give(out, cs_bool(there));
 }
 

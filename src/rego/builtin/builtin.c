@@ -54,7 +54,8 @@ const cs_builtin *cs_builtin_find(cs_slice name)
     return NULL;
 }
 
-/* All types at once, made by whoever needs one first. Two threads may both make them; one table wins, the other is freed. */
+/* All types at once, made by whoever needs one first. Two threads may both make them; one table wins, the other is
+ * freed. */
 typedef struct type_table {
     cs_arena arena;
     const cs_type *types[ROWS];
@@ -136,7 +137,8 @@ static cs_value texts(cs_arena *a, const char *const *list, uint32_t n)
 cs_value cs_rego_capabilities(cs_arena *a)
 {
     static const char *const keywords[] = {"and", "not", "or"};
-    static const char *const features[] = {"keywords_in_refs", "rego_v1", "rego_v2", "rego_v2_import", "template_strings"};
+    static const char *const features[] = {"keywords_in_refs", "rego_v1", "rego_v2", "rego_v2_import",
+                                           "template_strings"};
     cs_value *items = cs_arena_alloc(a, ROWS * sizeof *items);
     uint32_t n = 0;
     for (uint32_t i = 0; i < ROWS; i++) {

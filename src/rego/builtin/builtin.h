@@ -1,12 +1,14 @@
-/* Built-in functions: one row each in builtins.def, one C function each in the file of its category (the names of OPA's manual).
+/* Built-in functions: one row each in builtins.def, one C function each in the file of its category (the names of OPA's
+ * manual).
  *
  * A function gets ground operands and makes its result in call->arena. It answers
  *   CS_OK with *out set          the value;
  *   CS_OK with *out undefined    no result (the expression is undefined, and that is no error);
  *   CS_ERR_EVAL_TYPE             an operand of the wrong type (cs_call_type_error and friends make OPA's words);
- *   CS_ERR_EVAL_BUILTIN          anything else (cs_call_error). Texts carry no function name: the caller puts it in front.
- *   another code                 the evaluation stops (CS_ERR_LIMIT, CS_ERR_MEMORY, CS_ERR_EVAL_CONFLICT…), strict or not.
- * Relations (walk) answer an array of their results. Functions are pure but for what they reach through call->state. */
+ *   CS_ERR_EVAL_BUILTIN          anything else (cs_call_error). Texts carry no function name: the caller puts it in
+ * front. another code                 the evaluation stops (CS_ERR_LIMIT, CS_ERR_MEMORY, CS_ERR_EVAL_CONFLICT…), strict
+ * or not. Relations (walk) answer an array of their results. Functions are pure but for what they reach through
+ * call->state. */
 #ifndef CS_REGO_BUILTIN_BUILTIN_H
 #define CS_REGO_BUILTIN_BUILTIN_H
 
@@ -20,9 +22,9 @@ typedef struct cs_builtin_state {
     cs_arena *arena; /* of the evaluation */
     const cs_host *host;
     bool now_known;
-    int64_t now_ns;  /* the evaluation's one "now" */
-    void *cache;     /* builtin/call.c: nondeterministic results by arguments, compiled patterns of this evaluation */
-    cs_value input;  /* for built-ins that look at it (none does today but opa.runtime's kin) */
+    int64_t now_ns; /* the evaluation's one "now" */
+    void *cache;    /* builtin/call.c: nondeterministic results by arguments, compiled patterns of this evaluation */
+    cs_value input; /* for built-ins that look at it (none does today but opa.runtime's kin) */
 } cs_builtin_state;
 
 typedef struct cs_call {
@@ -45,14 +47,14 @@ enum {
     CS_BUILTIN_VOID = 8,             /* no result: print */
     CS_BUILTIN_UNSAFE_QUERY = 16,    /* refused in ad-hoc queries of a server: http.send */
     CS_BUILTIN_INTERNAL = 32,        /* internal.*: not to be called or mocked by name */
-    CS_BUILTIN_REWRITTEN = 64        /* has no function because a compile stage replaces it: print, assign, rego.metadata.* */
+    CS_BUILTIN_REWRITTEN = 64 /* has no function because a compile stage replaces it: print, assign, rego.metadata.* */
 };
 
 struct cs_builtin {
-    const char *name;  /* "io.jwt.decode" */
-    const char *infix; /* "+", or "" */
+    const char *name;      /* "io.jwt.decode" */
+    const char *infix;     /* "+", or "" */
     const char *signature; /* "(string, number) -> string", parsed into `type` on first use */
-    const char *category; /* one or several with commas between; "" = the first part of the name */
+    const char *category;  /* one or several with commas between; "" = the first part of the name */
     cs_builtin_fn *run; /* NULL: known to the type checker but not built in; a call is a compile error that names it */
     unsigned flags;
     uint32_t index; /* row in builtins.def */
@@ -67,8 +69,8 @@ const cs_type *cs_builtin_type(const cs_builtin *b);
 /* Number of operands without the captured result. */
 uint32_t cs_builtin_arity(const cs_builtin *b);
 
-/* Calls through the caches: nondeterministic functions answer the same for the same operands within an evaluation. Errors come back as
- * "name: text". */
+/* Calls through the caches: nondeterministic functions answer the same for the same operands within an evaluation.
+ * Errors come back as "name: text". */
 CS_MUST_CHECK cs_err cs_builtin_call(cs_call *call, cs_value *out);
 void cs_builtin_state_init(cs_builtin_state *state, cs_arena *arena, const cs_host *host);
 /* Frees what the state's caches hold outside the arena (compiled patterns). */
@@ -76,7 +78,8 @@ void cs_builtin_state_destroy(cs_builtin_state *state);
 int64_t cs_builtin_now(cs_builtin_state *state);
 
 /* ---- for the functions */
-/* "operand 2 must be one of {array, set} but got string"; `want` is "array" or "{array, set}" spelled "array, set". i is 1-based. */
+/* "operand 2 must be one of {array, set} but got string"; `want` is "array" or "{array, set}" spelled "array, set". i
+ * is 1-based. */
 CS_MUST_CHECK cs_err cs_call_type_error(cs_call *call, uint32_t i, const char *want);
 CS_MUST_CHECK cs_err cs_call_error(cs_call *call, const char *format, ...) CS_PRINTF(2, 3);
 /* Operand i (1-based) as a string / an integer, or OPA's type error. */

@@ -1,5 +1,5 @@
-/* Two levels: direct-mapped slots of the thread, then sets of a few ways with a lock each. An entry lives as long as somebody counts
- * on it: the shared table, or the slot of a thread. */
+/* Two levels: direct-mapped slots of the thread, then sets of a few ways with a lock each. An entry lives as long as
+ * somebody counts on it: the shared table, or the slot of a thread. */
 #include "rego/builtin/cache.h"
 
 #include <stdatomic.h>

@@ -92,8 +92,9 @@ cs_err cs_call__operand_error(cs_call *call, uint32_t i, const char *format, ...
 
 cs_err cs_call__type_error_of(cs_call *call, uint32_t i, cs_value got, const char *want)
 {
-    return strchr(want, ',') ? cs_call__operand_error(call, i, "must be one of {%s} but got %s", want, cs_kind_name(got))
-                             : cs_call__operand_error(call, i, "must be %s but got %s", want, cs_kind_name(got));
+    return strchr(want, ',')
+               ? cs_call__operand_error(call, i, "must be one of {%s} but got %s", want, cs_kind_name(got))
+               : cs_call__operand_error(call, i, "must be %s but got %s", want, cs_kind_name(got));
 }
 
 cs_err cs_call_type_error(cs_call *call, uint32_t i, const char *want)
@@ -104,7 +105,8 @@ cs_err cs_call_type_error(cs_call *call, uint32_t i, const char *want)
 cs_err cs_call__element_error(cs_call *call, uint32_t i, cs_value composite, cs_value got, const char *want)
 {
     const char *kind = cs_kind_name(composite);
-    return cs_call__operand_error(call, i, "must be %s of %ss but got %s containing %s", kind, want, kind, cs_kind_name(got));
+    return cs_call__operand_error(call, i, "must be %s of %ss but got %s containing %s", kind, want, kind,
+                                  cs_kind_name(got));
 }
 
 cs_err cs_call__limit_error(cs_call *call, const char *limit)

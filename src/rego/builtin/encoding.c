@@ -143,7 +143,8 @@ typedef struct json_style {
 static cs_err style_text(cs_call *call, cs_value key, uint32_t at, cs_value v, cs_slice *out)
 {
     if (v.kind != CS_STRING) {
-        return cs_call__operand_error(call, 2, "key \"%.*s\" failed cast to string: operand %u must be string but got %s",
+        return cs_call__operand_error(call, 2,
+                                      "key \"%.*s\" failed cast to string: operand %u must be string but got %s",
                                       CS_FMT(cs_text(key)), at, cs_kind_name(v));
     }
     *out = cs_text(v);
@@ -162,8 +163,8 @@ static cs_err read_style(cs_call *call, cs_value options, json_style *style)
             cs_sink__value(&text, key);
             CS_TRY(cs_sink__slice_done(&text, &shown));
             return cs_call__operand_error(
-                call, 2, "failed to stringify key %.*s at index %u: operand %u must be string but got %s", CS_FMT(shown), i, i,
-                cs_kind_name(key));
+                call, 2, "failed to stringify key %.*s at index %u: operand %u must be string but got %s",
+                CS_FMT(shown), i, i, cs_kind_name(key));
         }
         if (cs_slice_is(cs_text(key), "prefix") || cs_slice_is(cs_text(key), "indent")) {
             CS_TRY(style_text(call, key, i, v, *key.u.s == 'p' ? &style->prefix : &style->indent));
@@ -260,7 +261,8 @@ static cs_err trailing_json(cs_call *call, cs_slice rest)
         return CS_OK;
     }
     if (token.kind == CS_BOOL) {
-        return cs_call_error(call, "error: invalid character '%%!s(bool=%s)' after top-level value", token.u.i ? "true" : "false");
+        return cs_call_error(call, "error: invalid character '%%!s(bool=%s)' after top-level value",
+                             token.u.i ? "true" : "false");
     }
     cs_slice shown = token.kind == CS_NUMBER ? cs_number_text(token, room) : cs_text(token);
     return cs_call_error(call, "error: invalid character '%.*s' after top-level value", CS_FMT(shown));

@@ -51,7 +51,8 @@ static digits shortest(double v)
 static void put_exponent(cs_sink *s, char letter, int exponent)
 {
     char text[16];
-    int n = snprintf(text, sizeof text, "%c%c%02d", letter, exponent < 0 ? '-' : '+', exponent < 0 ? -exponent : exponent);
+    int n =
+        snprintf(text, sizeof text, "%c%c%02d", letter, exponent < 0 ? '-' : '+', exponent < 0 ? -exponent : exponent);
     cs_sink__put(s, text, n > 0 ? (size_t)n : 0);
 }
 
@@ -155,7 +156,8 @@ static void put_hex(cs_sink *s, double v, char verb, int precision)
     put_exponent(s, verb == 'X' ? 'P' : 'p', exponent - 1023);
 }
 
-/* %g with a precision: C has the same rule but for the point at which the exponent comes when there are fewer digits. */
+/* %g with a precision: C has the same rule but for the point at which the exponent comes when there are fewer digits.
+ */
 static void put_general(cs_sink *s, double v, char verb, int precision)
 {
     precision = precision ? precision : 1;

@@ -1,5 +1,5 @@
-/* glob.match: the patterns of gobwas/glob, compiled to a small nondeterministic automaton whose states are followed all at once, so
- * that no pattern takes longer than its length times the text's. */
+/* glob.match: the patterns of gobwas/glob, compiled to a small nondeterministic automaton whose states are followed all
+ * at once, so that no pattern takes longer than its length times the text's. */
 #include "countersign/base/utf8.h"
 #include "countersign/base/vec.h"
 #include "rego/builtin/cache.h"
@@ -20,7 +20,7 @@ typedef struct state {
     op op;
     uint32_t rune; /* RUNE; CLASS: index of the first range */
     uint32_t to;   /* SPLIT, JUMP; CLASS: how many ranges */
-    bool not;      /* CLASS */
+    bool not ;     /* CLASS */
 } state;
 
 typedef struct range {
@@ -51,7 +51,8 @@ static void free_glob(void *object)
 
 /* ------------------------------------------------------------------------------------------------ compiling */
 
-/* An open brace: the split in front of the current alternative, and the jumps at the ends of those before, linked by `to`. */
+/* An open brace: the split in front of the current alternative, and the jumps at the ends of those before, linked by
+ * `to`. */
 typedef struct group {
     uint32_t split;
     uint32_t jumps; /* 0 = none */
@@ -314,10 +315,10 @@ static bool in_class(const glob *g, const state *s, uint32_t r)
     for (uint32_t i = 0; i < s->to; i++) {
         const range *c = &g->ranges.v[s->rune + i];
         if (r >= c->low && r <= c->high) {
-            return !s->not;
+            return !s->not ;
         }
     }
-    return s->not;
+    return s->not ;
 }
 
 /* A set of states in the order in which they came. */

@@ -1,6 +1,7 @@
-/* regex.globs_match: is there a text that both patterns match? The patterns are characters, '.', [sets] and \escapes, each with '+' or
- * '*'. The answer is that of the library that OPA uses, whose search is followed step by step, with its results remembered so that
- * it ends soon. */
+/* regex.globs_match: is there a text that both patterns match? The patterns are characters, '.', [sets] and \escapes,
+ * each with '+' or
+ * '*'. The answer is that of the library that OPA uses, whose search is followed step by step, with its results
+ * remembered so that it ends soon. */
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -47,7 +48,8 @@ static cs_err bad_pattern(pattern *p, const char *format, ...)
     int n = vsnprintf(what, sizeof what, format, args);
     va_end(args);
     cs_buf_init(&text);
-    cs_buf_printf(&text, "input:%.*s, pos:%zu, %s: the input provided is invalid", CS_FMT(p->text), p->at, n < 0 ? "" : what);
+    cs_buf_printf(&text, "input:%.*s, pos:%zu, %s: the input provided is invalid", CS_FMT(p->text), p->at,
+                  n < 0 ? "" : what);
     cs_err err = cs_call_error(p->call, "%s", cs_buf_cstr(&text));
     cs_buf_destroy(&text);
     return err;
@@ -92,7 +94,8 @@ static void normalise(token *t)
     size_t n = 0;
     for (size_t i = 0; i < t->n; i++) {
         if (n && t->ranges[i].low <= t->ranges[n - 1].high + 1) {
-            t->ranges[n - 1].high = t->ranges[i].high > t->ranges[n - 1].high ? t->ranges[i].high : t->ranges[n - 1].high;
+            t->ranges[n - 1].high =
+                t->ranges[i].high > t->ranges[n - 1].high ? t->ranges[i].high : t->ranges[n - 1].high;
         } else {
             t->ranges[n++] = t->ranges[i];
         }
@@ -182,7 +185,8 @@ static bool same_token(const token *x, const token *y)
     if (x->kind != y->kind || x->n != y->n) {
         return false;
     }
-    return (x->kind != KIND_RUNE || x->rune == y->rune) && (x->n == 0 || memcmp(x->ranges, y->ranges, x->n * sizeof *x->ranges) == 0);
+    return (x->kind != KIND_RUNE || x->rune == y->rune) &&
+           (x->n == 0 || memcmp(x->ranges, y->ranges, x->n * sizeof *x->ranges) == 0);
 }
 
 /* Reads the pattern; "a*a*" becomes "a*", "a*a+" becomes "a+". */

@@ -78,8 +78,8 @@ static cs_value edges_of(const search *s, const step *at)
     return cs_call__is_list(edges) ? edges : cs_array(NULL, 0);
 }
 
-/* Goes to a neighbour, or reports that the path ends here. Of the start node's neighbours OPA does not ask whether they are the start
- * node itself. */
+/* Goes to a neighbour, or reports that the path ends here. Of the start node's neighbours OPA does not ask whether they
+ * are the start node itself. */
 static cs_err advance(search *s, cs_value node)
 {
     const cs_value *edges = cs_object_get((cs_value){.kind = CS_OBJECT, .u.table = s->graph}, node);
@@ -167,8 +167,8 @@ static void walk(walker *w, cs_value v)
     }
 }
 
-/* Operands beyond the first are the engine's own: a path at which to begin (an array of keys), and false if the paths are not
- * wanted and may be given as []. */
+/* Operands beyond the first are the engine's own: a path at which to begin (an array of keys), and false if the paths
+ * are not wanted and may be given as []. */
 cs_err cs_builtin__walk(cs_call *call, cs_value *out)
 {
     walker w = {.call = call, .with_paths = call->n < 3 || cs_truthy(call->args[2])};

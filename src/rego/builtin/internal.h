@@ -27,7 +27,8 @@ CS_MUST_CHECK cs_err cs_call__kind(cs_call *call, uint32_t i, cs_value v, cs_kin
 CS_MUST_CHECK cs_err cs_call__operand_error(cs_call *call, uint32_t i, const char *format, ...) CS_PRINTF(3, 4);
 CS_MUST_CHECK cs_err cs_call__type_error_of(cs_call *call, uint32_t i, cs_value got, const char *want);
 /* "operand 1 must be array of numbers but got array containing string". */
-CS_MUST_CHECK cs_err cs_call__element_error(cs_call *call, uint32_t i, cs_value composite, cs_value got, const char *want);
+CS_MUST_CHECK cs_err cs_call__element_error(cs_call *call, uint32_t i, cs_value composite, cs_value got,
+                                            const char *want);
 /* Stops the evaluation: what is being made is larger than the limit of that name. */
 CS_MUST_CHECK cs_err cs_call__limit_error(cs_call *call, const char *limit);
 
@@ -50,7 +51,8 @@ static inline cs_err cs_call__give(cs_value *out, cs_value v)
 /* ---- text of a length known beforehand: bytes of the arena to fill, or the error of the limit string_bytes */
 CS_MUST_CHECK cs_err cs_call__room(cs_call *call, size_t n, char **out);
 
-/* ---- text under construction: short ones on the stack, longer ones in the arena; never beyond the limit string_bytes */
+/* ---- text under construction: short ones on the stack, longer ones in the arena; never beyond the limit string_bytes
+ */
 typedef struct cs_sink {
     cs_call *call;
     char *p;

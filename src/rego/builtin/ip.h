@@ -14,7 +14,8 @@ typedef struct cs_cidr {
     int prefix; /* 0..ip.bits */
 } cs_cidr;
 
-/* Dotted decimal without leading zeros, or IPv6 (RFC 4291 §2.2) without a zone. "::ffff:1.2.3.4" gives an IPv4 address, as in Go. */
+/* Dotted decimal without leading zeros, or IPv6 (RFC 4291 §2.2) without a zone. "::ffff:1.2.3.4" gives an IPv4 address,
+ * as in Go. */
 bool cs_ip__parse(cs_slice text, cs_ip *out);
 bool cs_cidr__parse(cs_slice text, cs_cidr *out);
 /* The text (RFC 5952) into `out`; returns its length. */

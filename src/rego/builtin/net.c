@@ -29,7 +29,8 @@ static cs_err address_or_cidr(cs_call *call, cs_value v, cs_cidr *out)
         return CS_OK;
     }
     if (!cs_cidr__parse(cs_text(v), out)) {
-        return cs_call_error(call, "not a valid textual representation of an IP address or CIDR: %.*s", CS_FMT(cs_text(v)));
+        return cs_call_error(call, "not a valid textual representation of an IP address or CIDR: %.*s",
+                             CS_FMT(cs_text(v)));
     }
     return CS_OK;
 }

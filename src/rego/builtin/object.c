@@ -52,8 +52,8 @@ static cs_value open_copy(cs_call *call, cs_value v)
     return copy;
 }
 
-/* Merges an earlier object into what the later ones made. Where an object met something else, the later one wins and takes nothing
- * from objects that come before: its table is put into `closed`. */
+/* Merges an earlier object into what the later ones made. Where an object met something else, the later one wins and
+ * takes nothing from objects that come before: its table is put into `closed`. */
 static void merge_earlier(cs_call *call, cs_value into, cs_value earlier, cs_value closed)
 {
     for (uint32_t i = 0; i < cs_count(earlier); i++) {

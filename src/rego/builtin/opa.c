@@ -7,7 +7,8 @@ static cs_value without(cs_call *call, cs_value object, const char *key, const c
     cs_value out = cs_object_new(call->arena, cs_count(object));
     for (uint32_t i = 0; i < cs_count(object); i++) {
         cs_value v, k = cs_entry(object, i, &v);
-        bool hidden = k.kind == CS_STRING && (cs_slice_is(cs_text(k), key) || (other && cs_slice_is(cs_text(k), other)));
+        bool hidden =
+            k.kind == CS_STRING && (cs_slice_is(cs_text(k), key) || (other && cs_slice_is(cs_text(k), other)));
         if (!hidden) {
             cs_object_put(call->arena, out, k, v);
         }

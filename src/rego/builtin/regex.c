@@ -47,8 +47,8 @@ static const char *error_text(cs_re2_error error)
     return "internal error";
 }
 
-/* What Go's syntax has and this RE2 has not, or the other way round: (?<name>…) is written (?P<name>…), and \C, which matches one
- * byte, is refused. */
+/* What Go's syntax has and this RE2 has not, or the other way round: (?<name>…) is written (?P<name>…), and \C, which
+ * matches one byte, is refused. */
 static cs_err translate(cs_call *call, cs_slice pattern, cs_sink *out)
 {
     bool quoted = false, in_class = false;
@@ -211,8 +211,9 @@ cs_err cs_builtin__regex_is_valid(cs_call *call, cs_value *out)
     cs_value v = call->args[0];
     compilation c = {.call = call};
     void *object;
-    bool valid = v.kind == CS_STRING &&
-                 (cs_cache__get(CS_CACHED_REGEX, cs_text(v), compile, &c, release, &object) == CS_OK || c.error == CS_RE2_TOO_LARGE);
+    bool valid =
+        v.kind == CS_STRING && (cs_cache__get(CS_CACHED_REGEX, cs_text(v), compile, &c, release, &object) == CS_OK ||
+                                c.error == CS_RE2_TOO_LARGE);
     return cs_call__give(out, cs_bool(valid));
 }
 
@@ -309,10 +310,11 @@ static bool name_rune(uint32_t r)
 {
     static const struct {
         uint32_t from, to;
-    } others[] = {{0x80, 0xA9},     {0xAB, 0xB4},     {0xB6, 0xB9},     {0xBB, 0xBF},     {0xD7, 0xD7},     {0xF7, 0xF7},
-                  {0x2000, 0x2070}, {0x2072, 0x207E}, {0x2080, 0x208F}, {0x20A0, 0x2101}, {0x2190, 0x2BFF}, {0x3000, 0x3004},
-                  {0x3008, 0x3030}, {0xD800, 0xF8FF}, {0xFE00, 0xFE6F}, {0xFF00, 0xFF0F}, {0xFF1A, 0xFF20}, {0xFF3B, 0xFF40},
-                  {0xFF5B, 0xFF65}, {0xFFE0, 0xFFFF}, {0x1F000, 0x1FAFF}};
+    } others[] = {{0x80, 0xA9},      {0xAB, 0xB4},     {0xB6, 0xB9},     {0xBB, 0xBF},     {0xD7, 0xD7},
+                  {0xF7, 0xF7},      {0x2000, 0x2070}, {0x2072, 0x207E}, {0x2080, 0x208F}, {0x20A0, 0x2101},
+                  {0x2190, 0x2BFF},  {0x3000, 0x3004}, {0x3008, 0x3030}, {0xD800, 0xF8FF}, {0xFE00, 0xFE6F},
+                  {0xFF00, 0xFF0F},  {0xFF1A, 0xFF20}, {0xFF3B, 0xFF40}, {0xFF5B, 0xFF65}, {0xFFE0, 0xFFFF},
+                  {0x1F000, 0x1FAFF}};
     if (r < 0x80) {
         return r == '_' || (r >= '0' && r <= '9') || ((r | 0x20) >= 'a' && (r | 0x20) <= 'z');
     }

@@ -36,8 +36,8 @@ typedef struct cs_re2_span {
     size_t from, to;
 } cs_re2_span;
 
-/* NULL if the pattern is not one; then *error says why and `about` (NUL-terminated, cut to `room` bytes) is the guilty piece.
- * `max_memory` bounds the program and its automata. */
+/* NULL if the pattern is not one; then *error says why and `about` (NUL-terminated, cut to `room` bytes) is the guilty
+ * piece. `max_memory` bounds the program and its automata. */
 cs_re2 *cs_re2_new(const char *pattern, size_t n, int64_t max_memory, cs_re2_error *error, char *about, size_t room);
 void cs_re2_free(cs_re2 *re);
 /* Capturing groups, the whole match not counted. */

@@ -62,7 +62,8 @@ static bool parse(cs_slice s, version *out)
     for (int i = 0; i < 3; i++) {
         piece = s;
         bool more = cut(&piece, '.', &s);
-        if (more != (i < 2) || !digits(piece) || (piece.n > 1 && *piece.p == '0') || !cs_slice_i64(piece, &out->number[i])) {
+        if (more != (i < 2) || !digits(piece) || (piece.n > 1 && *piece.p == '0') ||
+            !cs_slice_i64(piece, &out->number[i])) {
             return false;
         }
     }

@@ -1,5 +1,5 @@
-/* sprintf: Go's fmt.Sprintf over the values that OPA hands it: int64, big.Int, float64 and string (everything else as Rego
- * text). Oddities are Go's and kept: "%!d(string=x)", "%!(EXTRA int64=2)", zeros in front of padded strings. */
+/* sprintf: Go's fmt.Sprintf over the values that OPA hands it: int64, big.Int, float64 and string (everything else as
+ * Rego text). Oddities are Go's and kept: "%!d(string=x)", "%!(EXTRA int64=2)", zeros in front of padded strings. */
 #include <math.h>
 #include <stdio.h>
 

@@ -290,7 +290,8 @@ typedef struct pair {
     cs_slice old, new;
 } pair;
 
-/* The first pair that matches at the start of `s`; keys are sorted, so those that begin with the same byte stand together. */
+/* The first pair that matches at the start of `s`; keys are sorted, so those that begin with the same byte stand
+ * together. */
 static const pair *matching_pair(cs_slice s, const pair *pairs, size_t n, size_t from)
 {
     for (size_t i = from; s.n && i < n && *pairs[i].old.p == *s.p; i++) {
@@ -301,8 +302,8 @@ static const pair *matching_pair(cs_slice s, const pair *pairs, size_t n, size_t
     return NULL;
 }
 
-/* Go's strings.Replacer: from left to right, the first of the pairs (sorted by `old`) that matches; its text is not looked at again.
- * An empty `old` matches between any two bytes, but not twice in a row. */
+/* Go's strings.Replacer: from left to right, the first of the pairs (sorted by `old`) that matches; its text is not
+ * looked at again. An empty `old` matches between any two bytes, but not twice in a row. */
 static cs_err replace_pairs(cs_call *call, cs_slice s, const pair *pairs, size_t n, cs_value *out)
 {
     size_t first[256];

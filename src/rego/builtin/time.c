@@ -216,14 +216,9 @@ static uint64_t unit_ns(cs_slice unit)
     static const struct {
         const char *name;
         uint64_t ns;
-    } units[] = {{"ns", 1},
-                 {"us", 1000},
-                 {"\xC2\xB5s", 1000}, /* micro sign */
-                 {"\xCE\xBCs", 1000}, /* Greek mu */
-                 {"ms", 1000000},
-                 {"s", 1000000000},
-                 {"m", UINT64_C(60000000000)},
-                 {"h", UINT64_C(3600000000000)}};
+    } units[] = {{"ns", 1},           {"us", 1000},      {"\xC2\xB5s", 1000}, /* micro sign */
+                 {"\xCE\xBCs", 1000},                                         /* Greek mu */
+                 {"ms", 1000000},     {"s", 1000000000}, {"m", UINT64_C(60000000000)}, {"h", UINT64_C(3600000000000)}};
     for (size_t i = 0; i < sizeof units / sizeof *units; i++) {
         if (cs_slice_is(unit, units[i].name)) {
             return units[i].ns;
@@ -362,7 +357,9 @@ static cs_err in_hours(cs_call *call, cs_slice s, cs_sink *out)
         cs_slice digits = cs_slice_sub(s, 0, n), rest = cs_slice_sub(s, n, s.n);
         bool two = cs_slice_starts(rest, CS_LIT("ms")) || cs_slice_starts(rest, CS_LIT("us")) ||
                    cs_slice_starts(rest, CS_LIT("ns"));
-        size_t width = cs_slice_starts(rest, CS_LIT("\xC2\xB5s")) ? 3 : two ? 2 : rest.n && *rest.p >= 'a' && *rest.p <= 'z';
+        size_t width = cs_slice_starts(rest, CS_LIT("\xC2\xB5s")) ? 3
+                       : two                                      ? 2
+                                                                  : rest.n && *rest.p >= 'a' && *rest.p <= 'z';
         if (n == 0 || width == 0) {
             return bad_duration(call, all);
         }

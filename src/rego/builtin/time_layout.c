@@ -3,7 +3,8 @@
 
 const char *const cs_layout__months[12] = {"January", "February", "March",     "April",   "May",      "June",
                                            "July",    "August",   "September", "October", "November", "December"};
-const char *const cs_layout__weekdays[7] = {"Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"};
+const char *const cs_layout__weekdays[7] = {"Sunday",   "Monday", "Tuesday", "Wednesday",
+                                            "Thursday", "Friday", "Saturday"};
 
 static bool is_at(cs_slice s, size_t at, const char *text)
 {
@@ -128,11 +129,11 @@ cs_layout_element cs_layout__next(cs_slice *layout, cs_slice *literal)
     for (size_t i = 0; i < s.n; i++) {
         cs_layout_element e = {.kind = CS_LAYOUT_END};
         char c = s.p[i];
-        size_t n = c >= '0' && c <= '5'         ? digit_at(s, i, &e)
-                   : c && strchr("JMPp_", c)    ? name_at(s, i, &e)
-                   : c == '-' || c == 'Z'       ? offset_at(s, i, &e)
-                   : c == '.' || c == ','       ? fraction_at(s, i, &e)
-                                                : 0;
+        size_t n = c >= '0' && c <= '5'      ? digit_at(s, i, &e)
+                   : c && strchr("JMPp_", c) ? name_at(s, i, &e)
+                   : c == '-' || c == 'Z'    ? offset_at(s, i, &e)
+                   : c == '.' || c == ','    ? fraction_at(s, i, &e)
+                                             : 0;
         if (n) {
             *literal = cs_slice_sub(s, 0, i);
             *layout = cs_slice_sub(s, i + n, s.n);
@@ -147,16 +148,12 @@ cs_layout_element cs_layout__next(cs_slice *layout, cs_slice *literal)
 
 cs_slice cs_layout__named(cs_slice name)
 {
-    static const char *const names[][2] = {{"ANSIC", "Mon Jan _2 15:04:05 2006"},
-                                           {"UnixDate", "Mon Jan _2 15:04:05 MST 2006"},
-                                           {"RubyDate", "Mon Jan 02 15:04:05 -0700 2006"},
-                                           {"RFC822", "02 Jan 06 15:04 MST"},
-                                           {"RFC822Z", "02 Jan 06 15:04 -0700"},
-                                           {"RFC850", "Monday, 02-Jan-06 15:04:05 MST"},
-                                           {"RFC1123", "Mon, 02 Jan 2006 15:04:05 MST"},
-                                           {"RFC1123Z", "Mon, 02 Jan 2006 15:04:05 -0700"},
-                                           {"RFC3339", "2006-01-02T15:04:05Z07:00"},
-                                           {"RFC3339Nano", "2006-01-02T15:04:05.999999999Z07:00"}};
+    static const char *const names[][2] = {
+        {"ANSIC", "Mon Jan _2 15:04:05 2006"},          {"UnixDate", "Mon Jan _2 15:04:05 MST 2006"},
+        {"RubyDate", "Mon Jan 02 15:04:05 -0700 2006"}, {"RFC822", "02 Jan 06 15:04 MST"},
+        {"RFC822Z", "02 Jan 06 15:04 -0700"},           {"RFC850", "Monday, 02-Jan-06 15:04:05 MST"},
+        {"RFC1123", "Mon, 02 Jan 2006 15:04:05 MST"},   {"RFC1123Z", "Mon, 02 Jan 2006 15:04:05 -0700"},
+        {"RFC3339", "2006-01-02T15:04:05Z07:00"},       {"RFC3339Nano", "2006-01-02T15:04:05.999999999Z07:00"}};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         if (cs_slice_is(name, names[i][0])) {
             return cs_slice_of(names[i][1]);

@@ -1,5 +1,5 @@
-/* Go's time.Parse. The zone of the machine plays no part: names other than UTC and GMT±n count as offset 0, as in a Go program whose
- * local zone is UTC. */
+/* Go's time.Parse. The zone of the machine plays no part: names other than UTC and GMT±n count as offset 0, as in a Go
+ * program whose local zone is UTC. */
 #include <stdio.h>
 
 #include "countersign/base/utf8.h"

@@ -40,7 +40,9 @@ static cs_err read_object(cs_call *call, cs_slice text, const char *before, cs_v
     if (cs_json_read(call->arena, text, &options, out, NULL, &e) != CS_OK) {
         bool ended = strcmp(e.text, "unexpected end of JSON input") == 0;
         return cs_call_error(call, "%sinvalid JSON: %s", before,
-                             !ended ? e.text : cs_slice_trim(text).n ? "unexpected EOF" : "EOF");
+                             !ended                  ? e.text
+                             : cs_slice_trim(text).n ? "unexpected EOF"
+                                                     : "EOF");
     }
     return out->kind == CS_OBJECT ? CS_OK : cs_call_error(call, "%sdecoded JSON type was not an Object", before);
 }
@@ -197,8 +199,8 @@ static cs_err keys_of(cs_call *call, cs_slice text, const cs_key_set **out)
     return CS_OK;
 }
 
-/* The key that the token names by its id alone, if there is one; else every key that is for no certain algorithm, or for the
- * token's. */
+/* The key that the token names by its id alone, if there is one; else every key that is for no certain algorithm, or
+ * for the token's. */
 static bool verified_by(const cs_key_set *set, const token *t, cs_sig_alg alg, cs_slice signature)
 {
     for (size_t i = 0; t->kid.n && i < set->n; i++) {
@@ -497,7 +499,7 @@ static cs_err signing_alg(cs_call *call, cs_slice headers, cs_sig_alg *alg, bool
     cs_value header;
     cs_error e;
     if (headers.n == 0) {
-        return no_alg(call, "cannot parse JSON: cannot parse empty string", "");
+        return no_alg(call, "cannot parse JSON: cannot parse empty string; unparsed tail: \"\"", "");
     }
     cs_err err = cs_json_read(call->arena, headers, &(cs_json_options){.borrow = true}, &header, NULL, &e);
     bool number_like = strchr("0123456789+-.eE", *headers.p) != NULL;
@@ -585,5 +587,6 @@ static cs_slice as_json(cs_call *call, cs_value v)
 
 cs_err cs_builtin__io_jwt_encode_sign(cs_call *call, cs_value *out)
 {
-    return encode_sign(call, as_json(call, call->args[0]), as_json(call, call->args[1]), as_json(call, call->args[2]), out);
+    return encode_sign(call, as_json(call, call->args[0]), as_json(call, call->args[1]), as_json(call, call->args[2]),
+                       out);
 }

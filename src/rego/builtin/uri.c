@@ -58,7 +58,10 @@ static void escape(cs_sink *s, cs_slice text, part where)
 
 static int hex_value(char c)
 {
-    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+    return c >= '0' && c <= '9'   ? c - '0'
+           : c >= 'a' && c <= 'f' ? c - 'a' + 10
+           : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                  : -1;
 }
 
 /* The words of an error, quoted: `invalid URL escape "%zz"`. */
@@ -424,7 +427,12 @@ static cs_err read_url(cs_call *call, cs_slice text, url *out)
 
 static cs_err parse_url(cs_call *call, cs_slice text, url *out)
 {
-    *out = (url){.scheme = {"", 0}, .host = {"", 0}, .path = {"", 0}, .raw_path = {"", 0}, .query = {"", 0}, .fragment = {"", 0}};
+    *out = (url){.scheme = {"", 0},
+                 .host = {"", 0},
+                 .path = {"", 0},
+                 .raw_path = {"", 0},
+                 .query = {"", 0},
+                 .fragment = {"", 0}};
     size_t hash = cs_slice_find_byte(text, '#', 0);
     cs_slice front = cs_slice_sub(text, 0, hash == SIZE_MAX ? text.n : hash), named = front;
     cs_err err = read_url(call, front, out);

@@ -31,7 +31,10 @@ cs_err cs_builtin__uuid_rfc4122(cs_call *call, cs_value *out)
 
 static int hex_value(char c)
 {
-    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+    return c >= '0' && c <= '9'   ? c - '0'
+           : c >= 'a' && c <= 'f' ? c - 'a' + 10
+           : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                  : -1;
 }
 
 /* The forms that Go's google/uuid takes: plain, urn:uuid:, in braces (any two characters, in fact), 32 digits. */
@@ -66,7 +69,10 @@ static bool parse(cs_slice s, uint8_t b[16])
 
 static const char *variant(uint8_t b)
 {
-    return (b & 0xC0) == 0x80 ? "RFC4122" : (b & 0xE0) == 0xC0 ? "Microsoft" : (b & 0xE0) == 0xE0 ? "Future" : "Reserved";
+    return (b & 0xC0) == 0x80   ? "RFC4122"
+           : (b & 0xE0) == 0xC0 ? "Microsoft"
+           : (b & 0xE0) == 0xE0 ? "Future"
+                                : "Reserved";
 }
 
 static const char *mac_kind(uint8_t b)

@@ -27,8 +27,8 @@ const cs_type *cs_type_array(cs_arena *a, const cs_type *const *items, uint32_t 
     return t;
 }
 
-const cs_type *cs_type_object(cs_arena *a, const cs_value *keys, const cs_type *const *values, uint32_t n, const cs_type *key,
-                              const cs_type *dynamic)
+const cs_type *cs_type_object(cs_arena *a, const cs_value *keys, const cs_type *const *values, uint32_t n,
+                              const cs_type *key, const cs_type *dynamic)
 {
     cs_value *sorted = cs_arena_alloc(a, (n ? n : 1) * sizeof *sorted);
     const cs_type **of = cs_arena_alloc(a, (n ? n : 1) * sizeof *of);

@@ -1,5 +1,6 @@
-/* What a value may be (OPA v1/types): the lattice that the checker and the built-ins' signatures speak. Types are immutable, made in an
- * arena (built-ins' own live for ever), compared by structure. NULL is the type of what is not known. Thread-safe. */
+/* What a value may be (OPA v1/types): the lattice that the checker and the built-ins' signatures speak. Types are
+ * immutable, made in an arena (built-ins' own live for ever), compared by structure. NULL is the type of what is not
+ * known. Thread-safe. */
 #ifndef CS_REGO_TYPES_TYPE_H
 #define CS_REGO_TYPES_TYPE_H
 
@@ -21,14 +22,15 @@ typedef enum cs_type_kind {
 typedef struct cs_type cs_type;
 struct cs_type {
     cs_type_kind kind;
-    const cs_type **of;     /* ARRAY: static items; ANY: alternatives, in cs_type_compare order; FUNCTION: arguments; OBJECT: values
-                               of the static keys */
-    const cs_value *keys;   /* OBJECT: the static keys, sorted */
-    uint32_t n;             /* how many in `of` */
-    const cs_type *key;     /* OBJECT: type of dynamic keys */
-    const cs_type *dynamic; /* ARRAY: other items; OBJECT: dynamic values; SET: elements; NAMED: the type; FUNCTION: the result */
+    const cs_type **of;   /* ARRAY: static items; ANY: alternatives, in cs_type_compare order; FUNCTION: arguments;
+                             OBJECT: values   of the static keys */
+    const cs_value *keys; /* OBJECT: the static keys, sorted */
+    uint32_t n;           /* how many in `of` */
+    const cs_type *key;   /* OBJECT: type of dynamic keys */
+    const cs_type
+        *dynamic; /* ARRAY: other items; OBJECT: dynamic values; SET: elements; NAMED: the type; FUNCTION: the result */
     const cs_type *variadic; /* FUNCTION */
-    cs_slice name;          /* NAMED */
+    cs_slice name;           /* NAMED */
 };
 
 /* ---- the atoms, and what is needed everywhere; static */
@@ -41,8 +43,8 @@ extern const cs_type cs_type_any; /* anything */
 /* ---- constructors; arguments are kept, not copied, except the lists */
 const cs_type *cs_type_array(cs_arena *a, const cs_type *const *items, uint32_t n, const cs_type *dynamic);
 /* Sorts the static keys. `key` and `dynamic` are both NULL when there are no dynamic keys. */
-const cs_type *cs_type_object(cs_arena *a, const cs_value *keys, const cs_type *const *values, uint32_t n, const cs_type *key,
-                              const cs_type *dynamic);
+const cs_type *cs_type_object(cs_arena *a, const cs_value *keys, const cs_type *const *values, uint32_t n,
+                              const cs_type *key, const cs_type *dynamic);
 const cs_type *cs_type_set(cs_arena *a, const cs_type *of);
 /* A union of exactly these, sorted (OPA's NewAny: nothing is merged). */
 const cs_type *cs_type_union(cs_arena *a, const cs_type *const *of, uint32_t n);
@@ -67,15 +69,17 @@ bool cs_type_contains(const cs_type *x, const cs_type *y);
 const cs_type *cs_type_or(cs_arena *a, const cs_type *x, const cs_type *y);
 /* The type of v[key] for a ground key; NULL if there can be none. */
 const cs_type *cs_type_select(cs_arena *a, const cs_type *t, cs_value key);
-/* The types of what iteration over a value binds: its keys (indexes, elements of a set) and its values. NULL for scalars. */
+/* The types of what iteration over a value binds: its keys (indexes, elements of a set) and its values. NULL for
+ * scalars. */
 const cs_type *cs_type_keys(cs_arena *a, const cs_type *t);
 const cs_type *cs_type_values(cs_arena *a, const cs_type *t);
 /* Argument i of a function, without its name; the variadic one beyond; NULL if there is none. */
 const cs_type *cs_type_arg(const cs_type *function, uint32_t i);
 
 /* ---- text */
-/* Parses a signature such as "(search: string, base: string) -> result: boolean", "array[any]", "set[string]", "any<string, number>",
- * "object[string: any]", "array<boolean, array[object[any: any]]>", "object<a: string>[any: any]"; asserts on nonsense (they are ours). */
+/* Parses a signature such as "(search: string, base: string) -> result: boolean", "array[any]", "set[string]",
+ * "any<string, number>", "object[string: any]", "array<boolean, array[object[any: any]]>", "object<a: string>[any:
+ * any]"; asserts on nonsense (they are ours). */
 const cs_type *cs_type_parse(cs_arena *a, const char *signature);
 /* As OPA prints it: "any<number, string>", "array<string>[any]", "(string) => number"; "???" for NULL. */
 void cs_type_print(cs_buf *out, const cs_type *t);

@@ -41,7 +41,8 @@ static cs_slice word(reader *r)
 {
     blanks(r);
     const char *from = r->p;
-    while ((*r->p >= 'a' && *r->p <= 'z') || (*r->p >= 'A' && *r->p <= 'Z') || (*r->p >= '0' && *r->p <= '9') || *r->p == '_') {
+    while ((*r->p >= 'a' && *r->p <= 'z') || (*r->p >= 'A' && *r->p <= 'Z') || (*r->p >= '0' && *r->p <= '9') ||
+           *r->p == '_') {
         r->p++;
     }
     return cs_slice_make(from, (size_t)(r->p - from));
@@ -146,10 +147,8 @@ static const cs_type *read_type(reader *r)
     static const struct {
         const char *name;
         const cs_type *type;
-    } atoms[] = {{"null", &cs_type_null},
-                 {"boolean", &cs_type_bool},
-                 {"number", &cs_type_number},
-                 {"string", &cs_type_string}};
+    } atoms[] = {
+        {"null", &cs_type_null}, {"boolean", &cs_type_bool}, {"number", &cs_type_number}, {"string", &cs_type_string}};
     cs_slice name = word(r);
     for (size_t i = 0; i < sizeof atoms / sizeof *atoms; i++) {
         if (cs_slice_is(name, atoms[i].name)) {
@@ -319,7 +318,8 @@ static void object_json(cs_arena *a, const cs_type *t, cs_value out)
 
 cs_value cs_type_to_json(cs_arena *a, const cs_type *t)
 {
-    static const char *const names[] = {"null", "boolean", "number", "string", "array", "object", "set", "any", "function"};
+    static const char *const names[] = {"null",   "boolean", "number", "string",  "array",
+                                        "object", "set",     "any",    "function"};
     static const char *const lists[] = {"", "", "", "", "static", "", "", "of", "args"};
     static const char *const dynamics[] = {"", "", "", "", "dynamic", "", "of", "", "result"};
     if (!t) {
