@@ -38,7 +38,7 @@ static void make_labels(cs_app *app)
     app->runtime = cs_freeze(a, runtime);
 }
 
-/* data.system.version, as OPA writes it at the start. */
+/* data.system.version, as OPA writes it at the start: policies that look at it mean the release that is followed. */
 static cs_err write_version(cs_app *app, cs_error *e)
 {
     static const char *const names[] = {"build_commit", "build_hostname", "build_timestamp"};
@@ -48,7 +48,7 @@ static cs_err write_version(cs_app *app, cs_error *e)
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         cs_object_put_text(a, v, names[i], cs_string(CS_LIT("")));
     }
-    cs_object_put_text(a, v, "version", cs_string(CS_LIT(CS_VERSION)));
+    cs_object_put_text(a, v, "version", cs_string(CS_LIT(CS_VERSION_OPA)));
     cs_slice path[2] = {CS_LIT("system"), CS_LIT("version")};
     cs_err r = cs_txn_make_dirs(txn, path, 1, e);
     if (r == CS_OK) {

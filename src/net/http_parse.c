@@ -103,7 +103,7 @@ static cs_net__parsed parse_request_line(cs_net__head *head, const char *p, cons
     }
     head->keep_alive = version.p[7] == '1';
     if (!split_target(head)) {
-        return bad(head, 400, "malformed request target");
+        return bad(head, 400, ""); /* Go says no more either */
     }
     return CS_NET__DONE;
 }

@@ -280,7 +280,7 @@ static void reply_plain(conn *c, int status, const char *why)
 {
     cs_buf text;
     cs_buf_init(&text);
-    cs_buf_printf(&text, "%d %s: %s", status, cs_http_status_text(status), why);
+    cs_buf_printf(&text, why[0] != 0 ? "%d %s: %s" : "%d %s", status, cs_http_status_text(status), why);
     cs_net__reply reply = {.status = status,
                            .content_type = "text/plain; charset=utf-8",
                            .date = cs_slice_make(c->w->date, 29),

@@ -155,9 +155,23 @@ static bool wants_metrics(const cs_server__request *r)
     return r->n_params != 0 && (cs_server__flag(r, "metrics") || cs_server__flag(r, "instrument"));
 }
 
+/* Is there a rule at the path, or at one above it? */
+static bool has_rule(const cs_server__eval *v)
+{
+    cs_policy *policy = cs_world_policy(v->world);
+    for (size_t i = 1; i <= v->n_path; i++) {
+        if (cs_policy_has_rule(policy, v->path, i, false)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static cs_value timers(cs_server__request *r)
 {
+    /* Where no rule stands at the path, the evaluation was the reading of documents. */
     const cs_server__timer list[] = {
+        {"timer_rego_external_resolve_ns", has_rule(&r->eval) ? 0 : r->eval.eval_ns},
         {"timer_rego_input_parse_ns", r->parse_ns},
         {"timer_rego_query_compile_ns", r->eval.compile_ns},
         {"timer_rego_query_eval_ns", r->eval.eval_ns},
@@ -253,18 +267,6 @@ void cs_server__data_get(cs_server__request *r)
 }
 
 /* ---- v0 */
-
-/* Is there a rule at the path, or at one above it? */
-static bool has_rule(const cs_server__eval *v)
-{
-    cs_policy *policy = cs_world_policy(v->world);
-    for (size_t i = 1; i <= v->n_path; i++) {
-        if (cs_policy_has_rule(policy, v->path, i, false)) {
-            return true;
-        }
-    }
-    return false;
-}
 
 static void answer_v0(cs_server__request *r)
 {

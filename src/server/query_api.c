@@ -1,6 +1,5 @@
 /* GET and POST /v1/query, and the place of /v1/compile. */
 #include "countersign/base/time.h"
-#include "countersign/yaml.h"
 #include "internal.h"
 
 static cs_value timers(cs_server__request *r)
@@ -26,10 +25,25 @@ static cs_value bindings(cs_server__request *r)
     return cs_array(out, n);
 }
 
+/* Texts that are no query at all are, for OPA, errors of the server. */
+static bool fail_not_body(cs_server__request *r, cs_slice text)
+{
+    bool empty = cs_slice_starts(text, CS_LIT("empty query"));
+    if (!empty && !cs_slice_starts(text, CS_LIT("expected body but got"))) {
+        return false;
+    }
+    cs_slice words = empty ? CS_LIT("cannot evaluate empty query") : text;
+    cs_server__fail(r, 500, "internal_error", "%.*s", CS_FMT(words));
+    return true;
+}
+
 static void answer(cs_server__request *r)
 {
     cs_server__eval *v = &r->eval;
     if (v->err != CS_OK && v->not_prepared) {
+        if (v->errors->n == 1 && fail_not_body(r, v->errors->v[0].text)) {
+            return;
+        }
         bool parse = v->errors->n != 0 && v->errors->v[0].code == CS_ERR_REGO_PARSE;
         cs_value list = cs_errors_to_json(r->arena, v->errors);
         cs_server__fail_list(r, 400, "invalid_parameter",
@@ -97,11 +111,8 @@ static bool read_object(cs_server__request *r, const char *type, cs_value *out)
             return false;
         }
         const char *words = "";
-        cs_error e = {0};
-        bool yaml = cs_server__header_contains(r, "Content-Type", "yaml");
-        cs_err err = yaml ? cs_yaml_read(r->arena, r->body, out, &e) : cs_server__json_first(r->arena, r->body, out, &words);
-        if (err != CS_OK) {
-            cs_server__fail(r, 400, "invalid_parameter", "%s%s", before, yaml ? e.text : words);
+        if (cs_server__json_first(r->arena, r->body, out, &words) != CS_OK) {
+            cs_server__fail(r, 400, "invalid_parameter", "%s%s", before, words);
             return false;
         }
     }
@@ -136,5 +147,9 @@ void cs_server__query_post(cs_server__request *r)
 
 void cs_server__compile_post(cs_server__request *r)
 {
+    cs_value body;
+    if (cs_slice_is(r->http->method, "POST") && !read_object(r, "CompileRequestV1", &body)) {
+        return;
+    }
     cs_server__fail(r, 501, "not_implemented", "partial evaluation (/v1/compile) is not part of this version");
 }

@@ -138,19 +138,17 @@ cs_server__found cs_server__find_route(const cs_http_request *http, cs_arena *a,
             *rest = rest_of(r, http->path);
             return CS_FOUND;
         }
-        if (other == NULL || strcmp(other->path, r->path) == 0) {
-            other = other == NULL ? r : other;
-        }
-    }
-    if (other != NULL) {
-        *route = other;
-        *rest = rest_of(other, http->path);
-        return CS_FOUND_METHOD;
+        other = other == NULL ? r : other;
     }
     /* Go sends /v1/compile on to /v1/compile/ where only the latter takes the method. */
     if (cs_slice_is(path, "/v1/compile") && (cs_slice_is(http->method, "GET") || cs_slice_is(http->method, "HEAD"))) {
         *clean = CS_LIT("/v1/compile/");
         return CS_FOUND_CLEAN;
+    }
+    if (other != NULL) {
+        *route = other;
+        *rest = rest_of(other, http->path);
+        return CS_FOUND_METHOD;
     }
     return CS_FOUND_NOTHING;
 }

@@ -117,7 +117,7 @@ static void redirect_clean(cs_server__request *r, cs_slice clean)
 /* What OPA answers around every handler: HEAD is refused, a slash at the end is sent away. true = answered. */
 static bool answer_head_or_slash(cs_server__request *r)
 {
-    if ((r->route->flags & (CS_ROUTE_RAW | CS_ROUTE_NOREDIRECT)) != 0) {
+    if (r->route != NULL && (r->route->flags & (CS_ROUTE_RAW | CS_ROUTE_NOREDIRECT)) != 0) {
         return false;
     }
     if (cs_slice_is(r->http->method, "HEAD")) {
@@ -230,8 +230,12 @@ static void handle(void *self, cs_http_exchange *x)
         return;
     }
     cs_slice clean;
-    if (s->o.authorization && route(r, &clean) == CS_FOUND && answer_head_or_slash(r)) {
-        return; /* the wrapper of OPA's authorizer answers these first */
+    if (s->o.authorization) {
+        /* OPA's wrapper around the authorizer answers these first, wherever they go. */
+        r->route = route(r, &clean) == CS_FOUND ? r->route : NULL;
+        if (answer_head_or_slash(r)) {
+            return;
+        }
     }
     cs_server__authorize(r);
 }

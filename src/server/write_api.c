@@ -191,6 +191,9 @@ static bool text_member(cs_server__request *r, cs_value object, const char *name
 static cs_slice joined_path(cs_server__request *r, cs_slice path)
 {
     size_t n;
+    while (path.n != 0 && path.p[0] == '/') {
+        path = cs_slice_sub(path, 1, path.n);
+    }
     const char *text = cs_arena_printf(r->arena, &n, "%.*s/%.*s", CS_FMT(r->rest), CS_FMT(path));
     return cs_slice_make(text, n);
 }

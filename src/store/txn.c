@@ -255,10 +255,8 @@ cs_err cs_txn_bundle_put(cs_txn *txn, const cs_txn_bundle *bundle, cs_error *e)
     if (!cs_is_undefined(bundle->manifest)) {
         cs_slice entry[4] = {CS_LIT("system"), CS_LIT("bundles"), bundle->name, CS_LIT("manifest")};
         txn->data = cs_store__put(a, txn->data, entry, 4, cs_freeze(a, bundle->manifest));
-        if (bundle->etag.n != 0) {
-            entry[3] = CS_LIT("etag");
-            txn->data = cs_store__put(a, txn->data, entry, 4, cs_string_copy(a, bundle->etag));
-        }
+        entry[3] = CS_LIT("etag");
+        txn->data = cs_store__put(a, txn->data, entry, 4, cs_string_copy(a, bundle->etag));
     }
     edit_modules(txn);
     for (size_t i = 0; i < bundle->n_modules; i++) {
