@@ -25,6 +25,7 @@ typedef struct cs_errors_item {
     uint32_t row, col;
     cs_slice text;    /* may have several lines */
     cs_slice details; /* the caret lines and the like, lines separated by \n; "" without */
+    cs_slice details_json; /* "" without */
 } cs_errors_item;
 
 typedef struct cs_errors {
@@ -39,6 +40,9 @@ void cs_errors_clear(cs_errors *errors);
 /* Copies everything. Returns code. */
 cs_err cs_errors_add(cs_errors *errors, cs_err code, cs_slice file, uint32_t row, uint32_t col, cs_slice details,
                      const char *format, ...) __attribute__((format(printf, 7, 8)));
+/* Gives the error added last the JSON text (copied) of its details, as OPA's JSON has them. Without it the details of a parse error
+ * are {"line", "idx"} and those of others are left out. */
+void cs_errors_set_details_json(cs_errors *errors, cs_slice json);
 /* By file, row, col, as OPA sorts them; stable. */
 void cs_errors_sort(cs_errors *errors);
 /* "1 error occurred: f.rego:3: rego_type_error: …" / "2 errors occurred:\n…", as OPA prints a list. */

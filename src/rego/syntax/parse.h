@@ -10,13 +10,16 @@ typedef struct cs_parse_options {
     cs_rego_version version; /* CS_REGO_V1 unless told otherwise */
     uint32_t index;          /* of the module among its compilation's */
     bool annotations;        /* parse # METADATA blocks */
+    bool (*is_builtin)(
+        cs_slice name); /* a built-in's name cannot be declared as a rule `f(x)`; NULL = only operators are known */
 } cs_parse_options;
 
 /* `text` must live as long as ast->arena. */
-CS_MUST_CHECK cs_err cs_parse_module(cs_ast *ast, cs_slice file, cs_slice text, const cs_parse_options *options, cs_module **out,
-                                     cs_errors *errors);
+CS_MUST_CHECK cs_err cs_parse_module(cs_ast *ast, cs_slice file, cs_slice text, const cs_parse_options *options,
+                                     cs_module **out, cs_errors *errors);
 /* A query: statements without a package. Locations have an empty file. */
-CS_MUST_CHECK cs_err cs_parse_query(cs_ast *ast, cs_slice text, const cs_parse_options *options, cs_body *out, cs_errors *errors);
+CS_MUST_CHECK cs_err cs_parse_query(cs_ast *ast, cs_slice text, const cs_parse_options *options, cs_body *out,
+                                    cs_errors *errors);
 /* One term ("{1, 2}", "data.a[x]"), as conformance cases and --unknowns have them. */
 CS_MUST_CHECK cs_err cs_parse_term(cs_ast *ast, cs_slice text, cs_term **out, cs_errors *errors);
 
