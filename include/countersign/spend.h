@@ -11,6 +11,7 @@
 #define CS_SPEND_H
 
 #include "countersign/journal.h"
+#include "countersign/metrics.h"
 #include "countersign/store.h"
 
 typedef struct cs_spend cs_spend;
