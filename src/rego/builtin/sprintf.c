@@ -726,11 +726,16 @@ static cs_err print_extra(printer *p)
 cs_err cs_builtin__sprintf(cs_call *call, cs_value *out)
 {
     cs_value args;
-    printer p = {.call = call};
+    printer p; /* the room for the text is not worth clearing */
     CS_TRY(cs_call_string(call, 1, &p.format));
     CS_TRY(cs_call__array(call, 2, &args));
+    p.call = call;
+    p.at = 0;
     p.args = args.u.items;
     p.n_args = args.n;
+    p.arg = 0;
+    p.reordered = false;
+    clear_flags(&p);
     cs_sink__init(&p.out, call);
     while (p.at < p.format.n && !p.out.full) {
         size_t percent = cs_slice_find_byte(p.format, '%', p.at);
