@@ -72,7 +72,7 @@ static cs_value json_template(cs_arena *a, const cs_term *t)
         }
     }
     cs_value o = cs_object_new(a, 2);
-    cs_object_put_text(a, o, "parts", cs_array(parts, n));
+    cs_object_put_text(a, o, "parts", n ? cs_array(parts, n) : cs_null());
     cs_object_put_text(a, o, "multi_line", cs_bool(t->raw));
     return o;
 }

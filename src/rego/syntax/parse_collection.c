@@ -333,6 +333,10 @@ static bool template_text(cs_parser *p, bool raw, expr_vec *exprs)
 cs_term *cs_parse__template(cs_parser *p, bool raw)
 {
     cs_loc loc = cs_parse__loc(p);
+    if (p->version == CS_REGO_V0 || p->version == CS_REGO_V0_V1) {
+        cs_parse__error(p, loc, "template strings are not supported by current capabilities");
+        return NULL;
+    }
     size_t mark = p->scratch.n;
     expr_vec exprs = {0};
     bool kept_any = false, ok;
