@@ -108,6 +108,9 @@ static uint32_t plan_invoke(cs_builder *b, const cs_terms *call, uint32_t *arity
         *arity = call->n - 1;
         return result;
     }
+    if (!(*builtin)->run) {
+        cs_plan__fail(b, cs_arena_printf(b->p->arena, NULL, "built-in function %s is not part of this build", (*builtin)->name));
+    }
     *arity = cs_builtin_arity(*builtin);
     if (*arity > call->n - 1) {
         *arity = call->n - 1;

@@ -29,6 +29,7 @@ static cs_err check_wide(const verifier *v, char form, uint32_t value)
 {
     const cs_code *c = v->code;
     size_t builtins;
+    const cs_builtin *rows = cs_builtin_rows(&builtins);
     switch (form) {
     case 'K':
         return value < c->n_k ? CS_OK : bad(v, "constant", value);
@@ -45,8 +46,7 @@ static cs_err check_wide(const verifier *v, char form, uint32_t value)
     case 'L':
         return value < c->n_insns ? CS_OK : bad(v, "label", value);
     case 'B':
-        (void)cs_builtin_rows(&builtins);
-        return value < builtins ? CS_OK : bad(v, "built-in", value);
+        return value < builtins && rows[value].run ? CS_OK : bad(v, "built-in", value);
     default:
         return CS_OK;
     }
