@@ -201,8 +201,12 @@ bool cs_bundle__is_data(cs_slice path)
 cs_slice cs_bundle__concat(cs_arena *a, cs_slice x, cs_slice y)
 {
     char *p = cs_arena_alloc(a, x.n + y.n + 1);
-    memcpy(p, x.p, x.n);
-    memcpy(p + x.n, y.p, y.n);
+    if (x.n > 0) {
+        memcpy(p, x.p, x.n);
+    }
+    if (y.n > 0) {
+        memcpy(p + x.n, y.p, y.n);
+    }
     p[x.n + y.n] = '\0';
     return cs_slice_make(p, x.n + y.n);
 }

@@ -1,0 +1,2 @@
+# x
+package a.b["c"]
