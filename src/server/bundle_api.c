@@ -1,10 +1,14 @@
 /* GET, PUT, DELETE /v1/bundles: signed bundles pushed from outside, under the names that the configuration declares. The control thread
  * verifies, compiles, publishes and stores; whatever fails changes nothing. */
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "countersign/base/encode.h"
 #include "countersign/base/file.h"
 #include "countersign/base/gzip.h"
+#include "countersign/base/limits.h"
 #include "countersign/base/time.h"
 #include "internal.h"
 
@@ -64,23 +68,58 @@ static void fail_bundle(cs_server__request *r, const cs_error *e, const cs_error
     cs_server__fail(r, status, code, "%s", e->text);
 }
 
-static cs_err store(cs_server__request *r, cs_slice name, cs_slice archive, cs_error *e)
+/* Where the archive is kept, and where it lies until it is active. */
+typedef struct place {
+    const char *folder, *file, *next;
+} place;
+
+static place place_of(cs_server__request *r, cs_slice name)
 {
-    const char *dir = r->server->o.state_dir;
-    if (dir == NULL) {
-        return CS_OK;
-    }
-    const char *folder = cs_arena_printf(r->arena, NULL, "%s/bundles/%.*s", dir, CS_FMT(name));
-    CS_TRY(cs_file_mkdirs(folder, e));
+    const char *folder = cs_arena_printf(r->arena, NULL, "%s/bundles/%.*s", r->server->o.state_dir, CS_FMT(name));
     cs_buf path;
     cs_buf_init(&path);
     cs_server__push_path(r->server, name, &path);
-    cs_err err = cs_file_replace(cs_buf_cstr(&path), archive, e);
+    place p = {folder, cs_arena_dup(r->arena, path.p, path.n), cs_arena_printf(r->arena, NULL, "%s/next.tar.gz", folder)};
     cs_buf_destroy(&path);
-    return err;
+    return p;
 }
 
-/* Activates; what was there before is put back if the archive cannot be stored. */
+/* On disk before it is active, under its own name after: a full disk refuses the bundle, and a crash in between leaves the old one. */
+static cs_err store(const place *p, cs_slice archive, cs_error *e)
+{
+    CS_TRY(cs_file_mkdirs(p->folder, e));
+    return cs_file_replace(p->next, archive, e);
+}
+
+static cs_err keep(const place *p, cs_error *e)
+{
+    if (rename(p->next, p->file) != 0) {
+        return cs_fail(e, CS_ERR_IO, "the bundle is active but cannot be kept as %s: %s", p->file, strerror(errno));
+    }
+    int fd = open(p->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd >= 0) {
+        (void)fsync(fd);
+        (void)close(fd);
+    }
+    return CS_OK;
+}
+
+static cs_err activate_stored(cs_server__request *r, cs_slice name, const cs_bundle *bundle, cs_slice archive, cs_errors *errors,
+                              cs_error *e)
+{
+    if (r->server->o.state_dir == NULL) {
+        return cs_server_activate(r->server, &bundle, 1, errors, e);
+    }
+    place p = place_of(r, name);
+    CS_TRY(store(&p, archive, e));
+    cs_err err = cs_server_activate(r->server, &bundle, 1, errors, e);
+    if (err != CS_OK) {
+        (void)remove(p.next);
+        return err;
+    }
+    return keep(&p, e);
+}
+
 static void activate(cs_server__request *r, cs_slice name, const cs_bundle *bundle, cs_slice archive)
 {
     cs_error e = {0};
@@ -90,12 +129,25 @@ static void activate(cs_server__request *r, cs_slice name, const cs_bundle *bund
     if (bundle->signature.iat < before) {
         cs_server__fail(r, 409, "older_bundle", "the active bundle was signed at %lld, this one at %lld", (long long)before,
                         (long long)bundle->signature.iat);
-    } else if (store(r, name, archive, &e) != CS_OK || cs_server_activate(r->server, &bundle, 1, &errors, &e) != CS_OK) {
+    } else if (activate_stored(r, name, bundle, archive, &errors, &e) != CS_OK) {
         fail_bundle(r, &e, &errors);
     } else {
         cs_server__send_value(r, 200, cs_server__status_bundle(r->server->status, r->arena, name));
     }
     cs_errors_destroy(&errors);
+}
+
+/* `curl -d` sends a form and takes the line ends out of it. (`--data-binary` says form too, but leaves the bytes alone.) */
+static bool is_mangled(cs_server__request *r)
+{
+    if (!cs_server__header_contains(r, "Content-Type", "application/x-www-form-urlencoded")) {
+        return false;
+    }
+    cs_buf plain;
+    cs_buf_init(&plain);
+    bool whole = cs_gzip_is(r->body) && cs_gzip_inflate(r->body, cs_limits_get()->bundle_total_bytes, &plain, NULL) == CS_OK;
+    cs_buf_destroy(&plain);
+    return !whole;
 }
 
 static void put_job(cs_server__request *r)
@@ -106,7 +158,12 @@ static void put_job(cs_server__request *r)
     cs_error e = {0};
     if (cs_server__verify_push(r->server, name, archive, &bundle, &e) != CS_OK) {
         cs_server_bundle_report(r->server, NULL, name, &e, NULL, 0);
-        fail_bundle(r, &e, NULL);
+        if (is_mangled(r)) {
+            cs_server__fail(r, 400, "body_mangled",
+                            "the body was sent as a form, which damages it; use: curl -X PUT --data-binary @bundle.tar.gz URL");
+        } else {
+            fail_bundle(r, &e, NULL);
+        }
         return;
     }
     activate(r, name, bundle, archive);
@@ -124,11 +181,6 @@ void cs_server__bundle_put(cs_server__request *r)
         return;
     }
     r->body = r->http->body;
-    if (cs_server__header_contains(r, "Content-Type", "application/x-www-form-urlencoded") && !cs_gzip_is(r->body)) {
-        cs_server__fail(r, 400, "body_mangled",
-                        "the body was sent as a form, which damages it; use: curl -X PUT --data-binary @bundle.tar.gz URL");
-        return;
-    }
     cs_slice plain;
     if (!cs_gzip_is(r->body) && cs_base64_decode(r->arena, cs_slice_trim(r->body), CS_BASE64_STD, &plain, NULL) && cs_gzip_is(plain)) {
         r->body = plain;
