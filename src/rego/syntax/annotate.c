@@ -45,12 +45,14 @@ static const char *with_space_hints(cs_parser *p, const char *text, const cs_com
             if (rune == ':') {
                 rune = CS_RUNE_BAD; /* two colons: nothing between them */
             }
-            cs_buf_text(&found, found.n ? " " : "");
+            cs_buf_text(&found, found.n ? " '" : "'");
             if (rune < 0x80) {
-                cs_buf_printf(&found, rune == '"' ? "\"\\%c\"" : "\"%c\"", (char)rune);
+                cs_buf_text(&found, rune == '\'' || rune == '\\' ? "\\" : "");
+                cs_buf_byte(&found, (char)rune);
             } else {
-                cs_buf_printf(&found, rune > 0xFFFF ? "\"\\U%08x\"" : "\"\\u%04x\"", rune);
+                cs_buf_printf(&found, rune > 0xFFFF ? "\\U%08x" : "\\u%04x", rune);
             }
+            cs_buf_byte(&found, '\'');
         }
         if (found.n) {
             text = cs_arena_printf(p->arena, NULL,

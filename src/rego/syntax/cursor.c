@@ -280,3 +280,11 @@ void cs_syntax__set_head_loc(cs_head *h, cs_loc loc)
         cs_walk_term(&w, h->args.v[i]);
     }
 }
+
+cs_term *cs_parse__take(cs_parser *p, size_t mark, cs_term_kind kind, cs_loc loc)
+{
+    uint32_t n = (uint32_t)(p->scratch.n - mark);
+    cs_term *t = cs_term_list(p->ast, kind, n ? p->scratch.v + mark : NULL, n, loc);
+    p->scratch.n = mark;
+    return t;
+}

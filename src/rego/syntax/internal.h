@@ -167,6 +167,9 @@ void cs_parse__suspend(cs_parser *p, cs_parse_pause *pause, unsigned words);
 /* Back to the keywords and the memo; with `state` to the state as well. */
 void cs_parse__resume(cs_parser *p, cs_parse_pause *pause, bool state);
 
+/* A list of what was pushed onto p->scratch since `mark`, which is taken off. */
+cs_term *cs_parse__take(cs_parser *p, size_t mark, cs_term_kind kind, cs_loc loc);
+
 /* ---- parse_term.c, parse_collection.c */
 cs_term *cs_parse__term(cs_parser *p);
 cs_term *cs_parse__infix(cs_parser *p); /* with `in`, also `k, v in xs` */

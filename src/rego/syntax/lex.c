@@ -426,6 +426,10 @@ static cs_token scan_one(cs_parser *p, cs_lex_mode mode)
         if (token >= CS_TOK_TEMPLATE_PART && token <= CS_TOK_RAW_TEMPLATE_END) {
             return token; /* has set its literal */
         }
+        if (token != CS_TOK_STRING && token != CS_TOK_COMMENT) {
+            p->s.literal = (cs_slice){"", 0};
+            return token;
+        }
     }
     p->s.literal = cs_parse__text(p, from, here(p));
     return token;

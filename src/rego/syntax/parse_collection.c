@@ -66,8 +66,7 @@ static cs_term *collect(cs_parser *p, cs_term_kind kind, cs_token end, cs_loc lo
     bool ok = kind == CS_TERM_OBJECT ? pair_list(p) : cs_parse__term_list(p, end);
     cs_term *t = NULL;
     if (ok) {
-        t = cs_term_list(p->ast, kind, p->scratch.v + mark, (uint32_t)(p->scratch.n - mark),
-                         cs_parse__span(loc, p->s.token_end));
+        t = cs_parse__take(p, mark, kind, cs_parse__span(loc, p->s.token_end));
     }
     p->scratch.n = mark;
     return t;
@@ -127,10 +126,11 @@ cs_term *cs_parse__array(cs_parser *p)
 /* A set after its first element; `saved` is the state before it. */
 static cs_term *set_after(cs_parser *p, cs_loc loc, const cs_parse_state *saved, cs_term *head)
 {
-    if (p->s.token == CS_TOK_COMMA) {
+    bool more = p->s.token == CS_TOK_COMMA;
+    if (more) {
         cs_parse__scan(p);
     }
-    if (p->s.token != CS_TOK_OR) {
+    if (more || p->s.token != CS_TOK_OR) {
         return collect(p, CS_TERM_SET, CS_TOK_RBRACE, loc, head, NULL);
     }
     cs_term *t = comprehension(p, CS_TERM_SET_COMPREHENSION, loc, NULL, head);
@@ -352,8 +352,8 @@ cs_term *cs_parse__template(cs_parser *p, bool raw)
     }
     cs_term *t = NULL;
     if (ok) {
-        uint32_t n = (uint32_t)(p->scratch.n - mark);
-        t = cs_term_list(p->ast, CS_TERM_TEMPLATE, p->scratch.v + mark, n, cs_parse__span(loc, p->s.token_end));
+        t = cs_parse__take(p, mark, CS_TERM_TEMPLATE, cs_parse__span(loc, p->s.token_end));
+        uint32_t n = t->u.list.n;
         t->raw = raw;
         for (uint32_t i = 0; i < n && kept_any; i++) {
             if (i == 0) {

@@ -162,8 +162,7 @@ static cs_expr *parse_some(cs_parser *p)
         CS_VEC_PUSH(&p->scratch, cs_parse__var(p));
         cs_parse__scan(p);
     } while (p->s.token == CS_TOK_COMMA);
-    cs_term *list = cs_term_list(p->ast, CS_TERM_ARRAY, p->scratch.v + mark, (uint32_t)(p->scratch.n - mark), loc);
-    p->scratch.n = mark;
+    cs_term *list = cs_parse__take(p, mark, CS_TERM_ARRAY, loc);
     e = cs_arena_new(p->arena, cs_expr);
     e->kind = CS_EXPR_SOME;
     e->loc = loc;

@@ -1,4 +1,5 @@
 /* The top: packages, imports, rules in turn; then the module as a whole. */
+#include "rego/syntax/annotate.h"
 #include "rego/syntax/internal.h"
 
 typedef enum stmt_kind { STMT_PACKAGE, STMT_IMPORT, STMT_RULE, STMT_BODY } stmt_kind;
@@ -67,9 +68,7 @@ static cs_term *package_path(cs_parser *p, cs_term *t)
         }
         CS_VEC_PUSH(&p->scratch, part);
     }
-    cs_term *path = cs_term_list(p->ast, CS_TERM_REF, p->scratch.v + mark, (uint32_t)(p->scratch.n - mark), t->loc);
-    p->scratch.n = mark;
-    return path;
+    return cs_parse__take(p, mark, CS_TERM_REF, t->loc);
 }
 
 static bool parse_package(cs_parser *p, stmt *out)
@@ -294,7 +293,9 @@ static cs_err parse_statements(cs_parser *p, stmt_vec *out)
     cs_lex__start(p);
     cs_parse__scan(p);
     while (p->s.token != CS_TOK_EOF && parse_statement(p, out)) {
-        p->memo.n = 0;
+        /* Nothing goes back over a statement. After a mistake OPA may read on at a place where it has failed before,
+         * and is then silent: the memo of failures stays. */
+        p->memo.n = p->s.n_errors ? p->memo.n : 0;
         p->scratch.n = 0;
         if (cs_arena_exceeded(p->arena)) {
             return CS_ERR_MEMORY;
@@ -434,7 +435,10 @@ static void add_statements(cs_parser *p, cs_module *m, const stmt_vec *list)
 static void build(cs_parser *p, cs_module *m, const stmt_vec *list)
 {
     if (list->n == 0) {
-        cs_parse__error_plain(p, (cs_loc){.source = p->source}, "empty module");
+        /* A block of annotations alone is a statement to OPA. */
+        bool notes = m->n_annotations > 0;
+        cs_parse__error_plain(p, notes ? m->annotations[0].loc : (cs_loc){.source = p->source},
+                              notes ? "package expected" : "empty module");
         return;
     }
     m->imports = cs_arena_array(p->arena, cs_import, list->n);
@@ -554,9 +558,9 @@ cs_err cs_parse_module(cs_ast *ast, cs_slice file, cs_slice text, const cs_parse
         notes = cs_annotate__parse(&p, m->comments, m->n_comments, &n_notes);
     }
     if (err == CS_OK && p.s.n_errors == 0) {
-        build(&p, m, &list);
         m->annotations = notes;
         m->n_annotations = n_notes;
+        build(&p, m, &list);
         if (p.s.n_errors == 0) {
             cs_annotate__attach(&p, m);
         }

@@ -453,6 +453,11 @@ static bool rule_after_head(cs_parser *p, cs_rule *r, rule_vec *rules)
     bool has_if = p->s.token == CS_TOK_IF;
     bool is_rule = has_if || r->head.uses_contains || p->s.token == CS_TOK_LBRACE;
     if (is_rule && r->head.ref->u.list.v[0]->kind != CS_TERM_VAR) {
+        /* f(x).y: OPA finds out when the rule is read as an expression, or not at all and then crashes. */
+        if (!r->head.uses_contains && r->head.ref->u.list.n == 2 &&
+            (has_if ? r->head.value != NULL : !r->head.args.n)) {
+            return false;
+        }
         cs_parse__error(p, r->head.loc, "invalid rule head: %s", cs_parse__printed(p, r->head.ref));
         return false;
     }

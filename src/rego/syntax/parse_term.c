@@ -40,7 +40,8 @@ cs_term *cs_parse__var(cs_parser *p)
     return cs_term_var(p->ast, name, cs_parse__loc(p));
 }
 
-/* "-1", "- 1" and ".5" are read as one number, as OPA does. */
+/* "-1", "- 1" and ".5" are read as one number, as OPA does. OPA keeps ".5" as it is and then fails to write it as JSON;
+ * here it becomes "0.5". */
 cs_term *cs_parse__number(cs_parser *p)
 {
     cs_loc loc = cs_parse__loc(p);
@@ -55,7 +56,7 @@ cs_term *cs_parse__number(cs_parser *p)
         }
     }
     if (p->s.token == CS_TOK_DOT) {
-        prefix = *prefix ? "-." : ".";
+        prefix = *prefix ? "-0." : "0.";
         point = true;
         cs_parse__scan(p);
         if (p->s.token != CS_TOK_NUMBER) {
@@ -162,11 +163,11 @@ static cs_term *parse_call(cs_parser *p, cs_term *operator)
         return NULL;
     }
     cs_loc loc = cs_parse__span(operator->loc, p->s.token_end);
-    uint32_t n = (uint32_t)(p->scratch.n - mark);
-    cs_term *t = n == 1 && is_set_constructor(operator)
-                     ? cs_term_list(p->ast, CS_TERM_SET, NULL, 0, loc)
-                     : cs_term_list(p->ast, CS_TERM_CALL, p->scratch.v + mark, n, loc);
-    p->scratch.n = mark;
+    bool empty = p->scratch.n == mark + 1;
+    cs_term *t = cs_parse__take(p, mark, CS_TERM_CALL, loc);
+    if (empty && is_set_constructor(operator)) {
+        t = cs_term_list(p->ast, CS_TERM_SET, NULL, 0, loc);
+    }
     cs_parse__scan_space(p);
     return t;
 }
@@ -219,14 +220,6 @@ static bool bracket_part(cs_parser *p)
     return true;
 }
 
-static cs_term *make_ref(cs_parser *p, size_t mark, cs_loc loc, uint32_t end)
-{
-    cs_term *t = cs_term_list(p->ast, CS_TERM_REF, p->scratch.v + mark, (uint32_t)(p->scratch.n - mark),
-                              cs_parse__span(loc, end));
-    p->scratch.n = mark;
-    return t;
-}
-
 /* At . [ or ( after `head`. A call may itself be the head of a further reference: f(x).y(z).w */
 cs_term *cs_parse__ref(cs_parser *p, cs_term *head)
 {
@@ -248,9 +241,9 @@ cs_term *cs_parse__ref(cs_parser *p, cs_term *head)
             if (p->s.token == CS_TOK_WHITESPACE) {
                 cs_parse__scan(p);
             }
-            return make_ref(p, mark, loc, end);
+            return cs_parse__take(p, mark, CS_TERM_REF, cs_parse__span(loc, end));
         }
-        head = parse_call(p, make_ref(p, mark, loc, p->s.token_offset));
+        head = parse_call(p, cs_parse__take(p, mark, CS_TERM_REF, cs_parse__span(loc, p->s.token_offset)));
         if (!head || !cs_parse__check_height(p, head->height)) {
             return NULL;
         }
