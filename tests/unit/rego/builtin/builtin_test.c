@@ -144,7 +144,8 @@ Test(builtin, limits_stop_the_evaluation)
     cr_assert(cs_limits_set("string_bytes", 1000));
     cr_expect_eq(call("sprintf", (cs_value[]){text("%100000d"), cs_array((cs_value[]){cs_int(1)}, 1)}, 2, &r),
                  CS_ERR_LIMIT);
-    cr_expect_eq(call("sprintf", (cs_value[]){text("%.100000f"), cs_array((cs_value[]){cs_int(1)}, 1)}, 2, &r), CS_ERR_LIMIT);
+    cr_expect_eq(call("sprintf", (cs_value[]){text("%.100000f"), cs_array((cs_value[]){cs_int(1)}, 1)}, 2, &r),
+                 CS_ERR_LIMIT);
     cs_value parts[300];
     for (size_t i = 0; i < 300; i++) {
         parts[i] = text("abcd");
