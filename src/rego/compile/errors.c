@@ -5,7 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static bool record_v(cs_compiler *c, bool recoverable, cs_err code, cs_loc loc, const char *format, va_list args)
+__attribute__((format(printf, 5, 0))) static bool record_v(cs_compiler *c, bool recoverable, cs_err code, cs_loc loc,
+                                                           const char *format, va_list args)
 {
     char small[512];
     va_list again;
