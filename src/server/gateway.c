@@ -1,10 +1,11 @@
-/* What gateways ask before they let a request through: Envoy's ext_authz over HTTP, nginx's auth_request. The request becomes a
- * countersign/v1 input, the decision path of the configuration is asked, its answer becomes the reply that the gateway understands. */
+/* What gateways ask before they let a request through: Envoy's ext_authz over HTTP, nginx's auth_request. The request
+ * becomes a countersign/v1 input, the decision path of the configuration is asked, its answer becomes the reply that
+ * the gateway understands. */
 #include "countersign/base/log.h"
 #include "internal.h"
 
 typedef struct gateway {
-    const char *kind; /* input.gateway.kind */
+    const char *kind;             /* input.gateway.kind */
     cs_slice method, path, query; /* of the request that the gateway holds */
     bool header_only;             /* no body ever, reasons only in headers, only 401 and 403 */
 } gateway;
@@ -94,26 +95,24 @@ static const cs_slice *query_param(const cs_server__param *v, size_t n, const ch
     return NULL;
 }
 
+/* Of a GraphQL request in a URL: texts, then JSON documents. */
+enum { N_URL_TEXTS = 4 };
+static const char *const url_params[] = {"query", "operationName", "documentId", "doc_id", "variables", "extensions"};
+
 /* The parameters of the original URL as a GraphQL request: query, operationName, variables and extensions as JSON. */
 static cs_value request_of_url(cs_server__request *r, cs_slice query)
 {
-    static const char *const texts[] = {"query", "operationName", "documentId", "doc_id"};
-    static const char *const documents[] = {"variables", "extensions"};
     cs_arena *a = r->arena;
     const cs_server__param *v;
     size_t n = cs_server__parse_params(a, query, &v);
     cs_value out = cs_object_new(a, 6);
-    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
-        const cs_slice *p = query_param(v, n, texts[i]);
-        if (p != NULL) {
-            put(r, out, texts[i], cs_string_copy(a, *p));
-        }
-    }
-    for (size_t i = 0; i < sizeof documents / sizeof *documents; i++) {
-        const cs_slice *p = query_param(v, n, documents[i]);
+    for (size_t i = 0; i < sizeof url_params / sizeof *url_params; i++) {
+        const cs_slice *p = query_param(v, n, url_params[i]);
         cs_value document;
-        if (p != NULL && cs_json_read(a, *p, NULL, &document, NULL, NULL) == CS_OK) {
-            put(r, out, documents[i], document);
+        if (p != NULL && i < N_URL_TEXTS) {
+            put(r, out, url_params[i], cs_string_copy(a, *p));
+        } else if (p != NULL && cs_json_read(a, *p, NULL, &document, NULL, NULL) == CS_OK) {
+            put(r, out, url_params[i], document);
         }
     }
     return out;
@@ -132,6 +131,71 @@ static bool find_id(cs_server__request *r, cs_value facts, cs_value body, cs_val
            (header != NULL && take_id(r, facts, cs_string_copy(r->arena, *header), "header"));
 }
 
+static bool differs(cs_value a, cs_value b)
+{
+    bool both = !cs_is_undefined(a) && !cs_is(a, CS_NULL) && !cs_is_undefined(b) && !cs_is(b, CS_NULL);
+    return both && !cs_equal(a, b);
+}
+
+/* A parameter that says two things: the first counts for some services, the last for others. */
+static bool url_is_ambiguous(cs_server__request *r, cs_slice query)
+{
+    const cs_server__param *v;
+    size_t n = cs_server__parse_params(r->arena, query, &v);
+    for (size_t i = 0; i < n; i++) {
+        bool ours = false;
+        for (size_t k = 0; k < sizeof url_params / sizeof *url_params; k++) {
+            ours |= cs_slice_is(v[i].name, url_params[k]);
+        }
+        for (size_t j = i + 1; ours && j < n; j++) {
+            if (cs_slice_eq(v[i].name, v[j].name) && !cs_slice_eq(v[i].value, v[j].value)) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+static bool ids_differ(cs_server__request *r, cs_value body, cs_value url)
+{
+    const cs_value ids[] = {member(body, "documentId"), persisted(member(body, "extensions")), member(body, "doc_id"),
+                            member(url, "documentId"),  persisted(member(url, "extensions")),  member(url, "doc_id")};
+    cs_value first = cs_undefined();
+    for (size_t i = 0; i < sizeof ids / sizeof *ids; i++) {
+        if (cs_is(ids[i], CS_STRING) && ids[i].n != 0) {
+            cs_value id = plain_id(ids[i]);
+            if (differs(first, id)) {
+                return true;
+            }
+            first = id;
+        }
+    }
+    for (size_t i = 0; i < r->http->n_headers; i++) {
+        const cs_http_header *h = &r->http->headers[i];
+        if (cs_slice_eq_nocase(h->name, CS_LIT("X-GraphQL-Document-Id")) && h->value.n != 0) {
+            cs_value id = plain_id(cs_string(h->value));
+            if (differs(first, id)) {
+                return true;
+            }
+            first = id;
+        }
+    }
+    return false;
+}
+
+/* Nobody can tell what the service behind will run: body, URL and headers name different documents or bring different
+ * texts, names or variables, or there is a body that was not read as one request. Then no id counts. */
+static bool is_ambiguous(cs_server__request *r, const gateway *g, cs_value body, cs_value url)
+{
+    if (!g->header_only && r->http->body.n != 0 && !cs_is(body, CS_OBJECT)) {
+        return true;
+    }
+    return url_is_ambiguous(r, g->query) || ids_differ(r, body, url) ||
+           differs(member(body, "query"), member(url, "query")) ||
+           differs(member(body, "operationName"), member(url, "operationName")) ||
+           differs(member(body, "variables"), member(url, "variables"));
+}
+
 /* Id and text together: is the text what the id stands for? */
 static bool text_matches(cs_server__request *r, cs_value id, cs_slice text)
 {
@@ -142,16 +206,17 @@ static bool text_matches(cs_server__request *r, cs_value id, cs_slice text)
     return cs_slice_eq(cs_is(known, CS_STRING) ? cs_text(known) : cs_text(id), hex);
 }
 
-static cs_value graphql_of(cs_server__request *r, cs_value body, cs_value url)
+static cs_value graphql_of(cs_server__request *r, const gateway *g, cs_value body, cs_value url)
 {
     cs_arena *a = r->arena;
     cs_value facts = cs_object_new(a, 12);
     put(r, facts, "batch", cs_bool(cs_is(body, CS_ARRAY)));
-    bool has_id = find_id(r, facts, body, url);
+    bool ambiguous = is_ambiguous(r, g, body, url);
+    bool has_id = !ambiguous && find_id(r, facts, body, url);
     cs_value text = member(body, "query");
     text = cs_is(text, CS_STRING) ? text : member(url, "query");
     bool has_text = cs_is(text, CS_STRING) && cs_slice_trim(cs_text(text)).n != 0;
-    put(r, facts, "freeform", cs_bool(has_text && !has_id));
+    put(r, facts, "freeform", cs_bool(ambiguous || (has_text && !has_id)));
     cs_server__graphql looked = has_text ? cs_server__graphql_scan(cs_text(text)) : (cs_server__graphql){.kind = ""};
     put(r, facts, "introspection", cs_bool(looked.introspection));
     if (looked.kind[0] != 0) {
@@ -202,7 +267,7 @@ static void make_input(cs_server__request *r)
     put(r, input, "version", cs_string(CS_LIT("countersign/v1")));
     put(r, input, "gateway", about);
     put(r, input, "request", request_of(r, g));
-    put(r, input, "graphql", graphql_of(r, body, request_of_url(r, g->query)));
+    put(r, input, "graphql", graphql_of(r, g, body, request_of_url(r, g->query)));
     bool trust = r->server->identity == NULL || cs_server__caller_has_role(r, "gateway");
     cs_server__fill_facts(r, input, trust);
     r->eval.input = input;
@@ -213,7 +278,8 @@ static void make_input(cs_server__request *r)
 /* A header of the policy's may not touch the framing of the reply. */
 static bool may_set(cs_slice name)
 {
-    static const char *const no[] = {"content-length", "transfer-encoding", "connection", "date", "content-type", "upgrade", "trailer"};
+    static const char *const no[] = {"content-length", "transfer-encoding", "connection", "date",
+                                     "content-type",   "upgrade",           "trailer"};
     for (size_t i = 0; i < sizeof no / sizeof *no; i++) {
         if (cs_slice_eq_nocase(name, cs_slice_of(no[i]))) {
             return false;
@@ -267,7 +333,8 @@ static void answer(cs_server__request *r)
     const gateway *g = r->data;
     cs_server__eval *v = &r->eval;
     bool failed = v->err != CS_OK;
-    cs_server__record(r, r->server->o.config->gateways.decision, CS_LIT(""), v->input, v->result, failed ? &v->error : NULL);
+    cs_server__record(r, r->server->o.config->gateways.decision, CS_LIT(""), v->input, v->result,
+                      failed ? &v->error : NULL);
     cs_value allow = cs_is(v->result, CS_BOOL) ? v->result : member(v->result, "allow");
     add_headers(r, member(v->result, "headers"));
     if (!failed && cs_is(allow, CS_BOOL) && allow.u.i != 0) {
@@ -336,7 +403,8 @@ void cs_server__gateway_nginx(cs_server__request *r)
     }
     size_t mark = cs_slice_find_byte(target, '?', 0);
     ask(r, &(gateway){.kind = "nginx",
-                      .method = first_header(r, "X-Original-Method", "X-Forwarded-Method", "X-Original-Method", CS_LIT("")),
+                      .method =
+                          first_header(r, "X-Original-Method", "X-Forwarded-Method", "X-Original-Method", CS_LIT("")),
                       .path = cs_slice_sub(target, 0, mark),
                       .query = mark == SIZE_MAX ? CS_LIT("") : cs_slice_sub(target, mark + 1, target.n),
                       .header_only = true});
