@@ -106,7 +106,8 @@ static cs_origin origin_of(const bindings *b, const cs_sym *v)
                 bool input = head->u.var == b->c->ast->input;
                 return (cs_origin){input ? CS_ORIGIN_INPUT : CS_ORIGIN_RULE, constant_prefix(b->c, t), NULL};
             }
-            const cs_term *from = t->u.list.n == 2 && !cs_term__is_constant(t->u.list.v[1]) ? collection(b, head) : NULL;
+            const cs_term *from =
+                t->u.list.n == 2 && !cs_term__is_constant(t->u.list.v[1]) ? collection(b, head) : NULL;
             if (from) {
                 return (cs_origin){CS_ORIGIN_COLLECTION, cs_term_copy(b->c->ast, from), NULL};
             }
@@ -134,8 +135,8 @@ void cs_cause__origins(cs_compiler *c, const cs_rule *r, uint32_t at, const cs_t
 
 /* ---- conditions */
 /* One for each distinct term; false if a term would need two values. */
-static bool conditions_of(const cs_term *ref, const cs_term *rule, const uint32_t *positions, uint32_t n, condition *out,
-                          uint32_t *n_out)
+static bool conditions_of(const cs_term *ref, const cs_term *rule, const uint32_t *positions, uint32_t n,
+                          condition *out, uint32_t *n_out)
 {
     *n_out = 0;
     for (uint32_t i = 0; i < n; i++) {
@@ -175,7 +176,8 @@ static bool has_member(const cs_term *from, const cs_term *value)
 static bool may_return(cs_compiler *c, const cs_builtin *b, const cs_term *value)
 {
     const cs_type *result = cs_type_unnamed(cs_builtin_type(b)->dynamic);
-    return !result || value->kind != CS_TERM_SCALAR || cs_type_contains(result, cs_type_of(&c->scratch, value->u.value));
+    return !result || value->kind != CS_TERM_SCALAR ||
+           cs_type_contains(result, cs_type_of(&c->scratch, value->u.value));
 }
 
 /* The condition cannot be met as it stands, so it is not shown. */
@@ -198,7 +200,8 @@ static void note(cs_compiler *c, cs_buf *b, const cs_dynamic_ref *d, const cs_ru
         return;
     }
     const char *term = o->term ? cs_compile__term_text(c, o->term) : "";
-    uint32_t members = o->kind == CS_ORIGIN_COLLECTION ? o->term->u.list.n / (o->term->kind == CS_TERM_OBJECT ? 2 : 1) : 0;
+    uint32_t members =
+        o->kind == CS_ORIGIN_COLLECTION ? o->term->u.list.n / (o->term->kind == CS_TERM_OBJECT ? 2 : 1) : 0;
     switch (o->kind) {
     case CS_ORIGIN_INPUT:
         cs_buf_printf(b, " (%s comes from %s)", shown, term);

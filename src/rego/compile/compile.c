@@ -55,8 +55,8 @@ static void run_stages(cs_compiler *c, const cs_compile_options *options)
     }
 }
 
-cs_err cs_compile_modules(cs_ast *ast, cs_module **modules, uint32_t n, const cs_compile_options *options, cs_compiled **out,
-                          cs_errors *errors)
+cs_err cs_compile_modules(cs_ast *ast, cs_module **modules, uint32_t n, const cs_compile_options *options,
+                          cs_compiled **out, cs_errors *errors)
 {
     cs_compiled *compiled = cs_arena_new(ast->arena, cs_compiled);
     compiled->ast = ast;

@@ -1,17 +1,18 @@
-/* The compiler: named stages (stages.def, OPA's order) that check and rewrite the syntax tree in place, so that what rego/plan reads is
- * small and regular.
+/* The compiler: named stages (stages.def, OPA's order) that check and rewrite the syntax tree in place, so that what
+ * rego/plan reads is small and regular.
  *
  * After the last stage:
- *  - every variable that stood for a rule, an import or a package is a full ref (data.…, input.…); `:=`, `some`, function arguments and
- *    `every` variables are generated locals (__local0__, …), unique within the compilation; other variables keep their names and are
- *    scoped to the rule body (or the query) they occur in, closures included;
- *  - calls are statements: CS_EXPR_CALL with the operator's ref and operands that are scalars, variables, or arrays, objects and sets of
- *    such, or comprehensions; the result, if it is used, is captured by a last operand more than the arity. `x = y` is eq; there is no
- *    assign, no CALL term, no SOME and no TEMPLATE any more (`some … in` has become the iteration it stands for);
- *  - refs in operands and heads have been lifted into statements of their own (__local1__ = data.a.b); a REF operand is a scalar, a
- *    variable, or a ground composite; nested refs inside refs are gone;
- *  - comprehension heads and rule heads (key, value, args, ref operands) are terms without refs, calls and comprehensions of their own,
- *    except that a head value may be a comprehension-free composite of variables;
+ *  - every variable that stood for a rule, an import or a package is a full ref (data.…, input.…); `:=`, `some`,
+ * function arguments and `every` variables are generated locals (__local0__, …), unique within the compilation; other
+ * variables keep their names and are scoped to the rule body (or the query) they occur in, closures included;
+ *  - calls are statements: CS_EXPR_CALL with the operator's ref and operands that are scalars, variables, or arrays,
+ * objects and sets of such, or comprehensions; the result, if it is used, is captured by a last operand more than the
+ * arity. `x = y` is eq; there is no assign, no CALL term, no SOME and no TEMPLATE any more (`some … in` has become the
+ * iteration it stands for);
+ *  - refs in operands and heads have been lifted into statements of their own (__local1__ = data.a.b); a REF operand is
+ * a scalar, a variable, or a ground composite; nested refs inside refs are gone;
+ *  - comprehension heads and rule heads (key, value, args, ref operands) are terms without refs, calls and
+ * comprehensions of their own, except that a head value may be a comprehension-free composite of variables;
  *  - `with` values are ground or variables; targets are full refs, or a built-in's name;
  *  - bodies are in evaluation order: each statement's inputs are bound by those before it (safety.c). */
 #ifndef CS_REGO_COMPILE_COMPILE_H
@@ -27,7 +28,8 @@ struct cs_rule_node {
     cs_rule_node *parent;
     cs_rule_node **children; /* sorted by key */
     uint32_t n_children;
-    cs_rule **rules; /* those whose ground prefix ends here, defaults included, `else` parts not; modules by name, then source order */
+    cs_rule **rules; /* those whose ground prefix ends here, defaults included, `else` parts not; modules by name, then
+                        source order */
     uint32_t n_rules;
     uint32_t id; /* dense, 0 = root; the planner's index */
 };
@@ -50,7 +52,8 @@ typedef struct cs_compile_options {
     void *self;
 } cs_compile_options;
 
-/* Runs the stages over parsed modules, in the arena of `ast`. On errors the tree is half rewritten: throw the arena away. */
+/* Runs the stages over parsed modules, in the arena of `ast`. On errors the tree is half rewritten: throw the arena
+ * away. */
 CS_MUST_CHECK cs_err cs_compile_modules(cs_ast *ast, cs_module **modules, uint32_t n, const cs_compile_options *options,
                                         cs_compiled **out, cs_errors *errors);
 
@@ -58,8 +61,9 @@ CS_MUST_CHECK cs_err cs_compile_modules(cs_ast *ast, cs_module **modules, uint32
 cs_rule_node *cs_rule_node_at(const cs_compiled *c, const cs_value *path, size_t n);
 cs_rule_node *cs_rule_node_child(const cs_rule_node *node, cs_value key);
 
-/* Does evaluating `from` read `to`, directly or through other rules? `else` parts are rules of their own. Recursion being an error, no
- * rule depends on itself. One lookup while there are at most 8,192 rules, a search beyond. Thread-safe once compiled. */
+/* Does evaluating `from` read `to`, directly or through other rules? `else` parts are rules of their own. Recursion
+ * being an error, no rule depends on itself. One lookup while there are at most 8,192 rules, a search beyond.
+ * Thread-safe once compiled. */
 bool cs_rule_depends(const cs_compiled *c, const cs_rule *from, const cs_rule *to);
 
 /* ---- queries */
@@ -69,17 +73,18 @@ typedef struct cs_query_var {
 } cs_query_var;
 
 typedef struct cs_compiled_query {
-    cs_body body;         /* rewritten; shares nothing with the policy's tree that a later stage writes */
-    cs_query_var *vars;   /* named variables of the result, sorted by name; wildcards and generated ones are not among them */
+    cs_body body; /* rewritten; shares nothing with the policy's tree that a later stage writes */
+    cs_query_var
+        *vars; /* named variables of the result, sorted by name; wildcards and generated ones are not among them */
     uint32_t n_vars;
-    cs_term **values;     /* for each statement of the source: the term whose value is reported (a local, or true) */
-    cs_slice *texts;      /* and its text */
+    cs_term **values; /* for each statement of the source: the term whose value is reported (a local, or true) */
+    cs_slice *texts;  /* and its text */
     uint32_t n_values;
 } cs_compiled_query;
 
-/* The query's stages, against a compiled policy that is not changed (so this may run on any thread, with its own `ast`, whose symbols
- * are new: names are compared by text where they meet the policy's). `body` was parsed in `ast`. */
-CS_MUST_CHECK cs_err cs_compile_query(cs_ast *ast, const cs_compiled *policy, cs_body body, const cs_query_options *options,
-                                      cs_compiled_query *out, cs_errors *errors);
+/* The query's stages, against a compiled policy that is not changed (so this may run on any thread, with its own `ast`,
+ * whose symbols are new: names are compared by text where they meet the policy's). `body` was parsed in `ast`. */
+CS_MUST_CHECK cs_err cs_compile_query(cs_ast *ast, const cs_compiled *policy, cs_body body,
+                                      const cs_query_options *options, cs_compiled_query *out, cs_errors *errors);
 
 #endif

@@ -1,4 +1,5 @@
-/* CheckRuleConflicts: rules of different kinds at one place, rules inside others' documents, packages and data in the way. */
+/* CheckRuleConflicts: rules of different kinds at one place, rules inside others' documents, packages and data in the
+ * way. */
 #include "rego/compile/internal.h"
 
 #include <stdlib.h>
@@ -107,7 +108,8 @@ static void report_below(cs_compiler *c, const cs_rule_node *n, const gathering 
     cs_buf b;
     cs_buf_init(&b);
     for (size_t i = 0; i < g->rules.n; i++) {
-        cs_buf_printf(&b, "\n  rule %s at %s", cs_rule__text(c, g->rules.v[i]), cs_compile__loc_text(c, g->rules.v[i]->loc));
+        cs_buf_printf(&b, "\n  rule %s at %s", cs_rule__text(c, g->rules.v[i]),
+                      cs_compile__loc_text(c, g->rules.v[i]->loc));
     }
     (void)cs_compile__error(c, CS_ERR_REGO_TYPE, n->rules[0]->loc, "rule %s conflicts with:%.*s", name, (int)b.n, b.p);
     cs_buf_destroy(&b);
@@ -144,8 +146,8 @@ static void report_defaults(cs_compiler *c, const cs_rule_node *n, const char *n
         }
     }
     if (count > 1) {
-        (void)cs_compile__error(c, CS_ERR_REGO_TYPE, first->module->package_loc, "multiple default rules %s found at %.*s", name,
-                                (int)b.n, b.p);
+        (void)cs_compile__error(c, CS_ERR_REGO_TYPE, first->module->package_loc,
+                                "multiple default rules %s found at %.*s", name, (int)b.n, b.p);
     }
     cs_buf_destroy(&b);
 }
@@ -161,7 +163,8 @@ static bool check_node(void *self, const cs_rule_node *n)
     if (conflicts_below(c, n, &g)) {
         report_below(c, n, &g, cs_rule__text(c, last));
     } else if (kinds_differ(n)) {
-        (void)cs_compile__error(c, CS_ERR_REGO_TYPE, n->rules[0]->loc, "conflicting rules %s found", cs_rule__text(c, last));
+        (void)cs_compile__error(c, CS_ERR_REGO_TYPE, n->rules[0]->loc, "conflicting rules %s found",
+                                cs_rule__text(c, last));
     } else {
         report_defaults(c, n, cs_rule__text(c, last));
     }
@@ -189,8 +192,8 @@ static void check_data(data_path *p, const cs_rule_node *n, size_t depth)
                 cs_buf_text(&b, i ? "/" : "");
                 cs_buf_slice(&b, cs_text(p->keys[i]));
             }
-            (void)cs_compile__error(c, CS_ERR_REGO_COMPILE, n->rules[0]->loc, "conflicting rule for data path %.*s found",
-                                    (int)b.n, b.p);
+            (void)cs_compile__error(c, CS_ERR_REGO_COMPILE, n->rules[0]->loc,
+                                    "conflicting rule for data path %.*s found", (int)b.n, b.p);
             cs_buf_destroy(&b);
         }
         return;
@@ -223,7 +226,8 @@ static void check_packages(cs_compiler *c, cs_module **sorted, const cs_rule *r)
         }
     }
     for (; lo < c->n_modules && cs_term_equal(sorted[lo]->package, path); lo++) {
-        (void)cs_compile__error(c, CS_ERR_REGO_TYPE, r->module->package_loc, "package %s conflicts with rule %s defined at %s",
+        (void)cs_compile__error(c, CS_ERR_REGO_TYPE, r->module->package_loc,
+                                "package %s conflicts with rule %s defined at %s",
                                 cs_compile__term_text(c, sorted[lo]->package) + strlen("data."),
                                 cs_compile__term_text(c, r->head.ref), cs_compile__loc_text(c, r->loc));
     }

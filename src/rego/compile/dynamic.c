@@ -1,5 +1,5 @@
-/* RewriteDynamicTerms: refs and comprehensions inside terms become statements of their own. Only `x = ref` and a ref or a
- * comprehension that is a whole statement keep theirs in place. */
+/* RewriteDynamicTerms: refs and comprehensions inside terms become statements of their own. Only `x = ref` and a ref or
+ * a comprehension that is a whole statement keep theirs in place. */
 #include "rego/compile/internal.h"
 
 static void put(cs_compiler *c, cs_exprs *out, cs_expr *e)

@@ -1,4 +1,5 @@
-/* RewriteExprTerms, RewriteEquals: calls inside terms become statements of their own, in front of the one that uses them. */
+/* RewriteExprTerms, RewriteEquals: calls inside terms become statements of their own, in front of the one that uses
+ * them. */
 #include "rego/compile/internal.h"
 
 static void hoist(cs_compiler *c, cs_exprs *out, cs_term **at);

@@ -1,4 +1,5 @@
-/* CheckUndefinedFuncs, CheckUnsafeBuiltins, CheckDeprecatedBuiltins: calls of what there is not, or what must not be called. */
+/* CheckUndefinedFuncs, CheckUnsafeBuiltins, CheckDeprecatedBuiltins: calls of what there is not, or what must not be
+ * called. */
 #include "rego/compile/internal.h"
 #include "rego/compile/types.h"
 
@@ -44,8 +45,8 @@ static bool check_call(void *self, cs_expr *e)
     }
     const cs_builtin *b = cs_compile__builtin(c, e->u.call.v[0]);
     if (b && !b->run && !is_rewritten(b)) {
-        (void)cs_compile__error(c, CS_ERR_REGO_TYPE, e->loc, "undefined function %s (this build does not have the built-in)",
-                                b->name);
+        (void)cs_compile__error(c, CS_ERR_REGO_TYPE, e->loc,
+                                "undefined function %s (this build does not have the built-in)", b->name);
         return false;
     }
     return true;
@@ -72,7 +73,8 @@ static bool unsafe_call(void *self, cs_expr *e)
     cs_compiler *c = self;
     const cs_builtin *b = e->kind == CS_EXPR_CALL ? cs_compile__builtin(c, e->u.call.v[0]) : NULL;
     if (b && (b->flags & CS_BUILTIN_UNSAFE_QUERY)) {
-        (void)cs_compile__note(c, CS_ERR_REGO_TYPE, e->loc, "unsafe built-in function calls in expression: %s", b->name);
+        (void)cs_compile__note(c, CS_ERR_REGO_TYPE, e->loc, "unsafe built-in function calls in expression: %s",
+                               b->name);
     }
     return true;
 }
@@ -87,7 +89,8 @@ static bool deprecated_call(void *self, cs_expr *e)
     cs_compiler *c = self;
     const cs_builtin *b = e->kind == CS_EXPR_CALL ? cs_compile__builtin(c, e->u.call.v[0]) : NULL;
     if (b && (b->flags & CS_BUILTIN_DEPRECATED)) {
-        (void)cs_compile__note(c, CS_ERR_REGO_TYPE, e->loc, "deprecated built-in function calls in expression: %s", b->name);
+        (void)cs_compile__note(c, CS_ERR_REGO_TYPE, e->loc, "deprecated built-in function calls in expression: %s",
+                               b->name);
     }
     return true;
 }

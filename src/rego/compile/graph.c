@@ -10,7 +10,8 @@ static bool may_intersect(const cs_rule *r, const cs_term *ref, uint32_t from)
         const cs_term *x = i < package->n ? package->v[i] : head->v[i - package->n];
         const cs_term *y = ref->u.list.v[i];
         if (i == package->n && x->kind == CS_TERM_VAR) {
-            if (y->kind == CS_TERM_SCALAR && !(cs_term_is_string(y) && cs_slice_eq(cs_text(y->u.value), cs_sym_slice(x->u.var)))) {
+            if (y->kind == CS_TERM_SCALAR &&
+                !(cs_term_is_string(y) && cs_slice_eq(cs_text(y->u.value), cs_sym_slice(x->u.var)))) {
                 return false;
             }
         } else if (cs_term__is_constant(x) && cs_term__is_constant(y) && !cs_term_equal(x, y)) {
@@ -269,7 +270,8 @@ void cs_stage__set_graph(cs_compiler *c)
 }
 
 /* ---- recursion */
-/* Takes rules away whose dependencies have been taken away; what stays can reach a cycle. g->order is the order of going. */
+/* Takes rules away whose dependencies have been taken away; what stays can reach a cycle. g->order is the order of
+ * going. */
 static void sort(cs_compiler *c, cs_graph *g)
 {
     uint32_t *open = cs_arena_array(&c->scratch, uint32_t, g->n + 1);
@@ -371,8 +373,8 @@ static void check_rule(cs_compiler *c, const cs_rule *r)
         for (uint32_t i = 0; i < n; i++) {
             cs_buf_printf(&b, "%s%s", i ? " -> " : "", cs_rule__text(c, g->rules[path[i]]));
         }
-        (void)cs_compile__error(c, CS_ERR_REGO_RECURSION, r->loc, "rule %s %s recursive: %.*s%s", cs_rule__text(c, r), verb,
-                                (int)b.n, b.p, cause);
+        (void)cs_compile__error(c, CS_ERR_REGO_RECURSION, r->loc, "rule %s %s recursive: %.*s%s", cs_rule__text(c, r),
+                                verb, (int)b.n, b.p, cause);
         cs_buf_destroy(&b);
     }
     cs_arena_rewind(&c->scratch, mark);

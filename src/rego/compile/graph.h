@@ -40,7 +40,7 @@ typedef struct cs_graph {
     struct cs_edges {
         cs_edge *v;
         size_t n, cap;
-    } *edges;
+    } * edges;
     uint32_t *order; /* dependencies first; set by CheckRecursion */
     uint32_t n_order;
     uint64_t *closure; /* a row of bits for each rule, or NULL while there are too many */
@@ -49,7 +49,8 @@ typedef struct cs_graph {
 
 /* The rules that a ref may refer to. */
 void cs_graph__select(cs_compiler *c, const cs_term *ref, void (*f)(void *self, cs_rule *r), void *self);
-/* Does `ref` select the rule whatever its variables hold? If `positions` is not NULL it collects the operands that decide. */
+/* Does `ref` select the rule whatever its variables hold? If `positions` is not NULL it collects the operands that
+ * decide. */
 bool cs_graph__selects(cs_compiler *c, const cs_term *ref, const cs_rule *r, const cs_syms *bound, uint32_t *positions,
                        uint32_t *n_positions);
 

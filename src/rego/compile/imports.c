@@ -35,7 +35,8 @@ static bool assignment_to_root(void *self, cs_expr *e)
 {
     cs_compiler *c = self;
     if (cs_expr__is(e, c->assign) && e->u.call.n > 1 && cs_term__is_root(c, e->u.call.v[1])) {
-        (void)cs_compile__note(c, CS_ERR_REGO_COMPILE, e->loc, "variables must not shadow %s (use a different variable name)",
+        (void)cs_compile__note(c, CS_ERR_REGO_COMPILE, e->loc,
+                               "variables must not shadow %s (use a different variable name)",
                                cs_compile__term_text(c, e->u.call.v[1]));
     }
     return true;
@@ -56,7 +57,8 @@ static void overrides_in_rule(cs_compiler *c, cs_rule *r)
     for (uint32_t i = 0; i < r->head.args.n; i++) {
         const cs_term *arg = r->head.args.v[i];
         if (cs_term__is_root(c, arg)) {
-            (void)cs_compile__note(c, CS_ERR_REGO_COMPILE, arg->loc, "args must not shadow %s (use a different variable name)",
+            (void)cs_compile__note(c, CS_ERR_REGO_COMPILE, arg->loc,
+                                   "args must not shadow %s (use a different variable name)",
                                    cs_compile__term_text(c, arg));
         }
     }

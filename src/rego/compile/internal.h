@@ -69,20 +69,21 @@ typedef struct cs_compiler {
     const cs_query_options *query; /* NULL for modules */
     cs_body body;                  /* the query */
     cs_syms rewritten;             /* generated local → the name it stands for */
-    cs_syms subjects;              /* generated local → the term (cs_term *) it was lifted out of, for texts of type errors */
-    cs_syms reserved;              /* data, input */
-    cs_syms taken;                 /* __local names that the source uses itself */
-    const char *prefix;            /* of generated locals */
+    cs_syms subjects;   /* generated local → the term (cs_term *) it was lifted out of, for texts of type errors */
+    cs_syms reserved;   /* data, input */
+    cs_syms taken;      /* __local names that the source uses itself */
+    const char *prefix; /* of generated locals */
     uint32_t next_local;
     const cs_sym *eq, *assign, *equal, *print;
     CS_VEC(cs_compile_error) errors;
-    bool stop;    /* an unrecoverable error was recorded */
-    bool full;    /* the limit of errors is reached */
+    bool stop; /* an unrecoverable error was recorded */
+    bool full; /* the limit of errors is reached */
     CS_VEC(const cs_import *) unused_imports;
 } cs_compiler;
 
 /* ---- errors.c */
-/* Record an error. After one of _error no further stage runs; _note lets them run. Both are false once the limit is reached. */
+/* Record an error. After one of _error no further stage runs; _note lets them run. Both are false once the limit is
+ * reached. */
 bool cs_compile__error(cs_compiler *c, cs_err code, cs_loc loc, const char *format, ...) CS_PRINTF(4, 5);
 bool cs_compile__note(cs_compiler *c, cs_err code, cs_loc loc, const char *format, ...) CS_PRINTF(4, 5);
 bool cs_compile__record(cs_compiler *c, bool recoverable, cs_err code, cs_loc loc, cs_slice text, cs_slice details);

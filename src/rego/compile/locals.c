@@ -1,5 +1,5 @@
-/* InitLocalVarGen, RewriteLocalVars: what `:=`, some, every and arguments declare becomes a name of its own, and the declarations
- * become the unifications and iterations that they stand for. */
+/* InitLocalVarGen, RewriteLocalVars: what `:=`, some, every and arguments declare becomes a name of its own, and the
+ * declarations become the unifications and iterations that they stand for. */
 #include "rego/compile/locals.h"
 
 static void in_term(cs_scopes *s, cs_term *t);
@@ -45,7 +45,8 @@ static const cs_sym *declare(cs_scopes *s, const cs_sym *name, cs_occurrence occ
         s->errors++;
         const char *shown = cs_compile__name(name);
         const char *rest = strchr(format, '%') + 2;
-        (void)cs_compile__error(s->c, CS_ERR_REGO_COMPILE, loc, "%.*s%s%s", (int)(rest - 2 - format), format, shown, rest);
+        (void)cs_compile__error(s->c, CS_ERR_REGO_COMPILE, loc, "%.*s%s%s", (int)(rest - 2 - format), format, shown,
+                                rest);
     }
     return local;
 }
@@ -539,7 +540,8 @@ static void used_by_head(cs_compiler *c, const cs_head *h, cs_syms *used, cs_sym
     }
 }
 
-/* ---- names of built-ins as variables: `count := …` needs no care, but `count = …` would be taken for the built-in later on */
+/* ---- names of built-ins as variables: `count := …` needs no care, but `count = …` would be taken for the built-in
+ * later on */
 typedef struct with_vars {
     cs_syms *out;
 } with_vars;
@@ -649,7 +651,8 @@ static void report_unused_args(cs_compiler *c, const cs_rule *r, const cs_syms *
     for (uint32_t i = 0; i < unused->n; i++) {
         if (!cs_sym_is_wildcard(unused->v[i].sym)) {
             (void)cs_compile__note(c, CS_ERR_REGO_COMPILE, r->head.loc,
-                                   "unused argument %s. (hint: use _ (wildcard variable) instead)", unused->v[i].sym->s);
+                                   "unused argument %s. (hint: use _ (wildcard variable) instead)",
+                                   unused->v[i].sym->s);
         }
     }
 }

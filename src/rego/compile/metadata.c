@@ -1,5 +1,5 @@
-/* RewriteRegoMetadataCalls: rego.metadata.rule() and rego.metadata.chain() become the annotations themselves, as constants at the
- * beginning of the rule's body. */
+/* RewriteRegoMetadataCalls: rego.metadata.rule() and rego.metadata.chain() become the annotations themselves, as
+ * constants at the beginning of the rule's body. */
 #include "rego/compile/internal.h"
 #include "rego/syntax/annotate.h"
 
@@ -85,7 +85,8 @@ static int later_first(const void *x, const void *y)
 /* Annotations of scope rule, the closest to the rule first. */
 static uint32_t rule_scope(cs_compiler *c, const cs_rule *r, const cs_annotation ***out)
 {
-    const cs_annotation **v = (const cs_annotation **)cs_arena_zalloc(&c->scratch, (r->n_annotations + 1U) * sizeof(void *));
+    const cs_annotation **v =
+        (const cs_annotation **)cs_arena_zalloc(&c->scratch, (r->n_annotations + 1U) * sizeof(void *));
     uint32_t n = 0;
     for (uint32_t i = 0; i < r->n_annotations; i++) {
         if (has_scope(&r->annotations[i], "rule")) {

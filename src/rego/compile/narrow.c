@@ -1,4 +1,5 @@
-/* What variables are known to hold: `some k in ["a", "b"]; data[k].p` reads data.a.p and data.b.p, not every p under data. */
+/* What variables are known to hold: `some k in ["a", "b"]; data[k].p` reads data.a.p and data.b.p, not every p under
+ * data. */
 #include "rego/compile/graph.h"
 
 enum { MOST = 64 }; /* refs that one ref is narrowed into; beyond, it stays open */
@@ -114,7 +115,8 @@ cs_terms cs_narrow__expand(cs_compiler *c, const cs_term *ref, const cs_known_li
     for (uint32_t i = 1; i < ref->u.list.n && known->n; i++) {
         value_list values;
         const cs_term *t = ref->u.list.v[i];
-        if (cs_term__is_constant(t) || !values_of(c, t, known, at, &values) || values.n == 0 || out.n * values.n > MOST) {
+        if (cs_term__is_constant(t) || !values_of(c, t, known, at, &values) || values.n == 0 ||
+            out.n * values.n > MOST) {
             continue;
         }
         cs_term **next = (cs_term **)cs_arena_zalloc(&c->scratch, MOST * sizeof(cs_term *));

@@ -166,7 +166,8 @@ static cs_expr *internal_print(cs_compiler *c, const cs_expr *e)
         cs_term *operands[2] = {x, arg};
         cs_body body = {0};
         cs_body_append(c->ast, &body, cs_expr_call(c->ast, "eq", operands, 2, arg->loc));
-        sets[i] = cs_term_comprehension(c->ast, CS_TERM_SET_COMPREHENSION, NULL, cs_term_copy(c->ast, x), body, arg->loc);
+        sets[i] =
+            cs_term_comprehension(c->ast, CS_TERM_SET_COMPREHENSION, NULL, cs_term_copy(c->ast, x), body, arg->loc);
     }
     cs_term *array = cs_term_list(c->ast, CS_TERM_ARRAY, sets, n, e->loc);
     return cs_expr_call(c->ast, "internal.print", &array, 1, e->loc);

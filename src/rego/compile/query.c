@@ -131,8 +131,8 @@ static cs_term *capture(query *q, cs_expr *e)
     return local;
 }
 
-/* Each statement's value goes into a variable. Where there are several answers or statements it must also be true; a query that is one
- * expression without iteration reports false as well. */
+/* Each statement's value goes into a variable. Where there are several answers or statements it must also be true; a
+ * query that is one expression without iteration reports false as well. */
 static void capture_values(query *q)
 {
     cs_compiler *c = &q->c;
@@ -225,8 +225,8 @@ static void unsafe_builtins(query *q)
 static void run(query *q)
 {
     static void (*const stages[])(query *) = {
-        capture_values, locals,    templates,     voids, prints,          calls, comprehensions, withs,
-        undefined,      safety,    dynamic_terms, types, unsafe_builtins,
+        capture_values, locals,    templates, voids,         prints, calls,           comprehensions,
+        withs,          undefined, safety,    dynamic_terms, types,  unsafe_builtins,
     };
     for (size_t i = 0; i < sizeof stages / sizeof stages[0] && !q->c.stop && q->c.errors.n == 0; i++) {
         cs_arena_mark mark = cs_arena_mark_now(&q->c.scratch);
@@ -270,9 +270,11 @@ static void name_values(query *q, cs_compiled_query *out)
             continue;
         }
         uint32_t at = cs_pointers__get(&q->captured, e);
-        out->values[out->n_values] = at == UINT32_MAX ? cs_term_scalar(c->ast, cs_bool(true), e->loc) : q->captures.v[at];
+        out->values[out->n_values] =
+            at == UINT32_MAX ? cs_term_scalar(c->ast, cs_bool(true), e->loc) : q->captures.v[at];
         if (e->loc.source) {
-            out->texts[out->n_values] = cs_slice_sub(e->loc.source->text, e->loc.offset, (size_t)e->loc.offset + e->loc.length);
+            out->texts[out->n_values] =
+                cs_slice_sub(e->loc.source->text, e->loc.offset, (size_t)e->loc.offset + e->loc.length);
         }
         out->n_values++;
     }

@@ -1,4 +1,5 @@
-/* ResolveRefs: names of imports and of the package's rules become full refs, except where something declares the same name. */
+/* ResolveRefs: names of imports and of the package's rules become full refs, except where something declares the same
+ * name. */
 #include "rego/compile/internal.h"
 
 typedef struct scope scope;
@@ -250,7 +251,8 @@ static void in_rule(cs_compiler *c, const cs_globals *g, cs_rule *rule)
         cs_walk_term(&w, rule->head.args.v[i]);
     }
     if (args.shadow) {
-        (void)cs_compile__error(c, CS_ERR_REGO_COMPILE, rule->loc, "args must not shadow %s (use a different variable name)",
+        (void)cs_compile__error(c, CS_ERR_REGO_COMPILE, rule->loc,
+                                "args must not shadow %s (use a different variable name)",
                                 cs_compile__term_text(c, args.shadow));
         return;
     }

@@ -1,5 +1,6 @@
-/* CheckSafetyRuleHeads, CheckSafetyRuleBodies: every variable is bound before it is read. Statements are moved behind those that
- * bind what they need, and no further; the order that comes out is the order of evaluation (OPA's, since it can be observed). */
+/* CheckSafetyRuleHeads, CheckSafetyRuleBodies: every variable is bound before it is read. Statements are moved behind
+ * those that bind what they need, and no further; the order that comes out is the order of evaluation (OPA's, since it
+ * can be observed). */
 #include "rego/compile/internal.h"
 
 typedef struct unsafe_item {
@@ -118,7 +119,8 @@ typedef struct reordering {
     cs_exprs out;
 } reordering;
 
-/* A statement whose closures read what the body binds elsewhere waits for that. False: it reads only what it binds itself. */
+/* A statement whose closures read what the body binds elsewhere waits for that. False: it reads only what it binds
+ * itself. */
 static bool wait_for_closures(reordering *r, uint32_t i, const cs_syms *outputs)
 {
     cs_arena *a = &r->c->scratch;
@@ -262,8 +264,8 @@ static void report_var(cs_compiler *c, const cs_sym *name, cs_loc loc, const cha
 {
     if (is_future_keyword(name)) {
         (void)cs_compile__error(c, CS_ERR_REGO_UNSAFE_VAR, loc,
-                                "var %s is unsafe%s (hint: `import future.keywords.%s` to import a future keyword)", name->s,
-                                scope, name->s);
+                                "var %s is unsafe%s (hint: `import future.keywords.%s` to import a future keyword)",
+                                name->s, scope, name->s);
     } else {
         (void)cs_compile__error(c, CS_ERR_REGO_UNSAFE_VAR, loc, "var %s is unsafe%s", cs_compile__name(name), scope);
     }

@@ -1,5 +1,5 @@
-/* Which kinds of nodes may still exist after a stage. A rewrite that leaves something behind is caught by its own stage, not by the
- * planner. Only in builds without NDEBUG, or with CS_SHAPE. */
+/* Which kinds of nodes may still exist after a stage. A rewrite that leaves something behind is caught by its own
+ * stage, not by the planner. Only in builds without NDEBUG, or with CS_SHAPE. */
 #include "rego/compile/internal.h"
 
 #if !defined(NDEBUG) || defined(CS_SHAPE)
@@ -19,8 +19,9 @@ static unsigned rules_after(const char *stage)
         const char *stage;
         unsigned rule;
     } rows[] = {
-        {"RewriteLocalVars", NO_SOME | NO_ASSIGN}, {"RewriteTemplateStrings", NO_TEMPLATES}, {"RewriteExprTerms", NO_CALL_TERMS},
-        {"RewriteRefsInHead", PLAIN_HEADS},        {"RewriteDynamicTerms", PLAIN_OPERANDS},
+        {"RewriteLocalVars", NO_SOME | NO_ASSIGN}, {"RewriteTemplateStrings", NO_TEMPLATES},
+        {"RewriteExprTerms", NO_CALL_TERMS},       {"RewriteRefsInHead", PLAIN_HEADS},
+        {"RewriteDynamicTerms", PLAIN_OPERANDS},
     };
     static const char *const order[] = {
 #define CS_STAGE(name, function, file) #name,

@@ -1,5 +1,5 @@
-/* RewriteTemplateStrings: $"a {x}" becomes internal.template_string(["a ", {x}]). Each part is a set, so that what is undefined prints
- * as such instead of failing the statement. */
+/* RewriteTemplateStrings: $"a {x}" becomes internal.template_string(["a ", {x}]). Each part is a set, so that what is
+ * undefined prints as such instead of failing the statement. */
 #include "rego/compile/internal.h"
 
 typedef struct rewriter {

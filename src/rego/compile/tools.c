@@ -1,7 +1,6 @@
 /* What several stages do to the tree. */
 #include "rego/compile/internal.h"
 
-
 const cs_sym *cs_compile__local(cs_compiler *c)
 {
     for (;;) {

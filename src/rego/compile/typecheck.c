@@ -50,11 +50,12 @@ static const cs_value *rule_keys(cs_type_checker *tc, const cs_rule *r, uint32_t
 static bool is_target(cs_type_checker *tc, const cs_rule *r, const cs_term *target)
 {
     const cs_term *path = cs_rule__path(tc->c, r);
-    return cs_rule__ground_prefix(r) == r->head.ref->u.list.n && path->u.list.n == target->u.list.n && cs_term_equal(path, target);
+    return cs_rule__ground_prefix(r) == r->head.ref->u.list.n && path->u.list.n == target->u.list.n &&
+           cs_term_equal(path, target);
 }
 
-/* The documents whose values depend on the target, all of them `any`; NULL if there are none. Shared by all expressions that replace
- * the same. */
+/* The documents whose values depend on the target, all of them `any`; NULL if there are none. Shared by all expressions
+ * that replace the same. */
 static cs_type_node *relaxed(cs_type_checker *tc, const cs_term *target, bool is_function)
 {
     const cs_graph *g = tc->c->compiled->graph;

@@ -100,7 +100,8 @@ static const cs_type *object_of(cs_type_checker *tc, const cs_type *o, const cs_
 }
 
 /* The object with one more value at a path of keys, all of which become dynamic. */
-static const cs_type *insert_into(cs_type_checker *tc, const cs_type *o, const cs_value *path, uint32_t n, const cs_type *type)
+static const cs_type *insert_into(cs_type_checker *tc, const cs_type *o, const cs_value *path, uint32_t n,
+                                  const cs_type *type)
 {
     if (n == 0) {
         return o;
@@ -123,7 +124,8 @@ static const cs_type *merge_object_with_union(cs_type_checker *tc, const cs_type
         if (is_object(t) && t->n == 0 && t->dynamic) {
             const cs_type **of = (const cs_type **)cs_arena_zalloc(tc->arena, any->n * sizeof *of);
             memcpy(of, any->of, any->n * sizeof *of);
-            of[i] = object_of(tc, NULL, cs_type_or(tc->arena, t->key, o->key), cs_type_or(tc->arena, t->dynamic, o->dynamic));
+            of[i] = object_of(tc, NULL, cs_type_or(tc->arena, t->key, o->key),
+                              cs_type_or(tc->arena, t->dynamic, o->dynamic));
             return cs_type_union(tc->arena, of, any->n);
         }
     }
@@ -171,7 +173,8 @@ static void insert_leafs(leafs *l, const cs_type_node *node, uint32_t depth)
     }
 }
 
-void cs_type_node__insert(cs_type_checker *tc, cs_type_node **root, const cs_value *path, uint32_t n, const cs_type *type)
+void cs_type_node__insert(cs_type_checker *tc, cs_type_node **root, const cs_value *path, uint32_t n,
+                          const cs_type *type)
 {
     for (uint32_t i = 1; i < n; i++) {
         cs_type_node *above = cs_type_node__at(tc, root, path, i);

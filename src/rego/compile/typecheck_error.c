@@ -33,7 +33,8 @@ void cs_types__plain_error(cs_type_checker *tc, cs_type_errors *errors, cs_loc l
     add(tc, errors, (cs_type_error){loc, text, CS_LIT(""), false});
 }
 
-void cs_types__match_error(cs_type_checker *tc, cs_type_errors *errors, cs_loc loc, const cs_type *left, const cs_type *right)
+void cs_types__match_error(cs_type_checker *tc, cs_type_errors *errors, cs_loc loc, const cs_type *left,
+                           const cs_type *right)
 {
     static const struct {
         cs_type_kind kind;
@@ -72,7 +73,8 @@ static cs_type arguments(cs_type_checker *tc, const cs_type *function, bool with
     return t;
 }
 
-static cs_slice arg_details(cs_type_checker *tc, const cs_type *const *have, uint32_t n, const cs_type *function, bool with_result)
+static cs_slice arg_details(cs_type_checker *tc, const cs_type *const *have, uint32_t n, const cs_type *function,
+                            bool with_result)
 {
     cs_type want = arguments(tc, function, with_result);
     cs_type given = {.kind = CS_TYPE_FUNCTION, .of = (const cs_type **)(uintptr_t)have, .n = n};
@@ -82,8 +84,9 @@ static cs_slice arg_details(cs_type_checker *tc, const cs_type *const *have, uin
     return take(tc, &b);
 }
 
-void cs_types__arg_error(cs_type_checker *tc, cs_type_errors *errors, cs_loc loc, const cs_term *name, const char *problem,
-                         const cs_type *const *have, uint32_t n, const cs_type *function, bool with_result)
+void cs_types__arg_error(cs_type_checker *tc, cs_type_errors *errors, cs_loc loc, const cs_term *name,
+                         const char *problem, const cs_type *const *have, uint32_t n, const cs_type *function,
+                         bool with_result)
 {
     cs_slice text = CS_LIT("");
     text.p = cs_arena_printf(tc->c->ast->arena, &text.n, "%s: %s", cs_compile__term_text(tc->c, name), problem);
@@ -137,8 +140,8 @@ static void blanks(cs_buf *b, size_t n)
     }
 }
 
-void cs_types__key_error(cs_type_checker *tc, cs_type_errors *errors, const cs_terms *ref, uint32_t at, const cs_type *have,
-                         const cs_type *want, const cs_value *one_of, uint32_t n)
+void cs_types__key_error(cs_type_checker *tc, cs_type_errors *errors, const cs_terms *ref, uint32_t at,
+                         const cs_type *have, const cs_type *want, const cs_value *one_of, uint32_t n)
 {
     cs_term *shown = shown_ref(tc, ref);
     const char *text = cs_compile__term_text(tc->c, shown);
@@ -173,7 +176,8 @@ void cs_types__key_error(cs_type_checker *tc, cs_type_errors *errors, const cs_t
     add(tc, errors, (cs_type_error){ref->v[0]->loc, message, take(tc, &b), false});
 }
 
-void cs_types__no_keys_error(cs_type_checker *tc, cs_type_errors *errors, const cs_terms *ref, uint32_t at, const cs_type *have)
+void cs_types__no_keys_error(cs_type_checker *tc, cs_type_errors *errors, const cs_terms *ref, uint32_t at,
+                             const cs_type *have)
 {
     cs_term *shown = shown_ref(tc, ref);
     const char *text = cs_compile__term_text(tc->c, shown);

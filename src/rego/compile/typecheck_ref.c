@@ -191,7 +191,8 @@ static void check_ref(checking *k)
         }
     }
     if (!known_root) {
-        check_in_type(k, &cs_type_any, root ? 1 : 0); /* a variable of which nothing is known can be anything from here on */
+        check_in_type(k, &cs_type_any,
+                      root ? 1 : 0); /* a variable of which nothing is known can be anything from here on */
     }
 }
 

@@ -106,7 +106,8 @@ bool cs_types__unifies(cs_type_checker *tc, const cs_type *a, const cs_type *b)
         return false;
     }
     if (a->kind == CS_TYPE_ANY || b->kind == CS_TYPE_ANY) {
-        return (a->kind == CS_TYPE_ANY && union_unifies(tc, a, b)) || (b->kind == CS_TYPE_ANY && union_unifies(tc, b, a));
+        return (a->kind == CS_TYPE_ANY && union_unifies(tc, a, b)) ||
+               (b->kind == CS_TYPE_ANY && union_unifies(tc, b, a));
     }
     if (a->kind != b->kind) {
         return false;
@@ -271,14 +272,16 @@ static bool unify_objects(const cs_type_env *env, const cs_term *a, const cs_ter
     }
     for (uint32_t i = 0; i + 1 < a->u.list.n; i += 2) {
         /* Both are in the order of their keys. */
-        if (!cs_term_equal(a->u.list.v[i], b->u.list.v[i]) || !unify_both(env, a->u.list.v[i + 1], b->u.list.v[i + 1])) {
+        if (!cs_term_equal(a->u.list.v[i], b->u.list.v[i]) ||
+            !unify_both(env, a->u.list.v[i + 1], b->u.list.v[i + 1])) {
             return false;
         }
     }
     return true;
 }
 
-bool cs_types__unify_terms(const cs_type_env *env, const cs_term *a, const cs_type *of_a, const cs_term *b, const cs_type *of_b)
+bool cs_types__unify_terms(const cs_type_env *env, const cs_term *a, const cs_type *of_a, const cs_term *b,
+                           const cs_type *of_b)
 {
     bool open_a = cs_types__unknown(of_a);
     bool open_b = cs_types__unknown(of_b);

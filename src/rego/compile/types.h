@@ -37,7 +37,7 @@ struct cs_type_checker {
     cs_arena *arena;
     cs_pointers closures; /* comprehension → place in `closure_types` */
     CS_VEC(const cs_type *) closure_types;
-    cs_syms relaxed; /* a with-target's text → cs_type_node of the documents that it may change */
+    cs_syms relaxed;          /* a with-target's text → cs_type_node of the documents that it may change */
     struct cs_edges *readers; /* of each rule, the rules that read it; made on first use */
 };
 
@@ -48,10 +48,12 @@ void cs_env__put(const cs_type_env *env, const cs_sym *var, const cs_type *type)
 const cs_type *cs_env__of(const cs_type_env *env, const cs_term *t);
 const cs_type *cs_env__of_ref(const cs_type_env *env, const cs_terms *ref);
 cs_type_node *cs_type_node__child(const cs_type_node *node, cs_value key);
-cs_type_node *cs_type_node__at(cs_type_checker *tc, cs_type_node **root, const cs_value *path, uint32_t n); /* made if missing */
+cs_type_node *cs_type_node__at(cs_type_checker *tc, cs_type_node **root, const cs_value *path,
+                               uint32_t n); /* made if missing */
 /* What a document can be: its own type, or an object of those beneath. */
 const cs_type *cs_type_node__extent(cs_type_checker *tc, const cs_type_node *node);
-void cs_type_node__insert(cs_type_checker *tc, cs_type_node **root, const cs_value *path, uint32_t n, const cs_type *type);
+void cs_type_node__insert(cs_type_checker *tc, cs_type_node **root, const cs_value *path, uint32_t n,
+                          const cs_type *type);
 void cs_type_node__sort(const cs_type_node *node); /* so that threads may share it */
 const cs_type *cs_types__select_constant(cs_type_checker *tc, const cs_type *t, const cs_term *key);
 bool cs_types__is_empty(const cs_type *t); /* a collection that holds nothing */
@@ -61,29 +63,36 @@ bool cs_types__unknown(const cs_type *t); /* anywhere in it */
 bool cs_types__unifies(cs_type_checker *tc, const cs_type *a, const cs_type *b);
 /* Can the term be of the type? Variables without a type get theirs. */
 bool cs_types__unify_term(const cs_type_env *env, const cs_term *t, const cs_type *type, bool in_union);
-bool cs_types__unify_terms(const cs_type_env *env, const cs_term *a, const cs_type *of_a, const cs_term *b, const cs_type *of_b);
+bool cs_types__unify_terms(const cs_type_env *env, const cs_term *a, const cs_type *of_a, const cs_term *b,
+                           const cs_type *of_b);
 
 /* ---- typecheck_ref.c: every ref under an expression, but for those in comprehensions */
 void cs_types__check_refs(const cs_type_env *env, cs_expr *e, cs_type_errors *errors);
 
 /* ---- typecheck_error.c */
-void cs_types__match_error(cs_type_checker *tc, cs_type_errors *errors, cs_loc loc, const cs_type *left, const cs_type *right);
+void cs_types__match_error(cs_type_checker *tc, cs_type_errors *errors, cs_loc loc, const cs_type *left,
+                           const cs_type *right);
 /* `have` are the types of the operands; the result is shown with the arguments where with_result. */
-void cs_types__arg_error(cs_type_checker *tc, cs_type_errors *errors, cs_loc loc, const cs_term *name, const char *problem,
-                         const cs_type *const *have, uint32_t n, const cs_type *function, bool with_result);
+void cs_types__arg_error(cs_type_checker *tc, cs_type_errors *errors, cs_loc loc, const cs_term *name,
+                         const char *problem, const cs_type *const *have, uint32_t n, const cs_type *function,
+                         bool with_result);
 /* The operand of a ref at `at` is not among the keys that there can be. */
-void cs_types__key_error(cs_type_checker *tc, cs_type_errors *errors, const cs_terms *ref, uint32_t at, const cs_type *have,
-                         const cs_type *want, const cs_value *one_of, uint32_t n);
+void cs_types__key_error(cs_type_checker *tc, cs_type_errors *errors, const cs_terms *ref, uint32_t at,
+                         const cs_type *have, const cs_type *want, const cs_value *one_of, uint32_t n);
 /* What stands in front of operand at + 1 has no keys. */
-void cs_types__no_keys_error(cs_type_checker *tc, cs_type_errors *errors, const cs_terms *ref, uint32_t at, const cs_type *have);
-void cs_types__plain_error(cs_type_checker *tc, cs_type_errors *errors, cs_loc loc, const char *format, ...) CS_PRINTF(4, 5);
+void cs_types__no_keys_error(cs_type_checker *tc, cs_type_errors *errors, const cs_terms *ref, uint32_t at,
+                             const cs_type *have);
+void cs_types__plain_error(cs_type_checker *tc, cs_type_errors *errors, cs_loc loc, const char *format, ...)
+    CS_PRINTF(4, 5);
 
-/* ---- typecheck_elide.c: two types, or two lists of arguments, each on a line; what is too wide is cut to where they differ */
+/* ---- typecheck_elide.c: two types, or two lists of arguments, each on a line; what is too wide is cut to where they
+ * differ */
 void cs_elide__pair(cs_buf *out, const cs_type *left, const cs_type *right, const char *between);
 void cs_elide__arguments(cs_buf *out, cs_type_checker *tc, const cs_type *have, const cs_type *want);
 
 /* ---- typecheck.c */
-/* "have: (string)\nwant: (search: string, base: string)" for a call of a built-in with the wrong number of operands; in the arena. */
+/* "have: (string)\nwant: (search: string, base: string)" for a call of a built-in with the wrong number of operands; in
+ * the arena. */
 cs_slice cs_types__arg_details(cs_compiler *c, const cs_expr *e, const cs_type *function);
 /* Types a body in a layer over env. */
 void cs_types__body(const cs_type_env *env, cs_type_env *layer, cs_body b, cs_type_errors *errors);

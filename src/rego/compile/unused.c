@@ -1,4 +1,5 @@
-/* Variables that are declared or assigned and then not used. The first is always an error, the second in strict mode. */
+/* Variables that are declared or assigned and then not used. The first is always an error, the second in strict mode.
+ */
 #include "rego/compile/locals.h"
 
 static const cs_sym *name_of(cs_scopes *s, const cs_sym *local)
@@ -21,8 +22,8 @@ void cs_unused__assigned(cs_scopes *s, cs_body before, const cs_syms *used)
     const cs_syms *top = cs_scopes__top(s);
     for (uint32_t i = 0; i < top->n; i++) {
         const cs_declaration *d = top->v[i].value;
-        if (d->occurrence == CS_ASSIGNED && !cs_sym_is_wildcard(top->v[i].sym) && cs_scopes__count(s, top->v[i].sym) <= 1 &&
-            !cs_syms__has(used, d->local)) {
+        if (d->occurrence == CS_ASSIGNED && !cs_sym_is_wildcard(top->v[i].sym) &&
+            cs_scopes__count(s, top->v[i].sym) <= 1 && !cs_syms__has(used, d->local)) {
             (void)cs_syms__add(&unused, d->local);
         }
     }

@@ -131,8 +131,8 @@ static bool binds(const cs_expr *e, const cs_sym *v)
     return (last->kind == CS_TERM_VAR && last->u.var == v) || (first->kind == CS_TERM_VAR && first->u.var == v);
 }
 
-/* What a body written without braces after and, or, not takes from outside: everything but what one of its statements, made by a
- * stage, binds for another. */
+/* What a body written without braces after and, or, not takes from outside: everything but what one of its statements,
+ * made by a stage, binds for another. */
 static void promote(cs_syms *out, cs_body b)
 {
     for (uint32_t i = 0; i < b.n; i++) {

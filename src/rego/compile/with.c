@@ -62,7 +62,8 @@ static bool check_data(cs_compiler *c, const cs_with *w, bool *names)
             return false;
         }
     }
-    if (has_functions(cs_tree__find(c->compiled, target, target->u.list.n)) && value_is_function(c, w->value, &refused)) {
+    if (has_functions(cs_tree__find(c->compiled, target, target->u.list.n)) &&
+        value_is_function(c, w->value, &refused)) {
         *names = true;
     }
     if (w->value->kind == CS_TERM_REF && has_functions(cs_tree__find(c->compiled, w->value, w->value->u.list.n))) {
@@ -83,7 +84,8 @@ static bool check_builtin(cs_compiler *c, cs_with *w, bool *names)
         return false;
     }
     if (cs_slice_starts(name, CS_LIT("internal."))) {
-        (void)cs_compile__error(c, CS_ERR_REGO_COMPILE, loc, "%s replacement of internal function \"%s\" invalid", what, b->name);
+        (void)cs_compile__error(c, CS_ERR_REGO_COMPILE, loc, "%s replacement of internal function \"%s\" invalid", what,
+                                b->name);
         return false;
     }
     if (b->flags & CS_BUILTIN_RELATION) {
