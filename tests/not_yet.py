@@ -12,8 +12,8 @@ class NotYet:
             self.patterns = [line.split()[0] for line in f if line.strip() and not line.startswith("#")]
 
     def judge(self, failures, ran, everything):
-        """Prints what is wrong and gives how much: `failures` is {identifier: why}, `ran` the set of identifiers that were
-        run, `everything` whether none was left out (else a pattern with * cannot be judged)."""
+        """Prints what is wrong and gives how much: `failures` is {identifier: why}, `ran` the set of identifiers that
+        were run, `everything` whether none was left out (else a pattern with * cannot be judged)."""
         exact = {p for p in self.patterns if "*" not in p}
         globs = [p for p in self.patterns if "*" in p]
         unlisted = [n for n in failures if n not in exact and not any(fnmatch.fnmatchcase(n, p) for p in globs)]
