@@ -95,6 +95,15 @@ static void add_error(cs_parser *p, cs_loc loc, const char *text, bool caret)
     p->s.n_errors++;
 }
 
+void cs_parse__give_up(cs_parser *p, const char *why)
+{
+    if (!p->over) {
+        p->over = why;
+        p->over_loc = cs_parse__loc(p);
+        cs_parse__error(p, p->over_loc, "%s", why);
+    }
+}
+
 /* Hints were pushed newest first. */
 static void put_hints(cs_buf *out, const cs_parse_hint *h)
 {
@@ -199,7 +208,7 @@ const char *cs_parse__printed(cs_parser *p, const cs_term *t)
 /* ---- depth */
 static void too_deep(cs_parser *p)
 {
-    cs_parse__error(p, cs_parse__loc(p), "max parsing recursion depth exceeded");
+    cs_parse__give_up(p, "max parsing recursion depth exceeded");
 }
 
 bool cs_parse__enter(cs_parser *p)

@@ -95,7 +95,8 @@ typedef struct cs_parser {
     cs_rego_version version;
     bool skip_rules; /* a query */
     bool (*is_builtin)(cs_slice name);
-    bool over;      /* the budget is spent: nothing but the end of the text from here on */
+    const char *over; /* why the text is given up: nothing but its end from here on, and no other error */
+    cs_loc over_loc;
     unsigned words; /* CS_WORD_* that are keywords now */
     uint32_t depth, max_depth;
     uint64_t budget; /* tokens left to read, repetitions included */
@@ -139,6 +140,8 @@ static inline cs_loc cs_parse__span_here(const cs_parser *p, cs_loc from)
 }
 cs_slice cs_parse__text(const cs_parser *p, size_t from, size_t to);
 void cs_parse__error(cs_parser *p, cs_loc loc, const char *format, ...) CS_PRINTF(3, 4);
+/* Stops for good: attempts to read the text in other ways must not hide why. */
+void cs_parse__give_up(cs_parser *p, const char *why);
 /* As OPA's errors that are found after parsing: no caret, no hints. */
 void cs_parse__error_plain(cs_parser *p, cs_loc loc, const char *format, ...) CS_PRINTF(3, 4);
 void cs_parse__hint(cs_parser *p, const char *format, ...) CS_PRINTF(2, 3);

@@ -461,8 +461,7 @@ static bool spend(cs_parser *p)
     if (p->budget-- > 0 && !cs_arena_exceeded(p->arena)) {
         return true;
     }
-    p->over = true;
-    cs_parse__error(p, cs_parse__loc(p), "parsing takes more steps than a text of this length may need");
+    cs_parse__give_up(p, "parsing takes more steps than a text of this length may need");
     return false;
 }
 

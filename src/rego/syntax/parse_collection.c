@@ -330,7 +330,7 @@ static bool template_text(cs_parser *p, bool raw, expr_vec *exprs)
     return true;
 }
 
-cs_term *cs_parse__template(cs_parser *p, bool raw)
+static cs_term *template_string(cs_parser *p, bool raw)
 {
     cs_loc loc = cs_parse__loc(p);
     if (p->version == CS_REGO_V0 || p->version == CS_REGO_V0_V1) {
@@ -367,5 +367,18 @@ cs_term *cs_parse__template(cs_parser *p, bool raw)
     }
     p->scratch.n = mark;
     CS_VEC_FREE(&exprs);
+    return t;
+}
+
+/* A level of templates takes as much stack as three of other terms. */
+cs_term *cs_parse__template(cs_parser *p, bool raw)
+{
+    if (p->max_depth - p->depth < 2) {
+        cs_parse__give_up(p, "max parsing recursion depth exceeded");
+        return NULL;
+    }
+    p->depth += 2;
+    cs_term *t = template_string(p, raw);
+    p->depth -= 2;
     return t;
 }

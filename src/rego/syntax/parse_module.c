@@ -301,6 +301,12 @@ static cs_err parse_statements(cs_parser *p, stmt_vec *out)
             return CS_ERR_MEMORY;
         }
     }
+    if (p->over) {
+        p->s.errors = NULL;
+        p->s.hints = NULL;
+        p->s.n_errors = 0;
+        cs_parse__error(p, p->over_loc, "%s", p->over);
+    }
     return p->s.n_errors ? CS_ERR_REGO_PARSE : CS_OK;
 }
 
