@@ -20,13 +20,16 @@ void cs_spend__count_add(cs_spend *s, cs_spend__count which, uint64_t n)
     }
 }
 
-static void change(cs_spend *s, cs_spend__account *account, cs_spend__book *book, const cs_spend__change *c,
+/* Applies changes of one book together: no reader sees some of them. */
+static void change(cs_spend *s, cs_spend__account *account, cs_spend__book *book, size_t n, const cs_spend__change *c,
                    uint32_t now_slot)
 {
     cs_spend__shard *shard = cs_spend__shard_of(s, account->name);
     cs_mutex_lock(&shard->lock);
     bool before = book->overflow;
-    cs_spend__account_change(account, book, c, now_slot);
+    for (size_t i = 0; i < n; i++) {
+        cs_spend__account_change(account, book, &c[i], now_slot);
+    }
     bool overflowed = !before && book->overflow;
     cs_mutex_unlock(&shard->lock);
     if (overflowed) {
@@ -71,7 +74,7 @@ static placing place_by_time(const cs_spend *s, const cs_event *event, uint32_t 
     return p;
 }
 
-static placing place_by_link(const cs_spend *s, cs_spend__id own, cs_spend__id original, uint32_t arrival)
+static placing place_by_link(const cs_spend *s, cs_spend__id original, uint32_t arrival)
 {
     placing p = {.slot = arrival, .last_ns = INT64_MIN, .late = true};
     const cs_spend__seen_entry *found = cs_spend__seen_find(&s->seen, original, arrival);
@@ -80,7 +83,7 @@ static placing place_by_link(const cs_spend *s, cs_spend__id own, cs_spend__id o
         p.root = original;
     } else if ((found->where & CS_SPEND__WAITING) != 0) {
         p.root = s->seen.waiting.v[found->where & ~CS_SPEND__WAITING].root;
-        p.waits = !cs_spend__id_equal(p.root, own); /* a ring of corrections waits for nobody */
+        p.waits = true; /* in a ring of corrections for itself, that is, for ever */
     } else if (kept(found->where, arrival)) {
         p.slot = found->where;
         p.late = false;
@@ -92,9 +95,10 @@ static placing place_by_link(const cs_spend *s, cs_spend__id own, cs_spend__id o
 static void settle_waiting(cs_spend *s, cs_spend__id id, const placing *p, uint32_t now_slot)
 {
     cs_spend__waiting w;
-    while (s->seen.n_waiting > 0 && cs_spend__seen_take(&s->seen, id, now_slot, &w)) {
+    bool ring = p->waits && cs_spend__id_equal(p->root, id);
+    while (!ring && s->seen.n_waiting > 0 && cs_spend__seen_take(&s->seen, id, now_slot, &w)) {
         cs_spend__seen_entry *entry = cs_spend__seen_find(&s->seen, w.id, now_slot);
-        if (p->waits && !cs_spend__id_equal(p->root, w.id)) {
+        if (p->waits) {
             w.root = p->root;
             uint32_t index = cs_spend__seen_wait(&s->seen, &w);
             if (entry != NULL) {
@@ -102,23 +106,18 @@ static void settle_waiting(cs_spend *s, cs_spend__id id, const placing *p, uint3
             }
             continue;
         }
-        bool stays = p->waits || !kept(p->slot, w.slot);
+        bool stays = !kept(p->slot, w.slot);
         if (entry != NULL) {
             entry->where = stays ? w.slot : p->slot;
         }
         if (stays) {
             continue; /* late */
         }
-        cs_spend__change back = {.slot = w.slot,
-                                 .events = -1,
-                                 .posted = -w.nanos,
-                                 .late = -w.nanos,
-                                 .corrected = -w.nanos,
-                                 .last_ns = INT64_MIN};
-        cs_spend__change forth = {
-            .slot = p->slot, .events = 1, .posted = w.nanos, .corrected = w.nanos, .last_ns = INT64_MIN};
-        change(s, w.account, w.book, &back, now_slot);
-        change(s, w.account, w.book, &forth, now_slot);
+        cs_spend__change moves[] = {
+            {.slot = w.slot, .events = -1, .posted = -w.nanos, .late = -w.nanos, .corrected = -w.nanos},
+            {.slot = p->slot, .events = 1, .posted = w.nanos, .corrected = w.nanos}};
+        moves[0].last_ns = moves[1].last_ns = INT64_MIN;
+        change(s, w.account, w.book, 2, moves, now_slot);
     }
 }
 
@@ -136,10 +135,9 @@ static void count(cs_spend *s, const cs_event *event, const cs_spend__event *spe
 
 static void add(cs_spend *s, const cs_event *event, const cs_spend__event *spend, cs_spend__id id, uint32_t arrival)
 {
-    placing p =
-        spend->linked
-            ? place_by_link(s, id, cs_spend__seen_id(&s->seen, spend->corrects_source, spend->corrects_id), arrival)
-            : place_by_time(s, event, arrival);
+    placing p = spend->linked
+                    ? place_by_link(s, cs_spend__seen_id(&s->seen, spend->corrects_source, spend->corrects_id), arrival)
+                    : place_by_time(s, event, arrival);
     cs_spend__shard *shard = cs_spend__shard_of(s, spend->tenant);
     cs_mutex_lock(&shard->lock);
     cs_spend__account *account = cs_spend__account_make(shard, spend->tenant);
@@ -151,7 +149,7 @@ static void add(cs_spend *s, const cs_event *event, const cs_spend__event *spend
                           .late = p.late ? spend->nanos : 0,
                           .corrected = spend->kind != CS_SPEND__USAGE ? spend->nanos : 0,
                           .last_ns = p.last_ns};
-    change(s, account, book, &c, arrival);
+    change(s, account, book, 1, &c, arrival);
     cs_spend__seen_entry entry = {
         .id = id, .content = cs_spend__seen_content(&s->seen, spend), .arrived = arrival, .where = p.slot};
     if (p.waits) {
