@@ -5,10 +5,12 @@
  *   CS_OK with *out set          the value;
  *   CS_OK with *out undefined    no result (the expression is undefined, and that is no error);
  *   CS_ERR_EVAL_TYPE             an operand of the wrong type (cs_call_type_error and friends make OPA's words);
- *   CS_ERR_EVAL_BUILTIN          anything else (cs_call_error). Texts carry no function name: the caller puts it in
- * front. another code                 the evaluation stops (CS_ERR_LIMIT, CS_ERR_MEMORY, CS_ERR_EVAL_CONFLICT…), strict
- * or not. Relations (walk) answer an array of their results. Functions are pure but for what they reach through
- * call->state. */
+ *   CS_ERR_EVAL_BUILTIN          anything else (cs_call_error);
+ *   another code                 the evaluation stops (CS_ERR_LIMIT, CS_ERR_EVAL_CONFLICT…), strict or not.
+ *
+ * Texts of errors carry no function name: the caller puts it in front. Relations (walk) answer an array of their
+ * results; walk takes two operands more from the engine: a path at which to begin (an array of keys, or null) and false
+ * if the paths are not wanted. Functions are pure but for what they reach through call->state. */
 #ifndef CS_REGO_BUILTIN_BUILTIN_H
 #define CS_REGO_BUILTIN_BUILTIN_H
 
