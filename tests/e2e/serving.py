@@ -2,6 +2,7 @@
 
 Not a suite of its own: it is not executable."""
 
+import atexit
 import http.client
 import io
 import json
@@ -100,6 +101,7 @@ class World:
     def __init__(self):
         self.dir = tempfile.mkdtemp(prefix="countersign-e2e-")
         self.processes = []
+        atexit.register(self.end)
         self.make_key("ci")
 
     def path(self, *parts):
