@@ -103,7 +103,7 @@ void cs_bundle_print_ref(cs_buf *out, cs_value keys)
 cs_err cs_bundle__read_document(cs_arena *a, cs_slice text, cs_value *out, cs_error *e)
 {
     cs_error json = {0};
-    if (cs_json_read(a, text, &(cs_json_options){0}, out, NULL, &json) == CS_OK) {
+    if (cs_json_read(a, text, &(cs_json_options){.borrow = true}, out, NULL, &json) == CS_OK) {
         return CS_OK;
     }
     if (json.code == CS_ERR_LIMIT) {

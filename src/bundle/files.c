@@ -170,7 +170,7 @@ static void add_content(loader *l, cs_slice file, cs_slice text, bool named)
     cs_error e = {0};
     cs_value document;
     if (cs_slice_ends(file, CS_LIT(".json"))) {
-        if (cs_json_read(&l->out->arena, text, &(cs_json_options){0}, &document, NULL, &e) == CS_OK) {
+        if (cs_json_read(&l->out->arena, text, &(cs_json_options){.borrow = true}, &document, NULL, &e) == CS_OK) {
             add_document(l, file, document);
             return;
         }

@@ -28,7 +28,7 @@ cs_slice cs_bundle__clean(cs_arena *a, cs_slice path);
 cs_slice cs_bundle__concat(cs_arena *a, cs_slice x, cs_slice y);
 /* Joins with one slash and cleans, as Go's filepath.Join. */
 cs_slice cs_bundle__join(cs_arena *a, cs_slice x, cs_slice y);
-/* JSON, and if it is not that YAML, as OPA's util.Unmarshal. */
+/* JSON, and if it is not that YAML, as OPA's util.Unmarshal. The text must live as long as the value. */
 CS_MUST_CHECK cs_err cs_bundle__read_document(cs_arena *a, cs_slice text, cs_value *out, cs_error *e);
 
 /* ---- data.c */

@@ -105,7 +105,7 @@ static cs_err read_data(cs_bundle *b, const cs_bundle_file *file, cs_slice shown
     cs_error inner = {0};
     cs_err err = cs_bundle__is_yaml_data(file->path)
                      ? cs_bundle__read_document(&b->arena, file->bytes, &value, &inner)
-                     : cs_json_read(&b->arena, file->bytes, &(cs_json_options){0}, &value, NULL, &inner);
+                     : cs_json_read(&b->arena, file->bytes, &(cs_json_options){.borrow = true}, &value, NULL, &inner);
     if (err != CS_OK) {
         return load_failed(shown, inner.text, e);
     }

@@ -3,7 +3,9 @@
 
 Environment: COUNTERSIGN (the built program), OPA (its binary; without it the cases that need it are left out)."""
 
+import base64
 import gzip
+import http.server
 import io
 import json
 import os
@@ -13,6 +15,8 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+import threading
+import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 COUNTERSIGN = os.environ.get("COUNTERSIGN") or os.path.join(ROOT, "build", "countersign")
@@ -287,6 +291,87 @@ def loose_files_build_as_opa(w):
             assert json.loads(mine[name]) == json.loads(theirs[name]), (mine[name], theirs[name])
 
 
+@needs_opa
+def opa_serves_what_we_build(w):
+    path = w.build("ours.tar.gz")
+    socket = w.path("opa.sock")
+    command = [OPA, "run", "-s", "-b", path, "--verification-key", w.rsa_pub, "--verification-key-id", "default"]
+    server = subprocess.Popen([*command, "--addr", "unix://" + socket], stderr=subprocess.PIPE, cwd=w.dir)
+    try:
+        deadline = time.time() + 20
+        while not os.path.exists(socket) and server.poll() is None and time.time() < deadline:
+            time.sleep(0.05)
+        request = [
+            "curl",
+            "-s",
+            "--unix-socket",
+            socket,
+            "-d",
+            '{"input": {"user": "ann"}}',
+            "http://x/v1/data/app/authz",
+        ]
+        assert json.loads(good(run(*request))) == {"result": {"allow": True}}
+    finally:
+        server.kill()
+        server.communicate()
+
+
+# ---- push
+
+
+class Receiver(http.server.BaseHTTPRequestHandler):
+    """Keeps what was put and gives the answer that the test wants."""
+
+    answer = (200, b"{}")
+    got = None
+
+    def do_PUT(self):
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        type(self).got = (self.path, dict(self.headers), body)
+        self.send_response(self.answer[0])
+        self.send_header("Content-Length", str(len(self.answer[1])))
+        self.end_headers()
+        self.wfile.write(self.answer[1])
+
+    def log_message(self, *_):
+        pass
+
+
+@case
+def push_sends_the_bundle_and_tells_the_answer(w):
+    path = w.build("b.tar.gz")
+    token = w.path("token")
+    with open(token, "w") as out:
+        out.write("t0ken\n")
+    server = http.server.HTTPServer(("127.0.0.1", 0), Receiver)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    base = f"http://127.0.0.1:{server.server_port}"
+    try:
+        Receiver.answer = (200, b'{"name":"authz","revision":"r1"}')
+        for to in ("/authz", "/v1/bundles/authz"):
+            out = good(ours("push", path, "--to", base + to, "--token-file", token))
+            assert json.loads(out)["revision"] == "r1", out
+            got = Receiver.got
+            assert got[0] == "/v1/bundles/authz" and got[1]["Authorization"] == "Bearer t0ken", got[:2]
+            assert got[1]["Content-Type"] == "application/gzip" and got[2] == open(path, "rb").read()
+        good(ours("push", path, "--to", base + "/emergency-override?ttl=30m"))
+        assert Receiver.got[0] == "/v1/bundles/emergency-override?ttl=30m" and "Authorization" not in Receiver.got[1]
+        Receiver.answer = (400, b'{"code":"invalid_bundle","message":"scope mismatch"}')
+        refused(ours("push", path, "--to", base + "/authz"), "400 invalid_bundle: scope mismatch")
+        Receiver.answer = (
+            422,
+            b'{"code":"bundle_compile_error","message":"m","errors":[{"code":"rego_type_error"}]}',
+        )
+        refused(ours("push", path, "--to", base + "/authz"), "rego_type_error")
+        Receiver.answer = (503, b"<html>")
+        refused(ours("push", path, "--to", base + "/authz"), "answered 503")
+        refused(ours("push", w.path("nothing"), "--to", base + "/authz"), "nothing: No such file or directory")
+    finally:
+        server.shutdown()
+        server.server_close()
+    refused(ours("push", path, "--to", base + "/authz"), "error: ")
+
+
 # ---- signatures
 
 
@@ -342,7 +427,6 @@ def alg_none_never_verifies(w):
     entries = dict(content(path))
     header, payload, _ = json.loads(entries["/.signatures.json"])["signatures"][0].split(".")
     for alg in ('{"alg":"none"}', '{"alg":"None"}', '{"typ":"JWT"}', '{"alg":"RS256","crit":["x"],"x":1}'):
-        import base64
 
         token = base64.urlsafe_b64encode(alg.encode()).rstrip(b"=").decode() + "." + payload + "."
         entries["/.signatures.json"] = json.dumps({"signatures": [token]}).encode()
