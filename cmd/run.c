@@ -64,7 +64,9 @@ static cs_err fill(cs_arena *a, const flags *f, const cs_arg_list *paths, cs_app
         .ignore = cs_cmd_slices(a, &f->ignore),
         .n_ignore = f->ignore.n,
         .rego_version = f->v0 ? 0 : 1,
-        .addresses = f->addr.n != 0 ? f->addr.v : f->v0 ? everywhere : local,
+        .addresses = f->addr.n != 0 ? f->addr.v
+                     : f->v0        ? everywhere
+                                    : local,
         .n_addresses = f->addr.n != 0 ? f->addr.n : 1,
         .diagnostic_addresses = f->diagnostic.v,
         .n_diagnostic = f->diagnostic.n,

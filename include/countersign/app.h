@@ -10,7 +10,7 @@ typedef struct cs_app_options {
     cs_config_sources config; /* file, --set, --set-file */
     const char *const *paths; /* policies and data, or bundles */
     size_t n_paths;
-    bool bundles; /* -b: every path is a bundle */
+    bool bundles;                   /* -b: every path is a bundle */
     const cs_bundle_verify *verify; /* of -b; NULL = no key was given */
     bool skip_verify;
     const cs_slice *ignore;
@@ -26,14 +26,14 @@ typedef struct cs_app_options {
     const char *tls_cert, *tls_key, *tls_ca;
     int64_t tls_refresh_ns;
     bool log_requests;
-    int64_t ready_timeout_ns;                /* wait for the bundles before listening; 0 = do not */
+    int64_t ready_timeout_ns; /* wait for the bundles before listening; 0 = do not */
     int64_t shutdown_wait_ns, shutdown_grace_ns;
     bool check_config; /* only load and report the configuration */
 } cs_app_options;
 
-/* Starts in order (configuration, store, journal, bundles, sockets), runs until SIGINT or SIGTERM, stops in the reverse order. Blocks; call
- * it on the main thread before any other thread exists. On failure the reason is appended to *message, perhaps in several lines; so are
- * warnings of the configuration with check_config. */
+/* Starts in order (configuration, store, journal, bundles, sockets), runs until SIGINT or SIGTERM, stops in the reverse
+ * order. Blocks; call it on the main thread before any other thread exists. On failure the reason is appended to
+ * *message, perhaps in several lines; so are warnings of the configuration with check_config. */
 CS_MUST_CHECK cs_err cs_app_run(const cs_app_options *options, cs_buf *message);
 
 #endif

@@ -1,5 +1,5 @@
-/* The record of a decision and the log that it goes to. A worker writes the record as bytes and hands it over; dropping, masking and
- * printing happen on the log's thread, never on the way of a request. */
+/* The record of a decision and the log that it goes to. A worker writes the record as bytes and hands it over;
+ * dropping, masking and printing happen on the log's thread, never on the way of a request. */
 #ifndef CS_DECISION_H
 #define CS_DECISION_H
 
@@ -8,25 +8,25 @@
 /* One decision, as OPA's decision log has it. Everything is borrowed until cs_decision_log_put returns. */
 typedef struct cs_decision {
     cs_slice id;
-    cs_slice path;  /* "app/allow"; "" for ad-hoc queries */
-    cs_slice query; /* text of an ad-hoc query; "" otherwise */
-    cs_value input;  /* undefined = absent */
-    cs_value result; /* undefined = absent */
-    const cs_error *error; /* NULL = none */
-    const cs_world *world; /* pinned: revisions of the bundles */
-    cs_slice requested_by; /* "127.0.0.1:4711" */
+    cs_slice path;           /* "app/allow"; "" for ad-hoc queries */
+    cs_slice query;          /* text of an ad-hoc query; "" otherwise */
+    cs_value input;          /* undefined = absent */
+    cs_value result;         /* undefined = absent */
+    const cs_error *error;   /* NULL = none */
+    const cs_world *world;   /* pinned: revisions of the bundles */
+    cs_slice requested_by;   /* "127.0.0.1:4711" */
     uint64_t request_number; /* req_id */
-    cs_slice request_id;   /* X-Request-Id, "" without one */
-    int64_t timestamp_ns;  /* wall clock */
-    cs_value metrics;      /* object, or undefined */
-    cs_value custom;       /* object, or undefined */
+    cs_slice request_id;     /* X-Request-Id, "" without one */
+    int64_t timestamp_ns;    /* wall clock */
+    cs_value metrics;        /* object, or undefined */
+    cs_value custom;         /* object, or undefined */
 } cs_decision;
 
 typedef struct cs_decision_log cs_decision_log;
 
 typedef struct cs_decision_log_options {
-    cs_store *store; /* for the mask and drop decisions */
-    cs_value labels; /* object of strings, with id and version; must outlive the log */
+    cs_store *store;                       /* for the mask and drop decisions */
+    cs_value labels;                       /* object of strings, with id and version; must outlive the log */
     cs_slice mask_decision, drop_decision; /* "/system/log/mask"; "" = none */
     bool console;
     size_t queue; /* records that may wait; 0 = 65536 */

@@ -1,7 +1,7 @@
 /* Sockets: event loops, an HTTP/1.1 server, an HTTP client. Nothing else in the program waits for a socket.
  *
- * One loop runs on one thread. Whatever belongs to a loop (its timers, its connections, the exchanges on them) is touched only by
- * that thread; other threads reach it through cs_loop_post. */
+ * One loop runs on one thread. Whatever belongs to a loop (its timers, its connections, the exchanges on them) is
+ * touched only by that thread; other threads reach it through cs_loop_post. */
 #ifndef CS_NET_H
 #define CS_NET_H
 
@@ -101,16 +101,19 @@ typedef struct cs_http_server_options {
     unsigned workers;          /* 0 = one a processor */
     unsigned unix_permissions; /* 0 = 0755 */
     /* PEM files; NULL = no TLS. With `tls_ca`, client certificates are asked for and verified; they are required with
-     * `tls_client_required`. The files are read again when they have changed (looked at every `tls_refresh_ns`, 0 = 10 s). */
+     * `tls_client_required`. The files are read again when they have changed (looked at every `tls_refresh_ns`, 0 = 10
+     * s). */
     const char *tls_cert, *tls_key, *tls_ca;
     bool tls_client_required;
     int64_t tls_refresh_ns;
     cs_http_handlers handlers;
 } cs_http_server_options;
 
-/* Binds every address and starts the workers; on failure nothing is left behind. The options are copied (not what `self` points to). */
+/* Binds every address and starts the workers; on failure nothing is left behind. The options are copied (not what
+ * `self` points to). */
 CS_MUST_CHECK cs_err cs_http_server_start(const cs_http_server_options *options, cs_http_server **out, cs_error *e);
-/* Stops listening, lets running exchanges end, closes idle connections; returns when all are closed or `grace_ns` have passed. */
+/* Stops listening, lets running exchanges end, closes idle connections; returns when all are closed or `grace_ns` have
+ * passed. */
 void cs_http_server_drain(cs_http_server *server, int64_t grace_ns);
 /* Closes what is left, ends the threads, frees. No exchange may be answered any more after this began. NULL is fine. */
 void cs_http_server_free(cs_http_server *server);
@@ -127,7 +130,8 @@ unsigned cs_http_worker_of(const cs_http_exchange *exchange);
 /* A pointer for the handler's own use. */
 void cs_http_set_user(cs_http_exchange *exchange, void *user);
 void *cs_http_user(const cs_http_exchange *exchange);
-/* Adds a header to the reply. The name must be static, the value is copied; bytes that cannot stand in a header become blanks. */
+/* Adds a header to the reply. The name must be static, the value is copied; bytes that cannot stand in a header become
+ * blanks. */
 void cs_http_add_header(cs_http_exchange *exchange, const char *name, cs_slice value);
 /* Where the body of the reply is written. */
 cs_buf *cs_http_body(cs_http_exchange *exchange);
@@ -158,8 +162,8 @@ typedef struct cs_http_answer {
     cs_buf etag;
 } cs_http_answer;
 
-/* Blocks. CS_ERR_IO when no answer came (the message names the URL without its query and user), CS_ERR_LIMIT when it was too
- * long. On failure *out needs no destroying. Any thread. */
+/* Blocks. CS_ERR_IO when no answer came (the message names the URL without its query and user), CS_ERR_LIMIT when it
+ * was too long. On failure *out needs no destroying. Any thread. */
 CS_MUST_CHECK cs_err cs_http_fetch(const cs_http_fetch_options *options, cs_http_answer *out, cs_error *e);
 void cs_http_answer_destroy(cs_http_answer *answer);
 

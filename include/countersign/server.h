@@ -1,5 +1,5 @@
-/* The HTTP face: OPA's REST API on OPA's paths, and ours beside it (src/server/routes.def lists both). Workers evaluate; what writes
- * runs on the control thread, which the caller owns. */
+/* The HTTP face: OPA's REST API on OPA's paths, and ours beside it (src/server/routes.def lists both). Workers
+ * evaluate; what writes runs on the control thread, which the caller owns. */
 #ifndef CS_SERVER_H
 #define CS_SERVER_H
 
@@ -33,10 +33,10 @@ typedef struct cs_server_options {
     bool authorization; /* --authorization=basic */
     const char *tls_cert, *tls_key, *tls_ca;
     int64_t tls_refresh_ns;
-    int rego_version;       /* of policies put through the API and of queries */
-    bool log_requests;      /* "Received request." and "Sent response." at level info */
-    const char *state_dir;  /* pushed bundles are kept below; NULL = they do not survive a restart */
-    cs_spend *spend; /* NULL = no budgets */
+    int rego_version;      /* of policies put through the API and of queries */
+    bool log_requests;     /* "Received request." and "Sent response." at level info */
+    const char *state_dir; /* pushed bundles are kept below; NULL = they do not survive a restart */
+    cs_spend *spend;       /* NULL = no budgets */
 } cs_server_options;
 
 /* Makes it, so that bundles can be activated before anybody can ask. */
@@ -54,18 +54,20 @@ cs_slice cs_server_address(const cs_server *server, size_t i);
 /* Declares a bundle that must become active before the server is ready. */
 void cs_server_bundle_expect(cs_server *server, cs_slice name);
 /* What became of a try to activate it. `error` is NULL after a success; errors may be NULL. */
-void cs_server_bundle_report(cs_server *server, const cs_bundle *bundle, cs_slice name, const cs_error *error, const cs_errors *errors,
-                             int64_t duration_ns);
+void cs_server_bundle_report(cs_server *server, const cs_bundle *bundle, cs_slice name, const cs_error *error,
+                             const cs_errors *errors, int64_t duration_ns);
 bool cs_server_bundles_ready(cs_server *server);
 
-/* Writes verified bundles into a world and publishes it, and puts its data.tenants into force for the budgets: all or nothing. The same
- * for -b, file:// bundles and PUT /v1/bundles; policy ids are "<name>/<file>". On CS_ERR_BUNDLE_COMPILE *errors holds the list, otherwise *e
- * the reason. Reports to cs_server_bundle_report. Any thread; one waits for the other. */
-CS_MUST_CHECK cs_err cs_server_activate(cs_server *server, const cs_bundle *const *bundles, size_t n, cs_errors *errors, cs_error *e);
+/* Writes verified bundles into a world and publishes it, and puts its data.tenants into force for the budgets: all or
+ * nothing. The same for -b, file:// bundles and PUT /v1/bundles; policy ids are "<name>/<file>". On
+ * CS_ERR_BUNDLE_COMPILE *errors holds the list, otherwise *e the reason. Reports to cs_server_bundle_report. Any
+ * thread; one waits for the other. */
+CS_MUST_CHECK cs_err cs_server_activate(cs_server *server, const cs_bundle *const *bundles, size_t n, cs_errors *errors,
+                                        cs_error *e);
 /* To be called when data was written by other means than the server's: data.tenants may have changed. */
 void cs_server_world_changed(cs_server *server);
-/* Brings back what PUT /v1/bundles/{name} stored in an earlier life, for the names that `push` declares. Problems are logged; a bundle that
- * does not verify any more is left out. Before the start. */
+/* Brings back what PUT /v1/bundles/{name} stored in an earlier life, for the names that `push` declares. Problems are
+ * logged; a bundle that does not verify any more is left out. Before the start. */
 void cs_server_restore_bundles(cs_server *server);
 
 #endif

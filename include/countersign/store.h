@@ -1,14 +1,15 @@
 /* The world: data and policy that decisions see, published whole. Readers never wait.
  *
- * A world is immutable: the compiled policy, the data document, the active bundles, the queries prepared on it. The store publishes
- * one world at a time by a pointer swap. A reader pins the current world for one decision (base/epoch.h: no lock, no count);
- * a decision that is parked holds a counted reference instead. A replaced world is freed when nobody can see it.
+ * A world is immutable: the compiled policy, the data document, the active bundles, the queries prepared on it. The
+ * store publishes one world at a time by a pointer swap. A reader pins the current world for one decision
+ * (base/epoch.h: no lock, no count); a decision that is parked holds a counted reference instead. A replaced world is
+ * freed when nobody can see it.
  *
- * Data lives in segments (arenas) that worlds share: a small write copies the path to what changed into a new segment; when the
- * segments hold twice what is alive, the next write rewrites the document into one.
+ * Data lives in segments (arenas) that worlds share: a small write copies the path to what changed into a new segment;
+ * when the segments hold twice what is alive, the next write rewrites the document into one.
  *
- * One writer at a time: cs_store_begin takes the writer's lock until commit or abort. Server and bundles write from the control
- * thread, so nobody waits there in practice. */
+ * One writer at a time: cs_store_begin takes the writer's lock until commit or abort. Server and bundles write from the
+ * control thread, so nobody waits there in practice. */
 #ifndef CS_STORE_H
 #define CS_STORE_H
 
@@ -31,7 +32,8 @@ CS_MUST_CHECK cs_err cs_store_new(const cs_store_options *options, cs_store **ou
 /* No reader may be registered, no transaction open, no world referenced. NULL is fine. */
 void cs_store_free(cs_store *store);
 
-/* Live documents of every world from now on; before the first reader. The root is copied, `self` must outlive the store. */
+/* Live documents of every world from now on; before the first reader. The root is copied, `self` must outlive the
+ * store. */
 void cs_store_mount(cs_store *store, const cs_live *live);
 const cs_live *cs_store_live(const cs_store *store, size_t *n);
 
@@ -65,11 +67,13 @@ typedef struct cs_world_bundle {
 size_t cs_world_bundle_count(const cs_world *world);
 const cs_world_bundle *cs_world_bundle_at(const cs_world *world, size_t i); /* sorted by name */
 
-/* ---- prepared queries: kept with the world, found by a key of the caller's making (kind of request and path or query text) */
+/* ---- prepared queries: kept with the world, found by a key of the caller's making (kind of request and path or query
+ * text) */
 typedef struct cs_prepared cs_prepared;
 /* NULL if it is not there. Good while the world is pinned. */
 cs_prepared *cs_world_find(const cs_world *world, cs_slice key);
-/* Hands over `query`; it may be dropped again when the room is used up. Good while the world is pinned; always succeeds. */
+/* Hands over `query`; it may be dropped again when the room is used up. Good while the world is pinned; always
+ * succeeds. */
 cs_prepared *cs_world_keep(const cs_world *world, cs_slice key, cs_query *query);
 const cs_query *cs_prepared_query(const cs_prepared *prepared);
 /* For what outlives the pin. */
@@ -84,9 +88,11 @@ cs_txn *cs_store_begin(cs_store *store);
 cs_arena *cs_txn_arena(cs_txn *txn);
 /* The document as written so far. CS_ERR_STORAGE_NOT_FOUND if there is none. */
 CS_MUST_CHECK cs_err cs_txn_read(cs_txn *txn, const cs_slice *path, size_t n, cs_value *out, cs_error *e);
-/* As OPA's storage: add puts a member or inserts into an array, remove and replace want something there; parents must exist.
- * CS_ERR_STORAGE_NOT_FOUND, CS_ERR_CONFLICT, CS_ERR_INVALID (root must be an object) with OPA's words. The value is copied. */
-CS_MUST_CHECK cs_err cs_txn_write(cs_txn *txn, cs_txn_op op, const cs_slice *path, size_t n, cs_value value, cs_error *e);
+/* As OPA's storage: add puts a member or inserts into an array, remove and replace want something there; parents must
+ * exist. CS_ERR_STORAGE_NOT_FOUND, CS_ERR_CONFLICT, CS_ERR_INVALID (root must be an object) with OPA's words. The value
+ * is copied. */
+CS_MUST_CHECK cs_err cs_txn_write(cs_txn *txn, cs_txn_op op, const cs_slice *path, size_t n, cs_value value,
+                                  cs_error *e);
 /* Makes objects on the way, as mkdir -p. CS_ERR_CONFLICT where something else stands. */
 CS_MUST_CHECK cs_err cs_txn_make_dirs(cs_txn *txn, const cs_slice *path, size_t n, cs_error *e);
 /* May the API write there? CS_ERR_INVALID with OPA's words if a bundle (or a live document) owns it. */
@@ -104,27 +110,28 @@ typedef struct cs_txn_bundle {
     cs_slice name, revision, etag;
     const cs_slice *roots;
     size_t n_roots;
-    cs_value data;     /* an object */
-    cs_value manifest; /* stored at data.system.bundles.<name>.manifest; undefined = none */
+    cs_value data;                   /* an object */
+    cs_value manifest;               /* stored at data.system.bundles.<name>.manifest; undefined = none */
     const cs_policy_source *modules; /* `file` is the policy's id */
     size_t n_modules;
 } cs_txn_bundle;
-/* Erases what stands under the bundle's old and new roots, writes its data and policies. CS_ERR_BUNDLE_ROOTS if another active bundle,
- * or a live document, has one of its roots. */
+/* Erases what stands under the bundle's old and new roots, writes its data and policies. CS_ERR_BUNDLE_ROOTS if another
+ * active bundle, or a live document, has one of its roots. */
 CS_MUST_CHECK cs_err cs_txn_bundle_put(cs_txn *txn, const cs_txn_bundle *bundle, cs_error *e);
 /* Erases it with all it brought. false if there is none. */
 bool cs_txn_bundle_remove(cs_txn *txn, cs_slice name);
 
-/* Compiles what was written so far, if policies changed, and checks that no rule claims what is data. commit does it when it was not done. */
+/* Compiles what was written so far, if policies changed, and checks that no rule claims what is data. commit does it
+ * when it was not done. */
 CS_MUST_CHECK cs_err cs_txn_compile(cs_txn *txn, cs_errors *errors);
-/* The package of a policy as segments of text (without `data`), in the transaction's arena: of the one compiled last, or the one in force.
- * false if there is no such policy. */
+/* The package of a policy as segments of text (without `data`), in the transaction's arena: of the one compiled last,
+ * or the one in force. false if there is no such policy. */
 bool cs_txn_policy_package(cs_txn *txn, cs_slice id, const cs_slice **path, size_t *n);
 /* The bundle that brought a policy; "" for one put through the API or if there is none. */
 cs_slice cs_txn_policy_bundle(cs_txn *txn, cs_slice id);
 
-/* Compiles (if policies changed), checks that no rule claims what is data, publishes; the transaction is over either way. On
- * failure nothing has changed and *errors says why: code CS_ERR_REGO_*. */
+/* Compiles (if policies changed), checks that no rule claims what is data, publishes; the transaction is over either
+ * way. On failure nothing has changed and *errors says why: code CS_ERR_REGO_*. */
 CS_MUST_CHECK cs_err cs_txn_commit(cs_txn *txn, cs_errors *errors);
 void cs_txn_abort(cs_txn *txn);
 

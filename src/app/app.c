@@ -1,5 +1,6 @@
-/* Start and stop. The order is the order of what needs what: configuration, metrics, store, journal and ledger, control thread, server
- * (not listening yet), bundles and files, sockets. Stopping goes the other way, so that nobody is left with a pointer to what is gone. */
+/* Start and stop. The order is the order of what needs what: configuration, metrics, store, journal and ledger, control
+ * thread, server (not listening yet), bundles and files, sockets. Stopping goes the other way, so that nobody is left
+ * with a pointer to what is gone. */
 #include <signal.h>
 #include <stdio.h>
 
@@ -179,7 +180,8 @@ static cs_err start(cs_app *app, cs_errors *errors, cs_error *e)
     if (app->o->ready_timeout_ns > 0) {
         wait_until_ready(app);
         if (!cs_server_bundles_ready(app->server)) {
-            return cs_fail(e, CS_ERR_TIMEOUT, "failed to start: plugins were not ready within the time of --ready-timeout");
+            return cs_fail(e, CS_ERR_TIMEOUT,
+                           "failed to start: plugins were not ready within the time of --ready-timeout");
         }
     }
     return cs_server_start(app->server, e);

@@ -1,5 +1,6 @@
-/* Bundles of HTTP services: fetched again at random moments between the two delays, with the etag of what is active; after a failure
- * sooner, with growing pauses. One thread for all of them, behind the others in priority: verifying and compiling take time. */
+/* Bundles of HTTP services: fetched again at random moments between the two delays, with the etag of what is active;
+ * after a failure sooner, with growing pauses. One thread for all of them, behind the others in priority: verifying and
+ * compiling take time. */
 #include "countersign/base/file.h"
 #include "countersign/base/limits.h"
 #include "countersign/base/log.h"
@@ -59,7 +60,8 @@ static cs_err bearer(cs_arena *a, const cs_config_service *service, cs_slice *ou
     if (service->bearer_token_path.n != 0) {
         cs_buf text;
         cs_buf_init(&text);
-        cs_err r = cs_file_read(cs_arena_dup(a, service->bearer_token_path.p, service->bearer_token_path.n), TOKEN_MAX_BYTES, &text, e);
+        cs_err r = cs_file_read(cs_arena_dup(a, service->bearer_token_path.p, service->bearer_token_path.n),
+                                TOKEN_MAX_BYTES, &text, e);
         cs_slice trimmed = cs_slice_trim(cs_buf_view(&text));
         token = cs_slice_make(cs_arena_dup(a, trimmed.p, trimmed.n), trimmed.n);
         cs_buf_destroy(&text);

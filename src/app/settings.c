@@ -1,5 +1,5 @@
-/* data.settings: what policy must know of the configuration. Only what was said stands in it, so that the bundle's own defaults hold for
- * the rest. */
+/* data.settings: what policy must know of the configuration. Only what was said stands in it, so that the bundle's own
+ * defaults hold for the rest. */
 #include "countersign/base/time.h"
 #include "countersign/patch.h"
 #include "internal.h"

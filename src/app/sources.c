@@ -5,7 +5,8 @@
 
 static cs_bundle_options common(const cs_app *app)
 {
-    return (cs_bundle_options){.rego_version = app->o->rego_version, .ignore = app->o->ignore, .n_ignore = app->o->n_ignore};
+    return (cs_bundle_options){
+        .rego_version = app->o->rego_version, .ignore = app->o->ignore, .n_ignore = app->o->n_ignore};
 }
 
 /* ---- the command line */

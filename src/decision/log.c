@@ -1,5 +1,5 @@
-/* The decision log: records come over a queue as bytes; this thread drops, masks and prints them. The policy decides what is dropped
- * (system.log.drop) and what is masked (system.log.mask), with the record as input, as in OPA. */
+/* The decision log: records come over a queue as bytes; this thread drops, masks and prints them. The policy decides
+ * what is dropped (system.log.drop) and what is masked (system.log.mask), with the record as input, as in OPA. */
 #include <stdatomic.h>
 
 #include "countersign/base/encode.h"
@@ -49,7 +49,8 @@ static void set_question(cs_decision_log *log, question *q, cs_slice path, const
 }
 
 /* The answer of a rule about the record; undefined where there is no such rule or it fails. Pinned by the caller. */
-static cs_err ask(cs_decision_log *log, const question *q, const cs_world *world, cs_value event, cs_value *out, cs_error *e)
+static cs_err ask(cs_decision_log *log, const question *q, const cs_world *world, cs_value event, cs_value *out,
+                  cs_error *e)
 {
     *out = cs_undefined();
     cs_policy *policy = cs_world_policy(world);
@@ -170,7 +171,8 @@ static cs_value apply_masks(cs_arena *a, cs_value event, cs_value rules)
         return event;
     }
     uint32_t n = cs_count(rules);
-    applied erased = {.v = cs_arena_alloc(a, (n + 1) * sizeof(cs_value))}, masked = {.v = cs_arena_alloc(a, (n + 1) * sizeof(cs_value))};
+    applied erased = {.v = cs_arena_alloc(a, (n + 1) * sizeof(cs_value))},
+            masked = {.v = cs_arena_alloc(a, (n + 1) * sizeof(cs_value))};
     for (uint32_t i = 0; i < n; i++) {
         event = apply_mask(a, event, array ? rules.u.items[i] : cs_entry(rules, i, NULL), &erased, &masked);
     }
@@ -215,7 +217,8 @@ static size_t value_end(cs_slice json, size_t at)
 
 enum { FIELDS_MAX = 32 };
 
-/* The record's members become fields of the line, among level, msg and time. The text is one that we wrote ourselves. */
+/* The record's members become fields of the line, among level, msg and time. The text is one that we wrote ourselves.
+ */
 static void print(cs_arena *a, cs_slice json)
 {
     cs_log_field fields[FIELDS_MAX] = {CS_LOG_S("type", CS_LIT("openpolicyagent.org/decision_logs"))};

@@ -76,7 +76,8 @@ static struct curl_slist *make_headers(const cs_http_fetch_options *o)
     return list;
 }
 
-static void set_options(CURL *curl, const cs_http_fetch_options *o, struct curl_slist *headers, char error[CURL_ERROR_SIZE])
+static void set_options(CURL *curl, const cs_http_fetch_options *o, struct curl_slist *headers,
+                        char error[CURL_ERROR_SIZE])
 {
     int64_t timeout = o->timeout_ns != 0 ? o->timeout_ns : 30 * CS_NS_PER_S;
     const char *method = o->method != NULL ? o->method : "GET";
@@ -135,7 +136,8 @@ cs_err cs_http_fetch(const cs_http_fetch_options *options, cs_http_answer *out, 
     cs_http_answer_destroy(out);
     cs_slice url = shown(options->url);
     if (f.too_long) {
-        return cs_fail(e, CS_ERR_LIMIT, "%.*s: the answer has more than %llu bytes", CS_FMT(url), (unsigned long long)f.max);
+        return cs_fail(e, CS_ERR_LIMIT, "%.*s: the answer has more than %llu bytes", CS_FMT(url),
+                       (unsigned long long)f.max);
     }
     return cs_fail(e, CS_ERR_IO, "%.*s: %s", CS_FMT(url), text[0] != 0 ? text : curl_easy_strerror(r));
 }

@@ -1,19 +1,19 @@
-/* Requests of HTTP/1.1 as RFC 9112 has them, strictly: one reading of every length or none. What is refused here could be read
- * in two ways by two programs: bare line feeds, folded lines, blanks before a colon, two lengths, a length beside chunks. */
+/* Requests of HTTP/1.1 as RFC 9112 has them, strictly: one reading of every length or none. What is refused here could
+ * be read in two ways by two programs: bare line feeds, folded lines, blanks before a colon, two lengths, a length
+ * beside chunks. */
 #include "internal.h"
 
 enum { T = 1, V = 2, H = 4 }; /* token, header value, hexadecimal digit */
 
 /* The classes of each byte, 32 a row (RFC 9110 §5.6.2, §5.5). */
 static const uint8_t char_class[256] = {
-    0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
-    2, 3, 2, 3, 3, 3, 3, 3, 2, 2, 3, 3, 2, 3, 3, 2, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 2, 2, 2, 2, 2, 2,
-    2, 7, 7, 7, 7, 7, 7, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 2, 2, 2, 3, 3,
-    3, 7, 7, 7, 7, 7, 7, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 2, 3, 2, 3, 0,
-    2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2,
-    2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2,
-    2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2,
-    2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2,
+    0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 3, 2, 3, 3,
+    3, 3, 3, 2, 2, 3, 3, 2, 3, 3, 2, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 2, 2, 2, 2, 2, 2, 2, 7, 7, 7, 7, 7, 7, 3, 3, 3,
+    3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 2, 2, 2, 3, 3, 3, 7, 7, 7, 7, 7, 7, 3, 3, 3, 3, 3, 3, 3, 3,
+    3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 2, 3, 2, 3, 0, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2,
+    2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2,
+    2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2,
+    2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2,
 };
 
 static bool is_class(char c, uint8_t class)
@@ -322,6 +322,9 @@ static size_t line_length(const char *p, size_t n, size_t max, bool *bad_line)
 
 static cs_net__parsed chunk_line(cs_net__chunks *c, const char *p, size_t n, size_t *used)
 {
+    if (c->state == 2 && ((n > 0 && p[0] != '\r') || (n > 1 && p[1] != '\n'))) {
+        return CS_NET__BAD;
+    }
     bool bad_line = false;
     size_t length = line_length(p, n, CHUNK_LINE_MAX, &bad_line);
     if (length == SIZE_MAX) {
@@ -347,8 +350,8 @@ static cs_net__parsed chunk_line(cs_net__chunks *c, const char *p, size_t n, siz
     return CS_NET__DONE;
 }
 
-cs_net__parsed cs_net__parse_chunks(cs_net__chunks *c, const char *text, size_t n, size_t *used, cs_buf *out, uint64_t max,
-                                    bool *too_large)
+cs_net__parsed cs_net__parse_chunks(cs_net__chunks *c, const char *text, size_t n, size_t *used, cs_buf *out,
+                                    uint64_t max, bool *too_large)
 {
     *used = 0;
     *too_large = false;

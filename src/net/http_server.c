@@ -1,11 +1,12 @@
-/* The server of HTTP/1.1: workers, listening sockets, connections. One read and one write a request, any number of pipelined requests
- * in between; nothing is allocated for a request but what its arena (kept with the exchange, reused) hands out.
+/* The server of HTTP/1.1: workers, listening sockets, connections. One read and one write a request, any number of
+ * pipelined requests in between; nothing is allocated for a request but what its arena (kept with the exchange, reused)
+ * hands out.
  *
  * A connection is in one of these states:
  *   HEAD    waits for a whole head                      BODY    waits for Content-Length bytes
  *   CHUNKS  takes a chunked body apart                  BUSY    the handler has the exchange; nothing is read
- *   LINGER  everything is answered; reads on for a moment so that the peer gets the answer before the connection breaks */
-#include <arpa/inet.h>
+ *   LINGER  everything is answered; reads on for a moment so that the peer gets the answer before the connection breaks
+ */
 #include <errno.h>
 #include <netinet/tcp.h>
 #include <stdatomic.h>
@@ -24,34 +25,19 @@
 #include "internal.h"
 
 enum {
-    READ_SIZE = 16384,         /* least room for a read */
-    KEEP_BUFFER = 262144,      /* a buffer that grew beyond is given back behind the request */
-    COPY_BODY = 65536,         /* shorter bodies are copied behind their heads, longer ones written from where they are */
+    READ_SIZE = 16384, /* least room for a read */
+    COPY_BODY = 65536, /* shorter bodies are copied behind their heads, longer ones written from where they are */
     ACCEPT_BATCH = 64,
     LINGER_NS = 2000000000,
-    EXTRA_MAX = 65536,         /* bytes of reply headers */
-    LISTENERS = 8              /* sockets of one address */
+    LISTENERS = 8 /* sockets of one address */
 };
 
 typedef enum conn_state { HEAD, BODY, CHUNKS, BUSY, LINGER } conn_state;
 
 typedef struct worker worker;
-typedef struct conn conn;
+typedef struct cs_net__conn conn;
 
-struct cs_http_exchange {
-    conn *c;
-    cs_http_request request;
-    cs_arena arena;
-    cs_http_header *headers; /* limits.http_headers of them */
-    cs_buf in;               /* a chunked body */
-    cs_buf body;             /* of the reply */
-    cs_buf extra;            /* header lines of the reply */
-    void *user;
-    bool close;
-    cs_http_exchange *next; /* in the worker's pool */
-};
-
-struct conn {
+struct cs_net__conn {
     conn *prev, *next;
     worker *w;
     struct event read_event, write_event;
@@ -119,56 +105,6 @@ struct cs_http_server {
     unsigned n_drained; /* workers without connections, while draining */
 };
 
-/* ---- exchanges */
-
-static cs_http_exchange *exchange_take(worker *w)
-{
-    cs_http_exchange *x = w->pool;
-    if (x != NULL) {
-        w->pool = x->next;
-        return x;
-    }
-    x = cs_zalloc(sizeof *x);
-    cs_arena_init(&x->arena, 0);
-    x->headers = cs_alloc_array(cs_limits_get()->http_headers, sizeof *x->headers);
-    cs_buf_init(&x->in);
-    cs_buf_init(&x->body);
-    cs_buf_init(&x->extra);
-    return x;
-}
-
-static void exchange_free(cs_http_exchange *x)
-{
-    cs_arena_destroy(&x->arena);
-    cs_free(x->headers);
-    cs_buf_destroy(&x->in);
-    cs_buf_destroy(&x->body);
-    cs_buf_destroy(&x->extra);
-    cs_free(x);
-}
-
-static void trim_buffer(cs_buf *b)
-{
-    if (b->cap > KEEP_BUFFER) {
-        cs_buf_destroy(b);
-        cs_buf_init(b);
-    }
-    cs_buf_clear(b);
-}
-
-static void exchange_give(worker *w, cs_http_exchange *x)
-{
-    cs_arena_reset(&x->arena);
-    trim_buffer(&x->in);
-    trim_buffer(&x->body);
-    trim_buffer(&x->extra);
-    x->user = NULL;
-    x->c = NULL;
-    x->close = false;
-    x->next = w->pool;
-    w->pool = x;
-}
-
 /* ---- connections */
 
 static void on_read(evutil_socket_t fd, short what, void *self);
@@ -185,7 +121,7 @@ static void conn_free(conn *c)
     }
     (void)close(c->fd);
     if (c->x != NULL) {
-        exchange_give(w, c->x);
+        cs_net__exchange_give(&w->pool, c->x);
     }
     cs_buf_destroy(&c->in);
     cs_buf_destroy(&c->out);
@@ -238,7 +174,7 @@ static bool write_some(conn *c, cs_buf *b, size_t *at)
         }
         *at += (size_t)n;
     }
-    trim_buffer(b);
+    cs_net__trim(b);
     *at = 0;
     return true;
 }
@@ -325,14 +261,13 @@ static void fill_request(conn *c)
 static cs_net__parsed parse_head(conn *c)
 {
     if (c->x == NULL) {
-        c->x = exchange_take(c->w);
+        c->x = cs_net__exchange_take(&c->w->pool);
         c->x->c = c;
     }
     c->head.headers = c->x->headers;
     c->head.cap_headers = cs_limits_get()->http_headers;
     const char *text = c->in.p + c->at;
-    cs_net__parsed r =
-        cs_net__parse_head(text, c->in.n - c->at, c->seen, cs_limits_get()->http_head_bytes, &c->head);
+    cs_net__parsed r = cs_net__parse_head(text, c->in.n - c->at, c->seen, cs_limits_get()->http_head_bytes, &c->head);
     c->seen = c->in.n - c->at;
     c->parsed_at = text;
     return r;
@@ -355,8 +290,9 @@ static void dispatch(conn *c, bool too_large)
     }
     x->request.body_too_large = too_large;
     if (!too_large) {
-        x->request.body = c->head.chunked ? cs_buf_view(&x->in)
-                                          : cs_slice_make(c->in.p + c->at + c->head.size, (size_t)c->head.content_length);
+        x->request.body = c->head.chunked
+                              ? cs_buf_view(&x->in)
+                              : cs_slice_make(c->in.p + c->at + c->head.size, (size_t)c->head.content_length);
     }
     x->request.body_bytes = c->head.chunked ? x->in.n : c->head.content_length;
     x->close = too_large;
@@ -390,7 +326,8 @@ static bool take_chunks(conn *c)
 {
     size_t from = c->at + c->head.size, used;
     bool too_large;
-    cs_net__parsed r = cs_net__parse_chunks(&c->chunks, c->in.p + from, c->in.n - from, &used, &c->x->in, c->limit, &too_large);
+    cs_net__parsed r =
+        cs_net__parse_chunks(&c->chunks, c->in.p + from, c->in.n - from, &used, &c->x->in, c->limit, &too_large);
     memmove(c->in.p + from, c->in.p + from + used, c->in.n - from - used);
     c->in.n -= used;
     if (r == CS_NET__MORE) {
@@ -437,7 +374,7 @@ static void run(conn *c)
     c->running = false;
     if (c->at == c->in.n && c->state == HEAD) {
         c->at = 0;
-        trim_buffer(&c->in);
+        cs_net__trim(&c->in);
     }
 }
 
@@ -510,11 +447,6 @@ static void on_write(evutil_socket_t fd, short what, void *self)
 
 /* ---- replies */
 
-const cs_http_request *cs_http_request_of(const cs_http_exchange *x)
-{
-    return &x->request;
-}
-
 cs_loop *cs_http_loop_of(const cs_http_exchange *x)
 {
     return x->c->w->loop;
@@ -523,55 +455,6 @@ cs_loop *cs_http_loop_of(const cs_http_exchange *x)
 unsigned cs_http_worker_of(const cs_http_exchange *x)
 {
     return x->c->w->index;
-}
-
-void cs_http_set_user(cs_http_exchange *x, void *user)
-{
-    x->user = user;
-}
-
-void *cs_http_user(const cs_http_exchange *x)
-{
-    return x->user;
-}
-
-cs_buf *cs_http_body(cs_http_exchange *x)
-{
-    return &x->body;
-}
-
-void cs_http_close_after(cs_http_exchange *x)
-{
-    x->close = true;
-}
-
-const cs_slice *cs_http_find(const cs_http_request *request, const char *name)
-{
-    size_t n = strlen(name);
-    for (size_t i = 0; i < request->n_headers; i++) {
-        if (request->headers[i].name.n == n && cs_slice_eq_nocase(request->headers[i].name, cs_slice_make(name, n))) {
-            return &request->headers[i].value;
-        }
-    }
-    return NULL;
-}
-
-void cs_http_add_header(cs_http_exchange *x, const char *name, cs_slice value)
-{
-    if (x->extra.n + value.n > EXTRA_MAX) {
-        return; /* a head longer than any peer reads */
-    }
-    cs_buf_text(&x->extra, name);
-    cs_buf_slice(&x->extra, CS_LIT(": "));
-    size_t from = x->extra.n;
-    cs_buf_slice(&x->extra, value);
-    for (size_t i = from; i < x->extra.n; i++) {
-        uint8_t c = (uint8_t)x->extra.p[i];
-        if ((c < 0x20 && c != '\t') || c == 0x7F) {
-            x->extra.p[i] = ' ';
-        }
-    }
-    cs_buf_slice(&x->extra, CS_LIT("\r\n"));
 }
 
 static void write_body(conn *c, cs_http_exchange *x)
@@ -595,7 +478,7 @@ void cs_http_reply(cs_http_exchange *x, int status, const char *content_type)
         /* A long body waits before this reply: keep the order. */
         cs_buf_put(&c->out, c->tail.p + c->tail_at, c->tail.n - c->tail_at);
         c->tail_at = 0;
-        trim_buffer(&c->tail);
+        cs_net__trim(&c->tail);
     }
     c->close |= x->close || !c->head.keep_alive || w->draining;
     cs_net__reply reply = {.status = status,
@@ -626,7 +509,7 @@ void cs_http_reply(cs_http_exchange *x, int status, const char *content_type)
     c->state = HEAD;
     c->x = NULL;
     bool unread = x->request.body_too_large;
-    exchange_give(w, x);
+    cs_net__exchange_give(&w->pool, x);
     if (unread) {
         c->state = BODY; /* so that settle() lingers */
         c->close = true;
@@ -640,23 +523,6 @@ void cs_http_reply(cs_http_exchange *x, int status, const char *content_type)
 
 /* ---- accepting */
 
-static void peer_text(const struct sockaddr_storage *from, char *out, size_t cap)
-{
-    char host[INET6_ADDRSTRLEN] = "";
-    if (from->ss_family == AF_INET) {
-        const struct sockaddr_in *v4 = (const struct sockaddr_in *)from;
-        (void)inet_ntop(AF_INET, &v4->sin_addr, host, sizeof host);
-        (void)snprintf(out, cap, "%s:%u", host, (unsigned)ntohs(v4->sin_port));
-    } else if (from->ss_family == AF_INET6) {
-        const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)from;
-        bool mapped = IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr);
-        (void)inet_ntop(mapped ? AF_INET : AF_INET6, mapped ? &v6->sin6_addr.s6_addr[12] : (const void *)&v6->sin6_addr, host, sizeof host);
-        (void)snprintf(out, cap, mapped ? "%s:%u" : "[%s]:%u", host, (unsigned)ntohs(v6->sin6_port));
-    } else {
-        (void)snprintf(out, cap, "@");
-    }
-}
-
 static void conn_new(listener *l, int fd, const struct sockaddr_storage *from)
 {
     worker *w = l->w;
@@ -667,7 +533,7 @@ static void conn_new(listener *l, int fd, const struct sockaddr_storage *from)
     cs_buf_init(&c->in);
     cs_buf_init(&c->out);
     cs_buf_init(&c->tail);
-    peer_text(from, c->peer, sizeof c->peer);
+    cs_net__peer_text(from, c->peer, sizeof c->peer);
     if (l->tls) {
         c->tls = cs_net__session_new(w->server->tls, fd);
     }
@@ -802,7 +668,7 @@ static void worker_clear(worker *w)
     cs_free(w->listeners);
     while (w->pool != NULL) {
         cs_http_exchange *next = w->pool->next;
-        exchange_free(w->pool);
+        cs_net__exchange_free(w->pool);
         w->pool = next;
     }
     cs_loop_free(w->loop);
@@ -910,11 +776,13 @@ static cs_err bind_address(cs_http_server *s, const cs_http_server_options *opti
                 fds[n] = dup(first[n]);
             }
         } else {
-            CS_TRY(cs_net__listen(&address, permissions, fds, LISTENERS, &n, s->addresses[which], sizeof s->addresses[which], &port, e));
+            CS_TRY(cs_net__listen(&address, permissions, fds, LISTENERS, &n, s->addresses[which],
+                                  sizeof s->addresses[which], &port, e));
         }
         w->listeners = cs_realloc(w->listeners, (w->n_listeners + n) * sizeof *w->listeners);
         for (size_t k = 0; k < n; k++) {
-            w->listeners[w->n_listeners++] = (listener){.w = w, .fd = fds[k], .tag = wanted->tag, .tls = tls, .is_unix = address.is_unix};
+            w->listeners[w->n_listeners++] =
+                (listener){.w = w, .fd = fds[k], .tag = wanted->tag, .tls = tls, .is_unix = address.is_unix};
         }
         if (i == 0) {
             memcpy(first, fds, sizeof fds);

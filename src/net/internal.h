@@ -19,9 +19,9 @@ typedef struct cs_net__head {
     bool chunked;
     bool keep_alive;
     bool expect_continue;
-    bool old; /* HTTP/1.0 */
-    size_t size;     /* bytes of the head, blank line included */
-    int bad_status;  /* with CS_NET__BAD: the status to answer, and why */
+    bool old;       /* HTTP/1.0 */
+    size_t size;    /* bytes of the head, blank line included */
+    int bad_status; /* with CS_NET__BAD: the status to answer, and why */
     const char *why;
 } cs_net__head;
 
@@ -30,19 +30,19 @@ cs_net__parsed cs_net__parse_head(const char *text, size_t n, size_t seen, size_
 
 /* A chunked body as it comes in. Zeroed at the start. */
 typedef struct cs_net__chunks {
-    uint64_t left;     /* data bytes of the current chunk still to come */
-    uint8_t state;     /* 0 size line, 1 data, 2 CRLF behind data, 3 trailers */
-    size_t trailers;   /* bytes of trailers read */
+    uint64_t left;   /* data bytes of the current chunk still to come */
+    uint8_t state;   /* 0 size line, 1 data, 2 CRLF behind data, 3 trailers */
+    size_t trailers; /* bytes of trailers read */
 } cs_net__chunks;
 
 /* Takes what it can from text[0..n), appends data to *out; *used is how much it took. CS_NET__BAD: malformed, or (with
  * *too_large) more than `max` bytes in all. */
-cs_net__parsed cs_net__parse_chunks(cs_net__chunks *c, const char *text, size_t n, size_t *used, cs_buf *out, uint64_t max,
-                                    bool *too_large);
+cs_net__parsed cs_net__parse_chunks(cs_net__chunks *c, const char *text, size_t n, size_t *used, cs_buf *out,
+                                    uint64_t max, bool *too_large);
 
 /* ---- addresses */
-/* Opens listening sockets for one address: *n of them into fds (room for `cap`), each bound with SO_REUSEPORT when it is TCP.
- * `bound` gets "host:port" of the first. `port` forces a port (0 = the address's own). */
+/* Opens listening sockets for one address: *n of them into fds (room for `cap`), each bound with SO_REUSEPORT when it
+ * is TCP. `bound` gets "host:port" of the first. `port` forces a port (0 = the address's own). */
 typedef struct cs_net__address {
     char host[256];
     char path[108];
@@ -50,8 +50,12 @@ typedef struct cs_net__address {
     bool is_unix, abstract, tls;
 } cs_net__address;
 cs_err cs_net__address_parse(cs_slice text, cs_net__address *out, cs_error *e);
-cs_err cs_net__listen(const cs_net__address *address, unsigned permissions, int *fds, size_t cap, size_t *n, char *bound,
-                      size_t bound_cap, uint16_t *port, cs_error *e);
+cs_err cs_net__listen(const cs_net__address *address, unsigned permissions, int *fds, size_t cap, size_t *n,
+                      char *bound, size_t bound_cap, uint16_t *port, cs_error *e);
+
+/* "127.0.0.1:4711", "@" for what has no address. */
+struct sockaddr_storage;
+void cs_net__peer_text(const struct sockaddr_storage *from, char *out, size_t cap);
 
 /* ---- http_reply.c: the head of a reply */
 typedef struct cs_net__reply {
@@ -67,6 +71,27 @@ void cs_net__write_head(cs_buf *out, const cs_net__reply *reply);
 /* The date of an instant as HTTP writes it; always 29 bytes. */
 void cs_net__write_date(int64_t wall_ns, char out[30]);
 
+/* ---- http_exchange.c: a request and the reply to it, kept in a worker's pool when it is over */
+struct cs_http_exchange {
+    struct cs_net__conn *c;
+    cs_http_request request;
+    cs_arena arena;
+    cs_http_header *headers; /* limits.http_headers of them */
+    cs_buf in;               /* a chunked body */
+    cs_buf body;             /* of the reply */
+    cs_buf extra;            /* header lines of the reply */
+    void *user;
+    bool close;
+    cs_http_exchange *next; /* in the worker's pool */
+};
+/* From the pool, or new. */
+cs_http_exchange *cs_net__exchange_take(cs_http_exchange **pool);
+/* Empties it and puts it into the pool. */
+void cs_net__exchange_give(cs_http_exchange **pool, cs_http_exchange *x);
+void cs_net__exchange_free(cs_http_exchange *x);
+/* Empties a buffer; one that grew large is given back. */
+void cs_net__trim(cs_buf *b);
+
 /* ---- loop.c and its event base */
 struct event_base;
 struct event_base *cs_net__base(cs_loop *loop);
@@ -80,7 +105,8 @@ void cs_net__tls_free(cs_net__tls *tls);
 void cs_net__tls_refresh(cs_net__tls *tls);
 cs_net__session *cs_net__session_new(cs_net__tls *tls, int fd);
 void cs_net__session_free(cs_net__session *session);
-/* As read(2) and write(2) on a non-blocking socket: -1 with errno EAGAIN when it has to wait; *want_write says for what. */
+/* As read(2) and write(2) on a non-blocking socket: -1 with errno EAGAIN when it has to wait; *want_write says for
+ * what. */
 ssize_t cs_net__session_read(cs_net__session *session, void *bytes, size_t n, bool *want_write);
 ssize_t cs_net__session_write(cs_net__session *session, const void *bytes, size_t n, bool *want_write);
 /* Bytes that were decrypted and not yet read. */

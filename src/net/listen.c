@@ -1,4 +1,5 @@
 /* Addresses as `opa run --addr` writes them, and the sockets that listen on them. */
+#include <arpa/inet.h>
 #include <errno.h>
 #include <netdb.h>
 #include <netinet/in.h>
@@ -93,7 +94,8 @@ static void print_bound(int fd, char *bound, size_t cap, uint16_t *port)
     socklen_t size = sizeof name;
     char host[256] = "", service[16] = "";
     if (getsockname(fd, (struct sockaddr *)&name, &size) == 0 &&
-        getnameinfo((struct sockaddr *)&name, size, host, sizeof host, service, sizeof service, NI_NUMERICHOST | NI_NUMERICSERV) == 0) {
+        getnameinfo((struct sockaddr *)&name, size, host, sizeof host, service, sizeof service,
+                    NI_NUMERICHOST | NI_NUMERICSERV) == 0) {
         bool v6 = name.ss_family == AF_INET6;
         (void)snprintf(bound, cap, v6 ? "[%s]:%s" : "%s:%s", host, service);
         uint64_t number = 0;
@@ -132,8 +134,8 @@ static int listen_one(const struct addrinfo *info, uint16_t port)
     return s;
 }
 
-/* Another process that listens with SO_REUSEPORT would share the port with us unnoticed, so that a second server on the same address would
- * seem to start: probe once without the option. */
+/* Another process that listens with SO_REUSEPORT would share the port with us unnoticed, so that a second server on the
+ * same address would seem to start: probe once without the option. */
 static bool is_taken(const struct addrinfo *info, uint16_t port)
 {
     if (port == 0) {
@@ -153,8 +155,8 @@ static bool is_taken(const struct addrinfo *info, uint16_t port)
     return taken;
 }
 
-cs_err cs_net__listen(const cs_net__address *address, unsigned permissions, int *fds, size_t cap, size_t *n, char *bound,
-                      size_t bound_cap, uint16_t *port, cs_error *e)
+cs_err cs_net__listen(const cs_net__address *address, unsigned permissions, int *fds, size_t cap, size_t *n,
+                      char *bound, size_t bound_cap, uint16_t *port, cs_error *e)
 {
     *n = 0;
     if (address->is_unix) {
@@ -208,4 +210,22 @@ cs_err cs_net__listen(const cs_net__address *address, unsigned permissions, int 
                        error == EADDRINUSE ? "address already in use" : strerror(error));
     }
     return CS_OK;
+}
+
+void cs_net__peer_text(const struct sockaddr_storage *from, char *out, size_t cap)
+{
+    char host[INET6_ADDRSTRLEN] = "";
+    if (from->ss_family == AF_INET) {
+        const struct sockaddr_in *v4 = (const struct sockaddr_in *)from;
+        (void)inet_ntop(AF_INET, &v4->sin_addr, host, sizeof host);
+        (void)snprintf(out, cap, "%s:%u", host, (unsigned)ntohs(v4->sin_port));
+    } else if (from->ss_family == AF_INET6) {
+        const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)from;
+        bool mapped = IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr);
+        (void)inet_ntop(mapped ? AF_INET : AF_INET6, mapped ? &v6->sin6_addr.s6_addr[12] : (const void *)&v6->sin6_addr,
+                        host, sizeof host);
+        (void)snprintf(out, cap, mapped ? "%s:%u" : "[%s]:%u", host, (unsigned)ntohs(v6->sin6_port));
+    } else {
+        (void)snprintf(out, cap, "@");
+    }
 }

@@ -1,5 +1,6 @@
-/* Server certificates and TLS connections. OpenSSL reads and writes the socket itself, so a connection with TLS behaves as one without:
- * read, write, EAGAIN. Certificates are read again when their files have changed; connections keep the ones they began with. */
+/* Server certificates and TLS connections. OpenSSL reads and writes the socket itself, so a connection with TLS behaves
+ * as one without: read, write, EAGAIN. Certificates are read again when their files have changed; connections keep the
+ * ones they began with. */
 #include <errno.h>
 #include <pthread.h>
 #include <sys/stat.h>
@@ -49,10 +50,12 @@ static stamp look(const char *path)
 
 static bool same(stamp x, stamp y)
 {
-    return x.inode == y.inode && x.size == y.size && x.changed.tv_sec == y.changed.tv_sec && x.changed.tv_nsec == y.changed.tv_nsec;
+    return x.inode == y.inode && x.size == y.size && x.changed.tv_sec == y.changed.tv_sec &&
+           x.changed.tv_nsec == y.changed.tv_nsec;
 }
 
-static int choose_protocol(SSL *ssl, const unsigned char **out, unsigned char *n, const unsigned char *in, unsigned n_in, void *self)
+static int choose_protocol(SSL *ssl, const unsigned char **out, unsigned char *n, const unsigned char *in,
+                           unsigned n_in, void *self)
 {
     (void)ssl;
     (void)self;
@@ -92,7 +95,8 @@ static cs_err load(const cs_net__tls *tls, SSL_CTX **out, cs_error *e)
     SSL_CTX_set_verify(ctx, tls->client_required ? verify | SSL_VERIFY_FAIL_IF_NO_PEER_CERT : verify, NULL);
     SSL_CTX_set_alpn_select_cb(ctx, choose_protocol, NULL);
     SSL_CTX_set_session_id_context(ctx, (const unsigned char *)"countersign", 11);
-    SSL_CTX_set_mode(ctx, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
+    SSL_CTX_set_mode(ctx,
+                     SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
     SSL_CTX_set_options(ctx, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION);
     *out = ctx;
     return CS_OK;

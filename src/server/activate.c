@@ -1,5 +1,5 @@
-/* Bundles into the world: the same steps for the command line, the configuration and PUT /v1/bundles. And the limits that the world
- * carries (data.tenants) into the ledger. */
+/* Bundles into the world: the same steps for the command line, the configuration and PUT /v1/bundles. And the limits
+ * that the world carries (data.tenants) into the ledger. */
 #include "countersign/base/file.h"
 #include "countersign/base/limits.h"
 #include "countersign/base/log.h"
@@ -37,7 +37,8 @@ static cs_err put(cs_server *server, cs_txn *txn, const cs_bundle *bundle, cs_er
     cs_policy_source *modules = cs_arena_array(a, cs_policy_source, bundle->n_modules + 1);
     for (size_t i = 0; i < bundle->n_modules; i++) {
         const cs_bundle_module *m = &bundle->modules[i];
-        modules[i] = (cs_policy_source){.file = cs_bundle_module_id(a, bundle->name, m), .text = m->text, .rego_version = m->rego_version};
+        modules[i] = (cs_policy_source){
+            .file = cs_bundle_module_id(a, bundle->name, m), .text = m->text, .rego_version = m->rego_version};
     }
     cs_txn_bundle b = {.name = bundle->name,
                        .revision = bundle->manifest.revision,
@@ -108,7 +109,8 @@ cs_err cs_server__verify_push(const cs_server *server, cs_slice name, cs_slice a
     const cs_config_push *push = cs_config_find_push(server->o.config, name);
     const cs_config_key *key = push != NULL ? cs_config_find_key(server->o.config, push->keyid) : NULL;
     if (key == NULL) {
-        return cs_fail(e, CS_ERR_BUNDLE_INVALID, "no key %.*s is configured for it", CS_FMT(push != NULL ? push->keyid : name));
+        return cs_fail(e, CS_ERR_BUNDLE_INVALID, "no key %.*s is configured for it",
+                       CS_FMT(push != NULL ? push->keyid : name));
     }
     cs_bundle_key keys[1] = {{.id = key->id, .key = key->key, .algorithm = key->algorithm, .scope = key->scope}};
     cs_bundle_verify verify = {.keys = keys, .n_keys = 1, .keyid = push->keyid, .scope = push->scope};
@@ -141,7 +143,8 @@ static void restore(cs_server *server, cs_slice name)
             r = cs_server_activate(server, (const cs_bundle *const *)&bundle, 1, &errors, &e);
         }
         if (r != CS_OK) {
-            cs_logf(CS_LOG_ERROR, "The pushed bundle %.*s cannot be brought back from %s: %s", CS_FMT(name), file, e.text);
+            cs_logf(CS_LOG_ERROR, "The pushed bundle %.*s cannot be brought back from %s: %s", CS_FMT(name), file,
+                    e.text);
         }
     }
     cs_bundle_free(bundle);

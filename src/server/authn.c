@@ -1,5 +1,6 @@
-/* Who calls. OPA's --authentication=token hands the bearer token to the policy as it is; `identity` of our configuration turns it into a
- * caller {subject, tenant, roles, groups, source}: a token of the tokens file, or a JWT whose signature and claims are checked. */
+/* Who calls. OPA's --authentication=token hands the bearer token to the policy as it is; `identity` of our
+ * configuration turns it into a caller {subject, tenant, roles, groups, source}: a token of the tokens file, or a JWT
+ * whose signature and claims are checked. */
 #include "countersign/base/file.h"
 #include "countersign/base/log.h"
 #include "countersign/base/mem.h"
@@ -107,7 +108,8 @@ static cs_err load_tokens(cs_server__identity *id, cs_slice path, cs_error *e)
             key = cs_entry(document, i, &row);
         }
         if (!cs_is(row, CS_OBJECT) || !cs_is(key, CS_STRING) || key.n < 1) {
-            return cs_fail(e, CS_ERR_INVALID, "identity.tokens.file %.*s: entry %u is no token with an object", CS_FMT(path), i + 1);
+            return cs_fail(e, CS_ERR_INVALID, "identity.tokens.file %.*s: entry %u is no token with an object",
+                           CS_FMT(path), i + 1);
         }
         add_token(id, cs_text(key), row);
     }
@@ -174,7 +176,8 @@ cs_value cs_server__caller_of(cs_server__request *r, cs_slice token, cs_error *e
     (void)cs_digest(CS_SHA256, token, digest);
     const known_token *found = NULL;
     for (size_t i = 0; i < id->n_tokens; i++) {
-        bool equal = cs_ct_equal(cs_slice_make((const char *)digest, 32), cs_slice_make((const char *)id->tokens[i].digest, 32));
+        bool equal =
+            cs_ct_equal(cs_slice_make((const char *)digest, 32), cs_slice_make((const char *)id->tokens[i].digest, 32));
         found = equal ? &id->tokens[i] : found;
     }
     if (found != NULL) {
@@ -199,7 +202,8 @@ cs_value cs_server__caller_of(cs_server__request *r, cs_slice token, cs_error *e
     if (cs_jwt_verify(r->arena, token, &id->keys, &rules, &claims, e) != CS_OK) {
         return cs_undefined();
     }
-    const cs_slice names_of[4] = {c->identity.claim_subject, c->identity.claim_tenant, c->identity.claim_roles, c->identity.claim_groups};
+    const cs_slice names_of[4] = {c->identity.claim_subject, c->identity.claim_tenant, c->identity.claim_roles,
+                                  c->identity.claim_groups};
     return make_caller(r->arena, claims, names_of, "jwt");
 }
 
@@ -214,7 +218,8 @@ static bool bearer(cs_slice header, cs_slice *token)
         at++;
     }
     *token = cs_slice_sub(header, at, header.n);
-    return at > 6 && token->n != 0 && memchr(token->p, ' ', token->n) == NULL && memchr(token->p, '\t', token->n) == NULL;
+    return at > 6 && token->n != 0 && memchr(token->p, ' ', token->n) == NULL &&
+           memchr(token->p, '\t', token->n) == NULL;
 }
 
 static bool refuse(cs_server__request *r, const cs_error *e)
@@ -225,7 +230,8 @@ static bool refuse(cs_server__request *r, const cs_error *e)
     return false;
 }
 
-/* A gateway brings its own token in X-Countersign-Token; Authorization is then its client's, who need not be known here. */
+/* A gateway brings its own token in X-Countersign-Token; Authorization is then its client's, who need not be known
+ * here. */
 static bool authenticate_gateway(cs_server__request *r, cs_slice own, const cs_slice *header)
 {
     cs_error e = {0};

@@ -1,6 +1,6 @@
-/* May the caller do this? OPA's contract: the authorization decision (default data.system.authz.allow) is asked with the request as
- * input; true or {"allowed": true} lets it pass. With `identity` configured the input has `caller` too, and our own endpoints ask
- * even without --authorization=basic. */
+/* May the caller do this? OPA's contract: the authorization decision (default data.system.authz.allow) is asked with
+ * the request as input; true or {"allowed": true} lets it pass. With `identity` configured the input has `caller` too,
+ * and our own endpoints ask even without --authorization=basic. */
 #include "countersign/base/encode.h"
 #include "countersign/yaml.h"
 #include "internal.h"
@@ -58,7 +58,8 @@ static cs_value path_of(cs_server__request *r)
 {
     cs_arena *a = r->arena;
     cs_slice path = cs_slice_sub(r->http->path, 1, r->http->path.n), piece, plain;
-    bool whole = cs_slice_starts(r->http->path, CS_LIT("/v1/policies/")) || cs_slice_starts(r->http->path, CS_LIT("/v1/compile/"));
+    bool whole = cs_slice_starts(r->http->path, CS_LIT("/v1/policies/")) ||
+                 cs_slice_starts(r->http->path, CS_LIT("/v1/compile/"));
     if (whole && cs_percent_decode(a, path, false, &plain)) {
         path = plain;
     }
@@ -77,7 +78,8 @@ static cs_value path_of(cs_server__request *r)
         }
         items[n++] = cs_string(plain);
     }
-    if (r->http->path.n > 1 && r->http->path.p[r->http->path.n - 1] == '/' && !cs_slice_eq(cs_text(items[n - 1]), CS_LIT(""))) {
+    if (r->http->path.n > 1 && r->http->path.p[r->http->path.n - 1] == '/' &&
+        !cs_slice_eq(cs_text(items[n - 1]), CS_LIT(""))) {
         cs_value *more = cs_arena_alloc(a, (n + 1) * sizeof *more);
         memcpy(more, items, n * sizeof *more);
         more[n++] = cs_string(CS_LIT(""));

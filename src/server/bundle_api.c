@@ -1,5 +1,5 @@
-/* GET, PUT, DELETE /v1/bundles: signed bundles pushed from outside, under the names that the configuration declares. The control thread
- * verifies, compiles, publishes and stores; whatever fails changes nothing. */
+/* GET, PUT, DELETE /v1/bundles: signed bundles pushed from outside, under the names that the configuration declares.
+ * The control thread verifies, compiles, publishes and stores; whatever fails changes nothing. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -63,8 +63,14 @@ static void fail_bundle(cs_server__request *r, const cs_error *e, const cs_error
         cs_server__fail_list(r, 422, "bundle_compile_error", e->text, cs_errors_to_json(r->arena, errors));
         return;
     }
-    int status = e->code == CS_ERR_BUNDLE_ROOTS ? 409 : e->code == CS_ERR_LIMIT ? 413 : e->code == CS_ERR_IO ? 500 : 400;
-    const char *code = status == 409 ? "roots_conflict" : status == 413 ? "body_too_large" : status == 500 ? "io_error" : "invalid_bundle";
+    int status = e->code == CS_ERR_BUNDLE_ROOTS ? 409
+                 : e->code == CS_ERR_LIMIT      ? 413
+                 : e->code == CS_ERR_IO         ? 500
+                                                : 400;
+    const char *code = status == 409   ? "roots_conflict"
+                       : status == 413 ? "body_too_large"
+                       : status == 500 ? "io_error"
+                                       : "invalid_bundle";
     cs_server__fail(r, status, code, "%s", e->text);
 }
 
@@ -79,12 +85,14 @@ static place place_of(cs_server__request *r, cs_slice name)
     cs_buf path;
     cs_buf_init(&path);
     cs_server__push_path(r->server, name, &path);
-    place p = {folder, cs_arena_dup(r->arena, path.p, path.n), cs_arena_printf(r->arena, NULL, "%s/next.tar.gz", folder)};
+    place p = {folder, cs_arena_dup(r->arena, path.p, path.n),
+               cs_arena_printf(r->arena, NULL, "%s/next.tar.gz", folder)};
     cs_buf_destroy(&path);
     return p;
 }
 
-/* On disk before it is active, under its own name after: a full disk refuses the bundle, and a crash in between leaves the old one. */
+/* On disk before it is active, under its own name after: a full disk refuses the bundle, and a crash in between leaves
+ * the old one. */
 static cs_err store(const place *p, cs_slice archive, cs_error *e)
 {
     CS_TRY(cs_file_mkdirs(p->folder, e));
@@ -104,8 +112,8 @@ static cs_err keep(const place *p, cs_error *e)
     return CS_OK;
 }
 
-static cs_err activate_stored(cs_server__request *r, cs_slice name, const cs_bundle *bundle, cs_slice archive, cs_errors *errors,
-                              cs_error *e)
+static cs_err activate_stored(cs_server__request *r, cs_slice name, const cs_bundle *bundle, cs_slice archive,
+                              cs_errors *errors, cs_error *e)
 {
     if (r->server->o.state_dir == NULL) {
         return cs_server_activate(r->server, &bundle, 1, errors, e);
@@ -127,8 +135,8 @@ static void activate(cs_server__request *r, cs_slice name, const cs_bundle *bund
     cs_errors_init(&errors);
     int64_t before = cs_server__status_iat(r->server->status, name);
     if (bundle->signature.iat < before) {
-        cs_server__fail(r, 409, "older_bundle", "the active bundle was signed at %lld, this one at %lld", (long long)before,
-                        (long long)bundle->signature.iat);
+        cs_server__fail(r, 409, "older_bundle", "the active bundle was signed at %lld, this one at %lld",
+                        (long long)before, (long long)bundle->signature.iat);
     } else if (activate_stored(r, name, bundle, archive, &errors, &e) != CS_OK) {
         fail_bundle(r, &e, &errors);
     } else {
@@ -137,7 +145,8 @@ static void activate(cs_server__request *r, cs_slice name, const cs_bundle *bund
     cs_errors_destroy(&errors);
 }
 
-/* `curl -d` sends a form and takes the line ends out of it. (`--data-binary` says form too, but leaves the bytes alone.) */
+/* `curl -d` sends a form and takes the line ends out of it. (`--data-binary` says form too, but leaves the bytes
+ * alone.) */
 static bool is_mangled(cs_server__request *r)
 {
     if (!cs_server__header_contains(r, "Content-Type", "application/x-www-form-urlencoded")) {
@@ -145,7 +154,8 @@ static bool is_mangled(cs_server__request *r)
     }
     cs_buf plain;
     cs_buf_init(&plain);
-    bool whole = cs_gzip_is(r->body) && cs_gzip_inflate(r->body, cs_limits_get()->bundle_total_bytes, &plain, NULL) == CS_OK;
+    bool whole =
+        cs_gzip_is(r->body) && cs_gzip_inflate(r->body, cs_limits_get()->bundle_total_bytes, &plain, NULL) == CS_OK;
     cs_buf_destroy(&plain);
     return !whole;
 }
@@ -159,8 +169,9 @@ static void put_job(cs_server__request *r)
     if (cs_server__verify_push(r->server, name, archive, &bundle, &e) != CS_OK) {
         cs_server_bundle_report(r->server, NULL, name, &e, NULL, 0);
         if (is_mangled(r)) {
-            cs_server__fail(r, 400, "body_mangled",
-                            "the body was sent as a form, which damages it; use: curl -X PUT --data-binary @bundle.tar.gz URL");
+            cs_server__fail(
+                r, 400, "body_mangled",
+                "the body was sent as a form, which damages it; use: curl -X PUT --data-binary @bundle.tar.gz URL");
         } else {
             fail_bundle(r, &e, NULL);
         }
@@ -182,7 +193,8 @@ void cs_server__bundle_put(cs_server__request *r)
     }
     r->body = r->http->body;
     cs_slice plain;
-    if (!cs_gzip_is(r->body) && cs_base64_decode(r->arena, cs_slice_trim(r->body), CS_BASE64_STD, &plain, NULL) && cs_gzip_is(plain)) {
+    if (!cs_gzip_is(r->body) && cs_base64_decode(r->arena, cs_slice_trim(r->body), CS_BASE64_STD, &plain, NULL) &&
+        cs_gzip_is(plain)) {
         r->body = plain;
     }
     cs_server__on_control(r, put_job);

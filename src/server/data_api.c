@@ -43,8 +43,8 @@ static bool read_input_v1(cs_server__request *r, cs_value *input)
         return true;
     }
     if (!cs_is(body, CS_OBJECT)) {
-        cs_server__fail(r, 400, "invalid_parameter", "%sjson: cannot unmarshal %s into Go value of type types.alias", before,
-                        cs_server__go_kind(body));
+        cs_server__fail(r, 400, "invalid_parameter", "%sjson: cannot unmarshal %s into Go value of type types.alias",
+                        before, cs_server__go_kind(body));
         return false;
     }
     const cs_value *v = cs_server__member(body, "input");
@@ -117,7 +117,8 @@ static bool set_path(cs_server__request *r, const char *kind, cs_slice path)
     cs_server__eval *v = &r->eval;
     cs_slice bad;
     if (!cs_server__path_keys(r->arena, path, &v->path, &v->n_path, &bad)) {
-        cs_server__fail(r, 500, "internal_error", "invalid_parameter: invalid path: invalid ref term '%.*s'", CS_FMT(bad));
+        cs_server__fail(r, 500, "internal_error", "invalid_parameter: invalid path: invalid ref term '%.*s'",
+                        CS_FMT(bad));
         return false;
     }
     v->ready = NULL;
@@ -227,7 +228,8 @@ static void fill_facts(cs_server__request *r)
 {
     if (cs_is(r->eval.input, CS_OBJECT)) {
         r->eval.input = cs_object_clone(r->arena, r->eval.input, 4);
-        cs_server__fill_facts(r, r->eval.input, r->server->identity == NULL || cs_server__caller_has_role(r, "gateway"));
+        cs_server__fill_facts(r, r->eval.input,
+                              r->server->identity == NULL || cs_server__caller_has_role(r, "gateway"));
     }
 }
 
@@ -283,7 +285,8 @@ static void answer_v0(cs_server__request *r)
     cs_server__record(r, path, CS_LIT(""), v->input, v->result, NULL);
     if (cs_is_undefined(v->result)) {
         cs_slice ref = cs_server__ref_text(r->arena, v->path, v->n_path);
-        cs_server__fail(r, 404, "undefined_document", "document %s: %.*s", has_rule(v) ? "undefined" : "missing", CS_FMT(ref));
+        cs_server__fail(r, 404, "undefined_document", "document %s: %.*s", has_rule(v) ? "undefined" : "missing",
+                        CS_FMT(ref));
         return;
     }
     cs_server__send_value(r, 200, v->result);

@@ -1,5 +1,5 @@
-/* Evaluation of a request's query: the world pinned, the query found prepared or prepared now, run in slices so that a long one does not
- * hold up the other connections of its worker. */
+/* Evaluation of a request's query: the world pinned, the query found prepared or prepared now, run in slices so that a
+ * long one does not hold up the other connections of its worker. */
 #include "countersign/base/encode.h"
 #include "countersign/base/limits.h"
 #include "countersign/base/time.h"

@@ -1,5 +1,5 @@
-/* Facts of a countersign/v1 input that the server knows better than whoever asks: the time, who acts, the digest of the operation, its
- * cost by the signed data. What they mean is the policy's business. */
+/* Facts of a countersign/v1 input that the server knows better than whoever asks: the time, who acts, the digest of the
+ * operation, its cost by the signed data. What they mean is the policy's business. */
 #include "countersign/base/time.h"
 #include "countersign/patch.h"
 #include "internal.h"
@@ -65,7 +65,8 @@ static cs_value actor_of(cs_server__request *r, bool trust_headers)
     if (trust_headers) {
         return actor_of_headers(r);
     }
-    return cs_is_undefined(r->caller.document) ? cs_object_new(r->arena, 0) : actor_of_caller(r->arena, r->caller.document);
+    return cs_is_undefined(r->caller.document) ? cs_object_new(r->arena, 0)
+                                               : actor_of_caller(r->arena, r->caller.document);
 }
 
 /* ---- the digest: sha256 of canonical JSON, so that an approval binds to exactly this operation */
@@ -146,7 +147,8 @@ void cs_server__fill_facts(cs_server__request *r, cs_value input, bool trust_act
     cs_value operation = row(data, "operations", member(graphql, "document_id"));
     cs_object_put_text(a, input, "now", cs_int(cs_time_wall_ns()));
     cs_object_put_text(a, input, "actor", actor);
-    cs_object_put_text(a, input, "cost", cost(r, member(input, "cost"), operation, row(data, "tenants", member(actor, "tenant"))));
+    cs_object_put_text(a, input, "cost",
+                       cost(r, member(input, "cost"), operation, row(data, "tenants", member(actor, "tenant"))));
     if (cs_is(graphql, CS_OBJECT)) {
         cs_value with = cs_object_clone(a, graphql, 1);
         cs_value d = digest(r, graphql, actor, operation);

@@ -1,5 +1,5 @@
-/* A look at a GraphQL document without parsing it whole: which kinds of operations stand at its top level, and whether one of them begins
- * with introspection. Strings, comments and nested selections are stepped over. */
+/* A look at a GraphQL document without parsing it whole: which kinds of operations stand at its top level, and whether
+ * one of them begins with introspection. Strings, comments and nested selections are stepped over. */
 #include "internal.h"
 
 typedef struct scan {
@@ -21,7 +21,8 @@ static void skip_string(scan *s)
     while (s->at < t.n) {
         if (t.p[s->at] == '\\') {
             s->at += 2;
-        } else if (block ? cs_slice_starts(cs_slice_sub(t, s->at, t.n), CS_LIT("\"\"\"")) : t.p[s->at] == '"' || t.p[s->at] == '\n') {
+        } else if (block ? cs_slice_starts(cs_slice_sub(t, s->at, t.n), CS_LIT("\"\"\""))
+                         : t.p[s->at] == '"' || t.p[s->at] == '\n') {
             s->at += block ? 3 : 1;
             return;
         } else {

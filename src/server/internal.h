@@ -48,8 +48,8 @@ typedef enum cs_server__found {
     CS_FOUND_NOTHING /* 404 */
 } cs_server__found;
 /* *rest is what stands for {rest}, escapes as sent; *clean the path to redirect to. */
-cs_server__found cs_server__find_route(const cs_http_request *http, cs_arena *a, bool diagnostic, const cs_server__route **route,
-                                       cs_slice *rest, cs_slice *clean);
+cs_server__found cs_server__find_route(const cs_http_request *http, cs_arena *a, bool diagnostic,
+                                       const cs_server__route **route, cs_slice *rest, cs_slice *clean);
 /* "GET, HEAD, POST" of a path. */
 void cs_server__allowed(cs_buf *out, const cs_server__route *route);
 
@@ -62,7 +62,7 @@ typedef struct cs_server__eval {
     cs_slice text; /* a text */
     cs_value input;
     bool strict;
-    bool server;           /* as cs_query_options.server */
+    bool server;               /* as cs_query_options.server */
     cs_server__handler *ready; /* NULL, or makes the input when the world is pinned */
     cs_server__handler *done;  /* has the answer; must end in a reply */
     /* answered */
@@ -85,8 +85,8 @@ typedef struct cs_server__eval {
 void cs_server__evaluate(cs_server__request *r);
 /* Lets go of the world. Replies do it themselves. */
 void cs_server__eval_end(cs_server__request *r);
-/* A URL's path (escaped, split at '/') to keys as OPA makes them: decimal segments become numbers. false with *bad set for a segment with a
- * quote in it. */
+/* A URL's path (escaped, split at '/') to keys as OPA makes them: decimal segments become numbers. false with *bad set
+ * for a segment with a quote in it. */
 bool cs_server__path_keys(cs_arena *a, cs_slice escaped, const cs_value **keys, size_t *n, cs_slice *bad);
 
 /* ---- requests */
@@ -200,7 +200,8 @@ bool cs_server__caller_has_role(const cs_server__request *r, const char *role);
 
 /* ---- decisions */
 /* Counts the outcome and, with a log, writes the record. `path` as in "app/allow". */
-void cs_server__record(cs_server__request *r, cs_slice path, cs_slice query, cs_value input, cs_value result, const cs_error *error);
+void cs_server__record(cs_server__request *r, cs_slice path, cs_slice query, cs_value input, cs_value result,
+                       const cs_error *error);
 /* Sets r->decision_id when decisions are logged. */
 void cs_server__make_decision_id(cs_server__request *r);
 /* {"timer_…": ns}: the timers of the request. */

@@ -17,7 +17,8 @@ static void fail_missing(cs_server__request *r, cs_slice id)
     cs_buf quoted;
     cs_buf_init(&quoted);
     cs_quote(&quoted, id);
-    cs_server__fail(r, 404, "resource_not_found", "storage_not_found_error: policy id %.*s", CS_FMT(cs_buf_view(&quoted)));
+    cs_server__fail(r, 404, "resource_not_found", "storage_not_found_error: policy id %.*s",
+                    CS_FMT(cs_buf_view(&quoted)));
     cs_buf_destroy(&quoted);
 }
 

@@ -46,8 +46,9 @@ static void answer(cs_server__request *r)
         }
         bool parse = v->errors->n != 0 && v->errors->v[0].code == CS_ERR_REGO_PARSE;
         cs_value list = cs_errors_to_json(r->arena, v->errors);
-        cs_server__fail_list(r, 400, "invalid_parameter",
-                             parse ? "error(s) occurred while parsing query" : "error(s) occurred while compiling query", list);
+        cs_server__fail_list(
+            r, 400, "invalid_parameter",
+            parse ? "error(s) occurred while parsing query" : "error(s) occurred while compiling query", list);
         return;
     }
     if (v->err != CS_OK) {
@@ -120,8 +121,8 @@ static bool read_object(cs_server__request *r, const char *type, cs_value *out)
         *out = cs_object_new(r->arena, 0);
     }
     if (!cs_is(*out, CS_OBJECT)) {
-        cs_server__fail(r, 400, "invalid_parameter", "%sjson: cannot unmarshal %s into Go value of type types.%s", before,
-                        cs_server__go_kind(*out), type);
+        cs_server__fail(r, 400, "invalid_parameter", "%sjson: cannot unmarshal %s into Go value of type types.%s",
+                        before, cs_server__go_kind(*out), type);
         return false;
     }
     return true;
@@ -136,7 +137,8 @@ void cs_server__query_post(cs_server__request *r)
     const cs_value *query = cs_server__member(body, "query"), *input = cs_server__member(body, "input");
     if (query != NULL && !cs_is(*query, CS_STRING) && !cs_is(*query, CS_NULL)) {
         cs_server__fail(r, 400, "invalid_parameter",
-                        "error(s) occurred while decoding request: json: cannot unmarshal %s into Go struct field QueryRequestV1.query of "
+                        "error(s) occurred while decoding request: json: cannot unmarshal %s into Go struct field "
+                        "QueryRequestV1.query of "
                         "type string",
                         cs_server__go_kind(*query));
         return;

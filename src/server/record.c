@@ -73,7 +73,8 @@ static void count_reasons(cs_server__worker *w, cs_value result)
     }
 }
 
-void cs_server__record(cs_server__request *r, cs_slice path, cs_slice query, cs_value input, cs_value result, const cs_error *error)
+void cs_server__record(cs_server__request *r, cs_slice path, cs_slice query, cs_value input, cs_value result,
+                       const cs_error *error)
 {
     cs_server__worker *w = r->w;
     cs_slice labels[2] = {query.n != 0 ? CS_LIT("query") : path, outcome_of(result, error)};

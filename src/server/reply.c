@@ -25,7 +25,8 @@ static void compress(cs_server__request *r)
             name = cs_slice_sub(piece, 0, at);
             params = cs_slice_trim(cs_slice_sub(piece, at + 1, piece.n));
         }
-        bool zero = cs_slice_eq(params, CS_LIT("q=0")) || cs_slice_starts(params, CS_LIT("q=0.0")) || cs_slice_eq(params, CS_LIT("q=0."));
+        bool zero = cs_slice_eq(params, CS_LIT("q=0")) || cs_slice_starts(params, CS_LIT("q=0.0")) ||
+                    cs_slice_eq(params, CS_LIT("q=0."));
         yes |= cs_slice_eq_nocase(cs_slice_trim(name), CS_LIT("gzip")) && !zero;
     }
     if (yes) {
@@ -177,8 +178,8 @@ void cs_server__fail_auto(cs_server__request *r, const cs_error *e)
         int status;
         const char *code;
     } cases[] = {
-        {CS_ERR_INVALID, 400, "invalid_parameter"},    {CS_ERR_LIMIT, 400, "invalid_parameter"},
-        {CS_ERR_SYNTAX, 400, "invalid_parameter"},     {CS_ERR_CONFLICT, 404, "resource_conflict"},
+        {CS_ERR_INVALID, 400, "invalid_parameter"},          {CS_ERR_LIMIT, 400, "invalid_parameter"},
+        {CS_ERR_SYNTAX, 400, "invalid_parameter"},           {CS_ERR_CONFLICT, 404, "resource_conflict"},
         {CS_ERR_STORAGE_CONFLICT, 404, "resource_conflict"}, {CS_ERR_STORAGE_NOT_FOUND, 404, "resource_not_found"},
         {CS_ERR_NOT_FOUND, 404, "resource_not_found"},
     };
@@ -225,5 +226,6 @@ void cs_server__fail_eval(cs_server__request *r)
         return;
     }
     cs_value item = error_item(r, &v->error);
-    cs_server__fail_list(r, 500, "internal_error", "error(s) occurred while evaluating query", cs_array_copy(r->arena, &item, 1));
+    cs_server__fail_list(r, 500, "internal_error", "error(s) occurred while evaluating query",
+                         cs_array_copy(r->arena, &item, 1));
 }

@@ -79,8 +79,9 @@ cs_slice cs_server__request_id(cs_server__request *r)
             r->id = *given;
         } else {
             size_t n;
-            const char *text = cs_arena_printf(r->arena, &n, "%016llx-%llx", (unsigned long long)r->server->request_seed,
-                                               (unsigned long long)r->number);
+            const char *text =
+                cs_arena_printf(r->arena, &n, "%016llx-%llx", (unsigned long long)r->server->request_seed,
+                                (unsigned long long)r->number);
             r->id = cs_slice_make(text, n);
         }
     }
@@ -107,7 +108,8 @@ static void print_size(cs_buf *out, uint64_t n)
     if (tenths % 10 == 0) {
         cs_buf_printf(out, "%llu %ciB", (unsigned long long)(tenths / 10), units[unit]);
     } else {
-        cs_buf_printf(out, "%llu.%llu %ciB", (unsigned long long)(tenths / 10), (unsigned long long)(tenths % 10), units[unit]);
+        cs_buf_printf(out, "%llu.%llu %ciB", (unsigned long long)(tenths / 10), (unsigned long long)(tenths % 10),
+                      units[unit]);
     }
 }
 
@@ -141,9 +143,10 @@ bool cs_server__read_body(cs_server__request *r, const char *before)
     if (err == CS_OK) {
         r->body = cs_slice_make(cs_arena_dup(r->arena, plain.p != NULL ? plain.p : "", plain.n), plain.n);
     } else if (err == CS_ERR_LIMIT) {
-        cs_server__fail(r, 400, "invalid_parameter",
-                        "%srequest body too large: decompressed size exceeds limit of %llu bytes (server.decoding.gzip.max_length)", before,
-                        (unsigned long long)limit);
+        cs_server__fail(
+            r, 400, "invalid_parameter",
+            "%srequest body too large: decompressed size exceeds limit of %llu bytes (server.decoding.gzip.max_length)",
+            before, (unsigned long long)limit);
     } else {
         bool cut = r->body.n < 10 || cs_gzip_is(r->body);
         cs_server__fail(r, 400, "invalid_parameter", "%scould not decompress the body: %s", before,

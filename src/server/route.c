@@ -33,7 +33,8 @@ static bool is_clean(cs_slice path)
         if (left == 0) {
             return true;
         }
-        if (next[0] == '/' || (next[0] == '.' && (left == 1 || next[1] == '/' || (next[1] == '.' && (left == 2 || next[2] == '/'))))) {
+        if (next[0] == '/' ||
+            (next[0] == '.' && (left == 1 || next[1] == '/' || (next[1] == '.' && (left == 2 || next[2] == '/'))))) {
             return false;
         }
     }
@@ -75,7 +76,8 @@ static cs_slice decoded_for_matching(cs_arena *a, cs_slice path)
         if (n != 0 || piece.p != path.p) {
             out[n++] = '/';
         }
-        if (!cs_percent_decode(a, piece, false, &plain) || cs_slice_find_byte(plain, '/', 0) != SIZE_MAX || plain.n > piece.n) {
+        if (!cs_percent_decode(a, piece, false, &plain) || cs_slice_find_byte(plain, '/', 0) != SIZE_MAX ||
+            plain.n > piece.n) {
             plain = piece;
         }
         memcpy(out + n, plain.p, plain.n);
@@ -115,8 +117,8 @@ static bool takes(const cs_server__route *r, cs_slice method)
     return strcmp(r->method, "ANY") == 0 || cs_slice_is(method, r->method) || (head && strcmp(r->method, "GET") == 0);
 }
 
-cs_server__found cs_server__find_route(const cs_http_request *http, cs_arena *a, bool diagnostic, const cs_server__route **route,
-                                       cs_slice *rest, cs_slice *clean)
+cs_server__found cs_server__find_route(const cs_http_request *http, cs_arena *a, bool diagnostic,
+                                       const cs_server__route **route, cs_slice *rest, cs_slice *clean)
 {
     cs_slice path = http->path;
     bool is_raw = cs_slice_starts(path, CS_LIT("/v1/authz/"));
@@ -161,9 +163,11 @@ void cs_server__allowed(cs_buf *out, const cs_server__route *route)
         for (size_t i = 0; i < N_ROUTES; i++) {
             const cs_server__route *r = &routes[i];
             /* /v1/compile is told with what /v1/compile/ takes, as Go's router does. */
-            bool same = strcmp(r->path, route->path) == 0 || (r->path_n == route->path_n && strcmp(route->path, "/v1/compile") == 0 &&
-                                                              memcmp(r->path, route->path, r->path_n) == 0);
-            has |= same && (strcmp(r->method, order[m]) == 0 || (strcmp(order[m], "HEAD") == 0 && strcmp(r->method, "GET") == 0));
+            bool same = strcmp(r->path, route->path) == 0 ||
+                        (r->path_n == route->path_n && strcmp(route->path, "/v1/compile") == 0 &&
+                         memcmp(r->path, route->path, r->path_n) == 0);
+            has |= same && (strcmp(r->method, order[m]) == 0 ||
+                            (strcmp(order[m], "HEAD") == 0 && strcmp(r->method, "GET") == 0));
         }
         if (has) {
             cs_buf_text(out, out->n != 0 ? ", " : "");

@@ -88,12 +88,24 @@ static void redirect(cs_server__request *r, int status, cs_slice to)
         cs_buf_text(b, "<a href=\"");
         for (size_t i = 0; i < to.n; i++) {
             switch (to.p[i]) {
-            case '&': cs_buf_text(b, "&amp;"); break;
-            case '<': cs_buf_text(b, "&lt;"); break;
-            case '>': cs_buf_text(b, "&gt;"); break;
-            case '"': cs_buf_text(b, "&#34;"); break;
-            case '\'': cs_buf_text(b, "&#39;"); break;
-            default: cs_buf_byte(b, to.p[i]); break;
+            case '&':
+                cs_buf_text(b, "&amp;");
+                break;
+            case '<':
+                cs_buf_text(b, "&lt;");
+                break;
+            case '>':
+                cs_buf_text(b, "&gt;");
+                break;
+            case '"':
+                cs_buf_text(b, "&#34;");
+                break;
+            case '\'':
+                cs_buf_text(b, "&#39;");
+                break;
+            default:
+                cs_buf_byte(b, to.p[i]);
+                break;
             }
         }
         cs_buf_printf(b, "\">%s</a>.\n\n", cs_http_status_text(status));
@@ -162,7 +174,8 @@ static cs_server__found route(cs_server__request *r, cs_slice *clean)
     return cs_server__find_route(r->http, r->arena, diagnostic, &r->route, &r->rest, clean);
 }
 
-/* After authorization: routes that are none get their answer only now, as in OPA, where the authorizer stands before the router. */
+/* After authorization: routes that are none get their answer only now, as in OPA, where the authorizer stands before
+ * the router. */
 void cs_server__proceed(cs_server__request *r)
 {
     cs_slice clean = CS_LIT("");
@@ -199,7 +212,8 @@ static void handle(void *self, cs_http_exchange *x)
     const cs_http_request *http = cs_http_request_of(x);
     cs_server__request *r = cs_arena_alloc(http->arena, sizeof *r);
     memset(r, 0, offsetof(cs_server__request, eval.error)); /* the error's text need not be cleared */
-    memset((char *)r + offsetof(cs_server__request, eval.active), 0, sizeof *r - offsetof(cs_server__request, eval.active));
+    memset((char *)r + offsetof(cs_server__request, eval.active), 0,
+           sizeof *r - offsetof(cs_server__request, eval.active));
     http->arena->cap = cs_limits_get()->eval_memory;
     r->server = s;
     r->w = &s->workers[cs_http_worker_of(x)];
@@ -301,7 +315,8 @@ static void done(void *self, const cs_http_request *http, const cs_http_done *wh
         cs_log(CS_LOG_INFO, "Sent response.", 7,
                (cs_log_field[]){CS_LOG_S("client_addr", http->peer), CS_LOG_I("req_id", (int64_t)r->number),
                                 CS_LOG_S("req_method", http->method), CS_LOG_S("req_path", http->path),
-                                CS_LOG_I("resp_status", what->status), CS_LOG_I("resp_bytes", (int64_t)what->sent_bytes),
+                                CS_LOG_I("resp_status", what->status),
+                                CS_LOG_I("resp_bytes", (int64_t)what->sent_bytes),
                                 CS_LOG_F("resp_duration", (double)what->duration_ns / 1e6)});
     }
 }

@@ -82,8 +82,8 @@ void cs_server_bundle_expect(cs_server *server, cs_slice name)
     cs_mutex_unlock(&s->lock);
 }
 
-void cs_server_bundle_report(cs_server *server, const cs_bundle *bundle, cs_slice name, const cs_error *error, const cs_errors *errors,
-                             int64_t duration_ns)
+void cs_server_bundle_report(cs_server *server, const cs_bundle *bundle, cs_slice name, const cs_error *error,
+                             const cs_errors *errors, int64_t duration_ns)
 {
     cs_server__status *s = server->status;
     cs_mutex_lock(&s->lock);
@@ -107,7 +107,8 @@ void cs_server_bundle_report(cs_server *server, const cs_bundle *bundle, cs_slic
     }
     cs_mutex_unlock(&s->lock);
     if (error == NULL && server->o.metrics != NULL) {
-        cs_series_observe_ns(cs_metrics_series(server->o.metrics, CS_METRIC_BUNDLE_ACTIVATION, &name), CS_METRICS_ANY, duration_ns);
+        cs_series_observe_ns(cs_metrics_series(server->o.metrics, CS_METRIC_BUNDLE_ACTIVATION, &name), CS_METRICS_ANY,
+                             duration_ns);
     }
 }
 

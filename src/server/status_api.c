@@ -37,7 +37,8 @@ void cs_server__health_get(cs_server__request *r)
         cs_server__status_waiting(r->server->status, &waiting);
         if (waiting.n != 0) {
             size_t n;
-            const char *text = cs_arena_printf(r->arena, &n, "one or more bundles are not activated: %.*s", CS_FMT(cs_buf_view(&waiting)));
+            const char *text = cs_arena_printf(r->arena, &n, "one or more bundles are not activated: %.*s",
+                                               CS_FMT(cs_buf_view(&waiting)));
             error = cs_slice_make(text, n);
         }
     }
@@ -93,7 +94,8 @@ void cs_server__health_rule(cs_server__request *r)
     if (all_ok) {
         atomic_store_explicit(&r->server->plugins_ok_once, true, memory_order_relaxed);
     }
-    cs_object_put_text(a, input, "plugins_ready", cs_bool(atomic_load_explicit(&r->server->plugins_ok_once, memory_order_relaxed)));
+    cs_object_put_text(a, input, "plugins_ready",
+                       cs_bool(atomic_load_explicit(&r->server->plugins_ok_once, memory_order_relaxed)));
     const char *key = cs_arena_printf(a, &n, "h%.*s", CS_FMT(r->rest));
     v->key = cs_slice_make(key, n);
     v->text = CS_LIT("");

@@ -1,5 +1,5 @@
-/* Writing data: PUT, PATCH, DELETE /v1/data, with the meaning and the words of OPA's storage. Bodies are read by the worker; the
- * transaction runs on the control thread. */
+/* Writing data: PUT, PATCH, DELETE /v1/data, with the meaning and the words of OPA's storage. Bodies are read by the
+ * worker; the transaction runs on the control thread. */
 #include "countersign/base/time.h"
 #include "internal.h"
 
@@ -181,7 +181,8 @@ static bool text_member(cs_server__request *r, cs_value object, const char *name
     if (v != NULL && cs_is(*v, CS_STRING)) {
         *out = cs_text(*v);
     } else if (v != NULL && !cs_is(*v, CS_NULL)) {
-        cs_server__fail(r, 400, "invalid_parameter", "json: cannot unmarshal %s into Go struct field PatchV1.%s of type string",
+        cs_server__fail(r, 400, "invalid_parameter",
+                        "json: cannot unmarshal %s into Go struct field PatchV1.%s of type string",
                         cs_server__go_kind(*v), name);
         return false;
     }
@@ -244,8 +245,8 @@ void cs_server__data_patch(cs_server__request *r)
             item = cs_object_new(r->arena, 0);
         }
         if (!cs_is(item, CS_OBJECT)) {
-            cs_server__fail(r, 400, "invalid_parameter", "json: cannot unmarshal %s into Go value of type types.PatchV1",
-                            cs_server__go_kind(item));
+            cs_server__fail(r, 400, "invalid_parameter",
+                            "json: cannot unmarshal %s into Go value of type types.PatchV1", cs_server__go_kind(item));
             return;
         }
         if (!read_op(r, item, &w->ops[i])) {

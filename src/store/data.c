@@ -312,7 +312,8 @@ cs_err cs_store__check_conflicts(cs_value rules, cs_value data, cs_errors *error
         cs_value rule = rules.u.items[i];
         const cs_value *path = cs_object_get_text(rule, "path");
         cs_slice text[RULE_DEPTH];
-        if (path == NULL || same_path(path, before) || !to_text(path->u.items, path->n, text) || !exists(data, text, path->n)) {
+        if (path == NULL || same_path(path, before) || !to_text(path->u.items, path->n, text) ||
+            !exists(data, text, path->n)) {
             continue;
         }
         before = path;

@@ -9,8 +9,8 @@
 #include "countersign/base/vec.h"
 #include "countersign/store.h"
 
-/* ---- segments: arenas of frozen values, shared by worlds. The writer may append to the newest one while readers look at what was
- * there before: other bytes. */
+/* ---- segments: arenas of frozen values, shared by worlds. The writer may append to the newest one while readers look
+ * at what was there before: other bytes. */
 typedef struct cs_store__segment {
     _Atomic uint32_t refs;
     cs_arena arena;
@@ -52,7 +52,7 @@ typedef struct cs_store__bundle {
 
 typedef struct cs_store__bundles {
     _Atomic uint32_t refs;
-    cs_arena arena; /* names, roots, texts */
+    cs_arena arena;      /* names, roots, texts */
     cs_store__bundle *v; /* by name */
     size_t n;
 } cs_store__bundles;
@@ -81,7 +81,7 @@ struct cs_store {
     cs_store_options options;
     cs_live *live;
     size_t n_live;
-    cs_arena arena; /* names of live roots */
+    cs_arena arena;   /* names of live roots */
     size_t tail_live; /* bytes that were alive in the tail when it was last rewritten */
 };
 

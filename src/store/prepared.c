@@ -1,5 +1,5 @@
-/* Prepared queries of a world: found without a lock, added under one. The table is a number of sets of eight places; when a set is full
- * the query used longest ago makes room. */
+/* Prepared queries of a world: found without a lock, added under one. The table is a number of sets of eight places;
+ * when a set is full the query used longest ago makes room. */
 #include "countersign/base/mem.h"
 #include "internal.h"
 

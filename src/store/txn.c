@@ -137,7 +137,8 @@ bool cs_txn_policy_package(cs_txn *txn, cs_slice id, const cs_slice **path, size
     cs_slice *v = cs_arena_array(&txn->arena, cs_slice, terms->n + 1);
     *n = 0;
     for (uint32_t k = 1; k < terms->n; k++) {
-        const cs_value *value = cs_is(terms->u.items[k], CS_OBJECT) ? cs_object_get_text(terms->u.items[k], "value") : NULL;
+        const cs_value *value =
+            cs_is(terms->u.items[k], CS_OBJECT) ? cs_object_get_text(terms->u.items[k], "value") : NULL;
         if (value != NULL && cs_is(*value, CS_STRING)) {
             v[(*n)++] = cs_text(*value);
         }
@@ -286,10 +287,11 @@ static cs_err check_live(const cs_txn *txn, const cs_txn_bundle *bundle, cs_slic
     (void)cs_slice_next(&rest, '/', &first);
     for (size_t i = 0; i < txn->store->n_live; i++) {
         cs_slice live = cs_slice_of(txn->store->live[i].root);
-        bool claims = root.n != 0 ? cs_slice_eq(first, live) : !cs_is_undefined(cs_store__lookup(bundle->data, &live, 1));
+        bool claims =
+            root.n != 0 ? cs_slice_eq(first, live) : !cs_is_undefined(cs_store__lookup(bundle->data, &live, 1));
         if (claims) {
-            return cs_fail(e, CS_ERR_BUNDLE_ROOTS, "bundle %.*s claims the root %.*s, which the server owns", CS_FMT(bundle->name),
-                           CS_FMT(live));
+            return cs_fail(e, CS_ERR_BUNDLE_ROOTS, "bundle %.*s claims the root %.*s, which the server owns",
+                           CS_FMT(bundle->name), CS_FMT(live));
         }
     }
     return CS_OK;
@@ -309,9 +311,10 @@ static cs_err check_roots(const cs_txn *txn, const cs_txn_bundle *bundle, cs_err
             bool same = cs_slice_eq(other->name, bundle->name);
             for (size_t j = 0; j < other->n_roots && r == CS_OK && !same; j++) {
                 if (overlaps(mine, n, theirs, cs_store__split(&scratch, other->roots[j], &theirs))) {
-                    r = cs_fail(e, CS_ERR_BUNDLE_ROOTS,
-                                "detected overlapping roots in manifests for these bundles: [%.*s, %.*s] (%.*s overlaps %.*s)",
-                                CS_FMT(other->name), CS_FMT(bundle->name), CS_FMT(other->roots[j]), CS_FMT(bundle->roots[i]));
+                    r = cs_fail(
+                        e, CS_ERR_BUNDLE_ROOTS,
+                        "detected overlapping roots in manifests for these bundles: [%.*s, %.*s] (%.*s overlaps %.*s)",
+                        CS_FMT(other->name), CS_FMT(bundle->name), CS_FMT(other->roots[j]), CS_FMT(bundle->roots[i]));
                 }
             }
         }
