@@ -144,7 +144,7 @@ static bool check_document(checking *k, const cs_type_node *node)
             }
             return false;
         }
-        cs_value v;
+        cs_value v = cs_undefined();
         bool constant = cs_term__is_constant(key) && cs_term_to_value(tc->arena, key, &v);
         const cs_type_node *child = constant ? cs_type_node__child(node, v) : NULL;
         if (!child) {
