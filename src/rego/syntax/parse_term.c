@@ -16,9 +16,9 @@ static bool memo_find(cs_parser *p, cs_term **out)
     return false;
 }
 
-static void memo_add(cs_parser *p, uint32_t offset, cs_term *term)
+static void memo_add(cs_parser *p, uint32_t offset, cs_term *term, bool renamed)
 {
-    if (term && p->s.last_end < offset + MEMO_MIN_BYTES) {
+    if (term && !renamed && p->s.last_end < offset + MEMO_MIN_BYTES) {
         return;
     }
     while (p->memo.n && p->memo.v[p->memo.n - 1].offset >= offset) {
@@ -327,6 +327,8 @@ cs_term *cs_parse__term(cs_parser *p)
     cs_loc start = cs_parse__loc(p);
     bool minus_ref = false;
     ahead_logical_call(p);
+    /* A keyword that was taken for a name once stays one when the text is read again. */
+    bool renamed = p->s.token == CS_TOK_IDENT && cs_lex__is_keyword_word(p, p->s.literal);
     t = begin_term(p, &minus_ref);
     t = t ? finish(p, t) : NULL;
     if (t && minus_ref) {
@@ -337,7 +339,7 @@ cs_term *cs_parse__term(cs_parser *p)
     if (t && !cs_parse__check_height(p, t->height)) {
         t = NULL;
     }
-    memo_add(p, start.offset, t);
+    memo_add(p, start.offset, t, renamed);
     cs_parse__leave(p);
     return t;
 }
