@@ -42,8 +42,7 @@ void cs_types__match_error(cs_type_checker *tc, cs_type_errors *errors, cs_loc l
     } composites[] = {{CS_TYPE_OBJECT, "objects"}, {CS_TYPE_ARRAY, "arrays"}, {CS_TYPE_SET, "sets"}};
     cs_buf b;
     cs_buf_init(&b);
-    cs_buf_text(&b, "left  : ");
-    cs_elide__pair(&b, left, right, "\nright : ");
+    cs_elide__pair(tc, &b, left, right);
     const cs_type *x = cs_type_unnamed(left);
     const cs_type *y = cs_type_unnamed(right);
     for (size_t i = 0; i < sizeof composites / sizeof composites[0] && x && y; i++) {
@@ -80,7 +79,7 @@ static cs_slice arg_details(cs_type_checker *tc, const cs_type *const *have, uin
     cs_type given = {.kind = CS_TYPE_FUNCTION, .of = (const cs_type **)(uintptr_t)have, .n = n};
     cs_buf b;
     cs_buf_init(&b);
-    cs_elide__arguments(&b, tc, &given, &want);
+    cs_elide__arguments(tc, &b, &given, &want);
     return take(tc, &b);
 }
 

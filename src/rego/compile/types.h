@@ -87,8 +87,8 @@ void cs_types__plain_error(cs_type_checker *tc, cs_type_errors *errors, cs_loc l
 
 /* ---- typecheck_elide.c: two types, or two lists of arguments, each on a line; what is too wide is cut to where they
  * differ */
-void cs_elide__pair(cs_buf *out, const cs_type *left, const cs_type *right, const char *between);
-void cs_elide__arguments(cs_buf *out, cs_type_checker *tc, const cs_type *have, const cs_type *want);
+void cs_elide__pair(cs_type_checker *tc, cs_buf *out, const cs_type *left, const cs_type *right);
+void cs_elide__arguments(cs_type_checker *tc, cs_buf *out, const cs_type *have, const cs_type *want);
 
 /* ---- typecheck.c */
 /* "have: (string)\nwant: (search: string, base: string)" for a call of a built-in with the wrong number of operands; in
