@@ -10,32 +10,7 @@
 #include "countersign/base/vec.h"
 #include "countersign/number.h"
 #include "rego/syntax/parse.h"
-
-typedef enum cs_token {
-#define CS_TOKEN(name, spelling, keyword) CS_TOK_##name,
-#include "rego/syntax/tokens.def"
-#undef CS_TOKEN
-    CS_TOK_COUNT
-} cs_token;
-
-const char *cs_token__name(cs_token t);
-bool cs_token__is_keyword(cs_token t);
-
-/* Words that are keywords by version or import. */
-enum {
-    CS_WORD_IN = 1,
-    CS_WORD_EVERY = 2,
-    CS_WORD_CONTAINS = 4,
-    CS_WORD_IF = 8,
-    CS_WORD_NOT = 16, /* `not` itself is always one: this bit is the new `not` over bodies */
-    CS_WORD_AND = 32,
-    CS_WORD_OR = 64,
-    CS_WORDS_V0 = 15,
-    CS_WORDS_V1 = 112,
-    CS_WORDS_ALL = 127
-};
-/* The bit of a word, or 0. */
-unsigned cs_token__word_bit(cs_slice word);
+#include "rego/syntax/token.h"
 
 typedef struct cs_parse_error {
     const struct cs_parse_error *before;
