@@ -18,15 +18,15 @@ __attribute__((format(printf, 5, 0))) static bool record_v(cs_compiler *c, bool 
     char *text = cs_arena_alloc(c->ast->arena, (size_t)n + 1);
     (void)vsnprintf(text, (size_t)n + 1, format, again);
     va_end(again);
-    return cs_compile__record(c, recoverable, code, loc, cs_slice_make(text, (size_t)n), CS_LIT(""));
+    return cs_compile__record(c, recoverable, &(cs_compile_error){.code = code, .loc = loc, .text = {text, (size_t)n}});
 }
 
-bool cs_compile__record(cs_compiler *c, bool recoverable, cs_err code, cs_loc loc, cs_slice text, cs_slice details)
+bool cs_compile__record(cs_compiler *c, bool recoverable, const cs_compile_error *e)
 {
     if (c->full) {
         return false;
     }
-    CS_VEC_PUSH_IN(c->ast->arena, &c->errors, ((cs_compile_error){code, loc, text, details}));
+    CS_VEC_PUSH_IN(c->ast->arena, &c->errors, *e);
     c->stop = c->stop || !recoverable;
     if (c->errors.n >= cs_limits_get()->rego_errors) {
         c->full = true;
@@ -90,6 +90,9 @@ cs_err cs_compile__report(cs_compiler *c, cs_errors *errors)
         const cs_compile_error *e = &c->errors.v[i];
         cs_slice file = e->loc.source ? e->loc.source->file : CS_LIT("");
         (void)cs_errors_add(errors, e->code, file, e->loc.row, e->loc.col, e->details, "%.*s", CS_FMT(e->text));
+        if (e->json.n) {
+            cs_errors_set_details_json(errors, e->json);
+        }
     }
     if (c->full) {
         (void)cs_errors_add(errors, CS_ERR_REGO_COMPILE, CS_LIT(""), 0, 0, CS_LIT(""), "error limit reached");

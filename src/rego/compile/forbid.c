@@ -10,10 +10,7 @@ static void report_arity(cs_compiler *c, const cs_expr *e, int want, uint32_t ha
     const char *text = cs_compile__term_text(c, name);
     const cs_builtin *b = cs_compile__builtin(c, name);
     if (b) {
-        cs_slice details = cs_types__arg_details(c, e, cs_builtin_type(b));
-        cs_slice message = CS_LIT("");
-        message.p = cs_arena_printf(c->ast->arena, &message.n, "%s: arity mismatch", text);
-        (void)cs_compile__record(c, false, CS_ERR_REGO_TYPE, e->loc, message, details);
+        cs_types__arity_error(c, e, name, cs_builtin_type(b));
         return;
     }
     (void)cs_compile__error(c, CS_ERR_REGO_TYPE, e->loc, "function %s has arity %d, got %u argument%s", text, want,

@@ -53,7 +53,7 @@ uint32_t cs_pointers__get(const cs_pointers *m, const void *key);
 typedef struct cs_compile_error {
     cs_err code;
     cs_loc loc;
-    cs_slice text, details;
+    cs_slice text, details, json; /* the details for people, and as OPA's JSON has them */
 } cs_compile_error;
 
 typedef CS_VEC(cs_expr *) cs_exprs;
@@ -86,7 +86,7 @@ typedef struct cs_compiler {
  * reached. */
 bool cs_compile__error(cs_compiler *c, cs_err code, cs_loc loc, const char *format, ...) CS_PRINTF(4, 5);
 bool cs_compile__note(cs_compiler *c, cs_err code, cs_loc loc, const char *format, ...) CS_PRINTF(4, 5);
-bool cs_compile__record(cs_compiler *c, bool recoverable, cs_err code, cs_loc loc, cs_slice text, cs_slice details);
+bool cs_compile__record(cs_compiler *c, bool recoverable, const cs_compile_error *e);
 /* Sorts and hands over; the code of the first error, or CS_OK. */
 cs_err cs_compile__report(cs_compiler *c, cs_errors *errors);
 int cs_compile__loc_compare(cs_loc a, cs_loc b);

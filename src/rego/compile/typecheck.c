@@ -389,13 +389,6 @@ static const cs_type *type_of_rule(const cs_type_env *env, const cs_rule *r)
     return t;
 }
 
-static void hand_over(cs_compiler *c, const cs_type_errors *errors)
-{
-    for (size_t i = 0; i < errors->n; i++) {
-        (void)cs_compile__record(c, true, CS_ERR_REGO_TYPE, errors->v[i].loc, errors->v[i].text, errors->v[i].details);
-    }
-}
-
 static void check_rule(cs_type_env *base, cs_rule *r)
 {
     cs_type_checker *tc = base->tc;
@@ -405,7 +398,7 @@ static void check_rule(cs_type_env *base, cs_rule *r)
     cs_types__body(base, &layer, r->body, &errors);
     const cs_value *path = rule_keys(tc, r, &n);
     if (errors.n) {
-        hand_over(tc->c, &errors);
+        cs_types__hand_over(tc->c, &errors, true);
         cs_type_node__at(tc, &base->data, path, n)->type = &cs_type_any;
         return;
     }
@@ -441,5 +434,5 @@ void cs_types__query(cs_compiler *c, cs_body b)
     cs_type_env layer = cs_env__layer(&base);
     cs_type_errors errors = {0};
     cs_types__body(&base, &layer, b, &errors);
-    hand_over(c, &errors);
+    cs_types__hand_over(c, &errors, true);
 }

@@ -1,4 +1,5 @@
 /* The texts of type errors, as OPA's. */
+#include "countersign/json.h"
 #include "rego/compile/types.h"
 
 #include <stdarg.h>
@@ -30,7 +31,23 @@ void cs_types__plain_error(cs_type_checker *tc, cs_type_errors *errors, cs_loc l
         text.n = (size_t)n < sizeof room ? (size_t)n : sizeof room - 1;
         text.p = cs_arena_dup(tc->c->ast->arena, room, text.n);
     }
-    add(tc, errors, (cs_type_error){loc, text, CS_LIT(""), false});
+    add(tc, errors, (cs_type_error){.loc = loc, .text = text, .details = CS_LIT("")});
+}
+
+void cs_types__hand_over(cs_compiler *c, const cs_type_errors *errors, bool recoverable)
+{
+    for (size_t i = 0; i < errors->n; i++) {
+        const cs_type_error *e = &errors->v[i];
+        cs_compile_error out = {CS_ERR_REGO_TYPE, e->loc, e->text, e->details, CS_LIT("")};
+        cs_buf b;
+        cs_buf_init(&b);
+        if (!cs_is_undefined(e->json)) {
+            cs_json_write(&b, e->json, 0);
+            out.json = cs_slice_make(cs_arena_dup(c->ast->arena, b.p, b.n), b.n);
+        }
+        cs_buf_destroy(&b);
+        (void)cs_compile__record(c, recoverable, &out);
+    }
 }
 
 void cs_types__match_error(cs_type_checker *tc, cs_type_errors *errors, cs_loc loc, const cs_type *left,
@@ -54,7 +71,10 @@ void cs_types__match_error(cs_type_checker *tc, cs_type_errors *errors, cs_loc l
         }
     }
     bool unknown = cs_types__unknown(left) || cs_types__unknown(right);
-    add(tc, errors, (cs_type_error){loc, CS_LIT("match error"), take(tc, &b), unknown});
+    cs_value json = cs_object_new(tc->arena, 2);
+    cs_object_put_text(tc->arena, json, "a", cs_type_to_json(tc->arena, left));
+    cs_object_put_text(tc->arena, json, "b", cs_type_to_json(tc->arena, right));
+    add(tc, errors, (cs_type_error){loc, CS_LIT("match error"), take(tc, &b), json, unknown});
 }
 
 /* The function's arguments, and its result if wanted, as one list of arguments. */
@@ -72,40 +92,58 @@ static cs_type arguments(cs_type_checker *tc, const cs_type *function, bool with
     return t;
 }
 
-static cs_slice arg_details(cs_type_checker *tc, const cs_type *const *have, uint32_t n, const cs_type *function,
-                            bool with_result)
+static cs_value type_list(cs_arena *a, const cs_type *const *types, uint32_t n)
 {
-    cs_type want = arguments(tc, function, with_result);
-    cs_type given = {.kind = CS_TYPE_FUNCTION, .of = (const cs_type **)(uintptr_t)have, .n = n};
-    cs_buf b;
-    cs_buf_init(&b);
-    cs_elide__arguments(tc, &b, &given, &want);
-    return take(tc, &b);
+    cs_value *v = cs_arena_array(a, cs_value, n + 1);
+    for (uint32_t i = 0; i < n; i++) {
+        v[i] = cs_type_to_json(a, types[i]);
+    }
+    return cs_array(v, n);
+}
+
+static cs_value arg_json(cs_arena *a, const cs_type *const *have, uint32_t n, const cs_type *want)
+{
+    cs_value list = cs_object_new(a, 2);
+    cs_object_put_text(a, list, "args", type_list(a, (const cs_type *const *)want->of, want->n));
+    if (want->variadic) {
+        cs_object_put_text(a, list, "variadic", cs_type_to_json(a, want->variadic));
+    }
+    cs_value json = cs_object_new(a, 2);
+    cs_object_put_text(a, json, "have", type_list(a, have, n));
+    cs_object_put_text(a, json, "want", list);
+    return json;
 }
 
 void cs_types__arg_error(cs_type_checker *tc, cs_type_errors *errors, cs_loc loc, const cs_term *name,
                          const char *problem, const cs_type *const *have, uint32_t n, const cs_type *function,
                          bool with_result)
 {
-    cs_slice text = CS_LIT("");
-    text.p = cs_arena_printf(tc->c->ast->arena, &text.n, "%s: %s", cs_compile__term_text(tc->c, name), problem);
-    bool unknown = false;
+    cs_type want = arguments(tc, function, with_result);
+    cs_type given = {.kind = CS_TYPE_FUNCTION, .of = (const cs_type **)(uintptr_t)have, .n = n};
+    cs_type_error e = {.loc = loc, .json = arg_json(tc->arena, have, n, &want)};
+    e.text.p = cs_arena_printf(tc->c->ast->arena, &e.text.n, "%s: %s", cs_compile__term_text(tc->c, name), problem);
     for (uint32_t i = 0; i < n; i++) {
-        unknown = unknown || cs_types__unknown(have[i]);
+        e.of_unknown = e.of_unknown || cs_types__unknown(have[i]);
     }
-    add(tc, errors, (cs_type_error){loc, text, arg_details(tc, have, n, function, with_result), unknown});
+    cs_buf b;
+    cs_buf_init(&b);
+    cs_elide__arguments(tc, &b, &given, &want);
+    e.details = take(tc, &b);
+    add(tc, errors, e);
 }
 
-cs_slice cs_types__arg_details(cs_compiler *c, const cs_expr *e, const cs_type *function)
+void cs_types__arity_error(cs_compiler *c, const cs_expr *e, const cs_term *name, const cs_type *function)
 {
     cs_type_checker tc = {.c = c, .arena = c->ast->arena, .closures = {.arena = c->ast->arena}};
     cs_type_env env = {.tc = &tc, .own = cs_syms__new(c->ast->arena)};
+    cs_type_errors errors = {0};
     uint32_t n = e->u.call.n - 1;
     const cs_type **have = (const cs_type **)cs_arena_zalloc(c->ast->arena, (n + 1U) * sizeof *have);
     for (uint32_t i = 0; i < n; i++) {
         have[i] = cs_env__of(&env, e->u.call.v[i + 1]);
     }
-    return arg_details(&tc, have, n, function, false);
+    cs_types__arg_error(&tc, &errors, e->loc, name, "arity mismatch", (const cs_type *const *)have, n, function, false);
+    cs_types__hand_over(c, &errors, false);
 }
 
 /* ---- refs */
@@ -121,6 +159,45 @@ static cs_term *shown_ref(cs_type_checker *tc, const cs_terms *ref)
         }
     }
     return cs_compile__ref_as_written(tc->c, copy);
+}
+
+/* As OPA's AST JSON has terms; what a ref in an error may hold. */
+static cs_value term_json(cs_arena *a, const cs_term *t)
+{
+    cs_value value = cs_null();
+    if (t->kind == CS_TERM_VAR) {
+        value = cs_string(cs_sym_slice(t->u.var));
+    } else if (t->kind == CS_TERM_SCALAR) {
+        value = t->u.value.kind == CS_NULL ? cs_object_new(a, 0) : t->u.value;
+    } else if (t->kind == CS_TERM_OBJECT) {
+        cs_value *pairs = cs_arena_array(a, cs_value, t->u.list.n / 2 + 1);
+        for (uint32_t i = 0; i + 1 < t->u.list.n; i += 2) {
+            cs_value pair[2] = {term_json(a, t->u.list.v[i]), term_json(a, t->u.list.v[i + 1])};
+            pairs[i / 2] = cs_array_copy(a, pair, 2);
+        }
+        value = cs_array(pairs, t->u.list.n / 2);
+    } else if (cs_term__has_list(t)) {
+        cs_value *items = cs_arena_array(a, cs_value, t->u.list.n + 1);
+        for (uint32_t i = 0; i < t->u.list.n; i++) {
+            items[i] = term_json(a, t->u.list.v[i]);
+        }
+        value = cs_array(items, t->u.list.n);
+    }
+    cs_value json = cs_object_new(a, 2);
+    cs_object_put_text(a, json, "type", cs_string(cs_slice_of(cs_term_kind_name(t))));
+    cs_object_put_text(a, json, "value", value);
+    return json;
+}
+
+static cs_value ref_json(cs_arena *a, const cs_term *ref, uint32_t at, const cs_type *have)
+{
+    cs_value json = cs_object_new(a, 5);
+    cs_object_put_text(a, json, "ref", *cs_object_get_text(term_json(a, ref), "value"));
+    cs_object_put_text(a, json, "pos", cs_int(at));
+    if (have) {
+        cs_object_put_text(a, json, "have", cs_type_to_json(a, have));
+    }
+    return json;
 }
 
 static size_t width(cs_type_checker *tc, const cs_term *ref, uint32_t n)
@@ -172,7 +249,10 @@ void cs_types__key_error(cs_type_checker *tc, cs_type_errors *errors, const cs_t
     }
     cs_slice message = CS_LIT("");
     message.p = cs_arena_printf(tc->c->ast->arena, &message.n, "undefined ref: %s", text);
-    add(tc, errors, (cs_type_error){ref->v[0]->loc, message, take(tc, &b), false});
+    cs_value json = ref_json(tc->arena, shown, at, have);
+    cs_object_put_text(tc->arena, json, "want", cs_type_to_json(tc->arena, want));
+    cs_object_put_text(tc->arena, json, "oneOf", n ? cs_array_copy(tc->arena, one_of, n) : cs_null());
+    add(tc, errors, (cs_type_error){ref->v[0]->loc, message, take(tc, &b), json, false});
 }
 
 void cs_types__no_keys_error(cs_type_checker *tc, cs_type_errors *errors, const cs_terms *ref, uint32_t at,
@@ -198,5 +278,6 @@ void cs_types__no_keys_error(cs_type_checker *tc, cs_type_errors *errors, const 
     }
     cs_buf_text(&b, "\nhave: ");
     cs_type_print(&b, have);
-    add(tc, errors, (cs_type_error){ref->v[0]->loc, message, take(tc, &b), false});
+    add(tc, errors,
+        (cs_type_error){ref->v[0]->loc, message, take(tc, &b), ref_json(tc->arena, shown, at, have), false});
 }

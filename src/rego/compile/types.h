@@ -27,6 +27,7 @@ struct cs_type_env {
 typedef struct cs_type_error {
     cs_loc loc;
     cs_slice text, details;
+    cs_value json;   /* the details */
     bool of_unknown; /* it comes from a type that is not known */
 } cs_type_error;
 
@@ -91,9 +92,9 @@ void cs_elide__pair(cs_type_checker *tc, cs_buf *out, const cs_type *left, const
 void cs_elide__arguments(cs_type_checker *tc, cs_buf *out, const cs_type *have, const cs_type *want);
 
 /* ---- typecheck.c */
-/* "have: (string)\nwant: (search: string, base: string)" for a call of a built-in with the wrong number of operands; in
- * the arena. */
-cs_slice cs_types__arg_details(cs_compiler *c, const cs_expr *e, const cs_type *function);
+/* A call of a built-in with the wrong number of operands. */
+void cs_types__arity_error(cs_compiler *c, const cs_expr *e, const cs_term *name, const cs_type *function);
+void cs_types__hand_over(cs_compiler *c, const cs_type_errors *errors, bool recoverable);
 /* Types a body in a layer over env. */
 void cs_types__body(const cs_type_env *env, cs_type_env *layer, cs_body b, cs_type_errors *errors);
 const cs_type *cs_types__closure(const cs_type_env *env, const cs_term *t, cs_type_errors *errors);
