@@ -100,10 +100,7 @@ static int compare(const cs_errors_item *a, const cs_errors_item *b)
     if (c == 0 && a->col != b->col) {
         c = a->col < b->col ? -1 : 1;
     }
-    if (c == 0) {
-        c = strcmp(cs_err_name(a->code), cs_err_name(b->code));
-    }
-    return c ? c : cs_slice_compare(a->text, b->text);
+    return c;
 }
 
 void cs_errors_sort(cs_errors *errors)
