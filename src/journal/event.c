@@ -176,9 +176,10 @@ static cs_err read_json(cs_arena *a, cs_slice text, bool limits, cs_value *out, 
                       (unsigned long long)limit->event_bytes);
     }
     cs_json_options options = {.borrow = true, .max_depth = limits ? (uint32_t)limit->event_depth : 0};
-    cs_error e;
+    cs_error e = {0};
     cs_err err = cs_json_read(a, text, &options, out, NULL, &e);
-    if (err == CS_ERR_LIMIT && limits) {
+    bool number = cs_slice_starts(cs_slice_of(e.text), CS_LIT("invalid number"));
+    if (err == CS_ERR_LIMIT && limits && !number) {
         return refuse(a, reject, "too_deep", "%s", e.text);
     }
     if (err != CS_OK) {
