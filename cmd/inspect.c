@@ -17,9 +17,31 @@ typedef struct row {
 
 typedef CS_VEC(row) table;
 
-static void add(cs_arena *a, table *t, cs_slice left, cs_slice right)
+/* A long path loses what stands behind its first folder, as much as is needed. */
+static cs_slice shorten_path(cs_arena *a, cs_slice path)
 {
-    if (right.n >= FIELD_MAX) {
+    size_t end = path.n;
+    while (end > 0 && path.p[end - 1] != '/') {
+        end--;
+    }
+    end -= end > 0;
+    size_t first = cs_slice_find_byte(path, '/', path.n > 0 && path.p[0] == '/');
+    if (path.n < FIELD_MAX || first >= end || end - first <= 4) {
+        return path;
+    }
+    size_t cut = path.n - FIELD_MAX + 3;
+    size_t resume = first + 1 + cut < end ? first + 1 + cut : end;
+    size_t n;
+    char *out = cs_arena_printf(a, &n, "%.*s...%.*s", CS_FMT(cs_slice_sub(path, 0, first + 1)),
+                                CS_FMT(cs_slice_sub(path, resume, path.n)));
+    return cs_slice_make(out, n);
+}
+
+static void add(cs_arena *a, table *t, cs_slice left, cs_slice right, bool path)
+{
+    if (path) {
+        right = shorten_path(a, right);
+    } else if (right.n >= FIELD_MAX) {
         size_t n;
         char *cut = cs_arena_printf(a, &n, "%.*s...", CS_FMT(cs_slice_sub(right, 0, FIELD_MAX - 3)));
         right = cs_slice_make(cut, n);
@@ -98,24 +120,24 @@ static void print_manifest(cs_arena *a, const cs_bundle_manifest *m)
     if (m->rego_version >= 0) {
         size_t n;
         char *version = cs_arena_printf(a, &n, "%d", m->rego_version);
-        add(a, &t, CS_LIT("Rego Version"), cs_slice_make(version, n));
+        add(a, &t, CS_LIT("Rego Version"), cs_slice_make(version, n), false);
     }
     if (m->revision.n > 0) {
-        add(a, &t, CS_LIT("Revision"), m->revision);
+        add(a, &t, CS_LIT("Revision"), m->revision, false);
     }
     cs_slice *roots = cs_arena_array(a, cs_slice, m->n_roots + 1);
     memcpy(roots, m->roots, m->n_roots * sizeof *roots);
     qsort(roots, m->n_roots, sizeof *roots, by_text);
     for (size_t i = 0; i < m->n_roots; i++) {
         if (m->n_roots > 1 || roots[i].n > 0) {
-            add(a, &t, CS_LIT("Roots"), roots[i]);
+            add(a, &t, CS_LIT("Roots"), roots[i], true);
         }
     }
     if (cs_is(m->metadata, CS_OBJECT) && cs_count(m->metadata) > 0) {
         cs_buf text;
         cs_buf_init(&text);
         cs_json_write(&text, m->metadata, CS_JSON_HTML);
-        add(a, &t, CS_LIT("Metadata"), cs_slice_make(cs_arena_dup(a, text.p, text.n), text.n));
+        add(a, &t, CS_LIT("Metadata"), cs_slice_make(cs_arena_dup(a, text.p, text.n), text.n), false);
         cs_buf_destroy(&text);
     }
     print_table("MANIFEST", "FIELD", "VALUE", &t);
@@ -175,7 +197,7 @@ static void print_namespaces(cs_arena *a, cs_value all)
     for (uint32_t i = 0; i < cs_count(all); i++) {
         cs_value files, key = cs_entry(all, i, &files);
         for (uint32_t k = 0; k < files.n; k++) {
-            add(a, &t, cs_text(key), cs_text(files.u.items[k]));
+            add(a, &t, cs_text(key), cs_text(files.u.items[k]), true);
         }
     }
     print_table("NAMESPACES", "NAMESPACE", "FILE", &t);
