@@ -1,7 +1,7 @@
 /* Requests of HTTP/1.1 as RFC 9112 has them, strictly: one reading of every length or none. What is refused here could
  * be read in two ways by two programs: bare line feeds, folded lines, blanks before a colon, two lengths, a length
  * beside chunks. */
-#include "internal.h"
+#include "http_parse.h"
 
 enum { T = 1, V = 2, H = 4 }; /* token, header value, hexadecimal digit */
 

@@ -310,7 +310,8 @@ static cs_err check_roots(const cs_txn *txn, const cs_txn_bundle *bundle, cs_err
             const cs_world_bundle *other = &txn->bundles->v[k].info;
             bool same = cs_slice_eq(other->name, bundle->name);
             for (size_t j = 0; j < other->n_roots && r == CS_OK && !same; j++) {
-                if (overlaps(mine, n, theirs, cs_store__split(&scratch, other->roots[j], &theirs))) {
+                size_t n_theirs = cs_store__split(&scratch, other->roots[j], &theirs);
+                if (overlaps(mine, n, theirs, n_theirs)) {
                     r = cs_fail(
                         e, CS_ERR_BUNDLE_ROOTS,
                         "detected overlapping roots in manifests for these bundles: [%.*s, %.*s] (%.*s overlaps %.*s)",
