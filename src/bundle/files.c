@@ -140,7 +140,7 @@ static void add_archive(loader *l, cs_slice file, cs_slice bytes)
     }
     for (size_t i = 0; i < b->n_modules; i++) {
         cs_bundle_module m = b->modules[i];
-        m.path = keep(a, m.file);
+        m.path = cs_bundle_module_id(a, file, &m);
         m.file = keep(a, m.file);
         m.url = cs_bundle__join(a, file, m.url);
         m.text = keep(a, m.text);
