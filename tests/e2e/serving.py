@@ -1,4 +1,5 @@
-"""What the suites that start the service share: keys, signed bundles, a configuration, the process, requests, ports, the closing line.
+"""What the suites that start the service share: keys, signed bundles, a configuration, the process, requests,
+ports, the closing line.
 
 Not a suite of its own: it is not executable."""
 
