@@ -197,9 +197,16 @@ static const char *go_text(fields *f, cs_value v)
             }
         }
         cs_buf_byte(&b, ']');
+    } else if (cs_is(v, CS_STRING)) {
+        cs_buf_slice(&b, cs_text(v));
     } else {
         cs_slice text;
-        cs_buf_slice(&b, scalar_text(f, v, &text) ? text : (cs_slice){"", 0});
+        const char *type = cs_is(v, CS_BOOL)          ? "bool="
+                           : !cs_is(v, CS_NUMBER)     ? ""
+                           : cs_number_is_integral(v) ? "int="
+                                                      : "float64=";
+        bool known = scalar_text(f, v, &text) && text.n;
+        cs_buf_printf(&b, "%%!s(%s%.*s)", type, known ? (int)text.n : 5, known ? text.p : "<nil>");
     }
     const char *copy = cs_arena_dup(f->a, b.n ? b.p : "", b.n);
     cs_buf_destroy(&b);
