@@ -183,9 +183,13 @@ static void put_fields(cs_buf *line, const cs_log_field *fields, size_t n)
 
 void cs_log(cs_log_level level, const char *message, size_t n, const cs_log_field *fields)
 {
-    if (!cs_log_enabled(level)) {
-        return;
+    if (cs_log_enabled(level)) {
+        cs_log_always(level, message, n, fields);
     }
+}
+
+void cs_log_always(cs_log_level level, const char *message, size_t n, const cs_log_field *fields)
+{
     char now[40];
     size_t now_n = cs_time_format_rfc3339(cs_time_wall_ns(), now);
     cs_assert(n <= LOG_FIELDS_MAX);

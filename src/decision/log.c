@@ -215,7 +215,7 @@ static size_t value_end(cs_slice json, size_t at)
     return at;
 }
 
-enum { FIELDS_MAX = 32 };
+enum { FIELDS_MAX = 24 };
 
 /* The record's members become fields of the line, among level, msg and time. The text is one that we wrote ourselves.
  */
@@ -231,7 +231,7 @@ static void print(cs_arena *a, cs_slice json)
                                      .text = cs_slice_sub(json, quote + 2, end)};
         at = end + 1;
     }
-    cs_log(CS_LOG_INFO, "Decision Log", n, fields);
+    cs_log_always(CS_LOG_INFO, "Decision Log", n, fields);
 }
 
 static void handle(cs_decision_log *log, const record *r)

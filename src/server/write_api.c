@@ -16,6 +16,7 @@ typedef struct write {
     cs_value value;
     patch_op *ops;
     size_t n_ops;
+    bool tenants; /* data.tenants may change */
 } write;
 
 /* The first JSON value of the body as sent: OPA does not unpack gzip here. false: an error was replied. */
@@ -31,12 +32,18 @@ static bool read_value(cs_server__request *r, cs_value *out)
     return true;
 }
 
+static bool touches_tenants(const cs_slice *path, size_t n)
+{
+    return n == 0 || cs_slice_is(path[0], "tenants");
+}
+
 static bool read_path(cs_server__request *r, write *w)
 {
     if (!cs_server__segments(r->arena, r->rest, false, &w->path, &w->n)) {
         cs_server__fail(r, 400, "invalid_parameter", "bad path: %.*s", CS_FMT(r->rest));
         return false;
     }
+    w->tenants = touches_tenants(w->path, w->n);
     return true;
 }
 
@@ -44,7 +51,10 @@ static bool read_path(cs_server__request *r, write *w)
 
 static void answer_written(cs_server__request *r)
 {
-    cs_server_world_changed(r->server);
+    const write *w = r->data;
+    if (w->tenants) {
+        cs_server_world_changed(r->server);
+    }
     if (r->n_params == 0 || !cs_server__flag(r, "metrics")) {
         cs_server__send_empty(r, 204);
         return;
@@ -252,6 +262,7 @@ void cs_server__data_patch(cs_server__request *r)
         if (!read_op(r, item, &w->ops[i])) {
             return;
         }
+        w->tenants |= touches_tenants(w->ops[i].path, w->ops[i].n);
     }
     cs_server__on_control(r, patch_job);
 }

@@ -506,6 +506,40 @@ def callers_and_roles():
         equal(s.ask("GET", "/health")[0], 200)
 
 
+# ---- the decision log
+
+MASKS = """package system.log
+
+mask contains "/input/secret"
+
+mask contains {"op": "upsert", "path": "/input/card", "value": "***"}
+
+drop if input.path == "a/quiet"
+"""
+
+
+@case
+def decisions_are_logged_masked_and_dropped():
+    files = {"a.rego": "package a\n\nx := input\n\nquiet := 1\n", "m.rego": MASKS}
+    with Server("--set=decision_logs.console=true", "a.rego", "m.rego", files=files) as s:
+        sent = {"card": "4111", "n": 1, "secret": "s3cret"}
+        status, answer, _ = s.ask("POST", "/v1/data/a/x", {"input": sent})
+        equal((status, answer["result"]), (200, sent))  # what the client gets is not masked
+        s.ask("POST", "/v1/data/a/quiet", {"input": {}})
+        s.ask("POST", "/v1/query", {"query": "1 / 0 == input.secret", "input": sent})
+        s.process.terminate()
+        equal(s.process.wait(10), 0)
+        with open(s.log.name) as f:
+            text = f.read()
+        lines = [json.loads(line) for line in text.splitlines() if '"Decision Log"' in line]
+        equal([(d.get("path"), d.get("query")) for d in lines], [("a/x", None), (None, "1 / 0 == input.secret")])
+        first = lines[0]
+        equal(first["input"], {"card": "***", "n": 1})
+        equal((first["erased"], first["masked"]), (["/input/secret"], ["/input/card"]))
+        equal((first["decision_id"], first["type"]), (answer["decision_id"], "openpolicyagent.org/decision_logs"))
+        assert "s3cret" not in json.dumps([d["input"] for d in lines]), lines
+
+
 # ---- gateways
 
 DECISION = """package gate

@@ -27,6 +27,8 @@ typedef struct cs_log_field {
 
 /* cs_log(CS_LOG_INFO, "Server initialized.", 1, (cs_log_field[]){CS_LOG_I("workers", n)}) */
 void cs_log(cs_log_level level, const char *message, size_t n, const cs_log_field *fields);
+/* The same whatever level was set up: for records that are a product of the program, not talk about it. */
+void cs_log_always(cs_log_level level, const char *message, size_t n, const cs_log_field *fields);
 /* A message made by printf, without fields. */
 void cs_logf(cs_log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
