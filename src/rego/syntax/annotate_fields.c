@@ -446,6 +446,40 @@ static bool free_field(fields *f, const char *field)
     return true;
 }
 
+/* The name of a field that begins a line in block style, or "". */
+static cs_slice field_of_line(cs_slice line)
+{
+    size_t colon = cs_slice_find_byte(line, ':', 0);
+    bool named = line.n && line.p[0] != ' ' && line.p[0] != '#' && line.p[0] != '-' && colon != SIZE_MAX &&
+                 (colon + 1 == line.n || line.p[colon + 1] == ' ');
+    return named ? cs_slice_sub(line, 0, colon) : (cs_slice){"", 0};
+}
+
+/* The reader takes the last of two fields of one name, go-yaml refuses them. */
+static bool no_field_twice(fields *f)
+{
+    CS_VEC(cs_slice) names = {0};
+    cs_slice rest = f->yaml, line;
+    while (cs_slice_next(&rest, '\n', &line)) {
+        cs_slice name = field_of_line(line);
+        for (size_t i = 0; name.n && i < names.n; i++) {
+            if (cs_slice_eq(names.v[i], name)) {
+                f->problem->yaml = true;
+                return fail(f,
+                            cs_arena_printf(f->a, NULL,
+                                            "yaml: unmarshal errors:\n  line %zu: mapping key \"%.*s\" already defined "
+                                            "at line %zu",
+                                            names.n + 1, CS_FMT(name), i + 1));
+            }
+        }
+        CS_VEC_PUSH_IN(f->a, &names, name);
+        if (names.n > 200) {
+            break; /* what follows is no list of fields */
+        }
+    }
+    return true;
+}
+
 bool cs_annotate__fields(cs_parser *p, cs_slice yaml, cs_annotation *out, cs_annotate_problem *problem)
 {
     fields f = {.p = p, .a = p->arena, .yaml = yaml, .problem = problem};
@@ -460,6 +494,9 @@ bool cs_annotate__fields(cs_parser *p, cs_slice yaml, cs_annotation *out, cs_ann
     }
     if (!cs_is(f.raw, CS_OBJECT)) {
         return wrong_type(&f, NULL, f.raw, "ast.rawAnnotation");
+    }
+    if (!no_field_twice(&f)) {
+        return false;
     }
     f.document = cs_object_new(f.a, 8);
     put(&f, "scope", cs_string(CS_LIT("")));
