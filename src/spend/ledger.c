@@ -241,6 +241,7 @@ cs_spend *cs_spend_new(const cs_spend_options *options)
     s->now_ns = options->now_ns != NULL ? options->now_ns : wall_clock;
     s->now_self = options->now_self;
     s->live = (cs_live){.root = "spend", .self = s, .row = cs_spend__row, .all = cs_spend__all};
+    cs_spend__shapes_init(s);
     s->shards = cs_zalloc_lines(CS_SPEND__SHARDS * sizeof *s->shards);
     for (size_t i = 0; i < CS_SPEND__SHARDS; i++) {
         cs_mutex_init(&s->shards[i].lock);
@@ -266,6 +267,7 @@ void cs_spend_free(cs_spend *s)
     cs_spend__limits_free(s->limits);
     cs_spend__seen_destroy(&s->seen);
     cs_arena_destroy(&s->scratch);
+    cs_arena_destroy(&s->shapes);
     cs_mutex_destroy(&s->configuring);
     cs_free(s);
 }

@@ -11,14 +11,14 @@ static cs_slice dup(cs_arena *a, cs_slice text)
     return (cs_slice){cs_arena_dup(a, text.p, text.n), text.n};
 }
 
-static void copy_line(cs_arena *a, cs_spend__account *account, cs_spend__total *total, int64_t now_ns,
+static void copy_line(cs_arena *a, cs_spend__account *account, cs_spend__total *total, int64_t now_ns, bool whole,
                       cs_spend__line *out)
 {
     cs_spend__total_refresh(account, total, now_ns);
     const cs_spend__budget *budget = total->budget;
     *out = (cs_spend__line){.id = dup(a, budget->id),
-                            .window = dup(a, budget->window_text),
-                            .mode = dup(a, budget->mode),
+                            .window = whole ? dup(a, budget->window_text) : CS_LIT(""),
+                            .mode = whole ? dup(a, budget->mode) : CS_LIT(""),
                             .limit = budget->limit,
                             .start_ns = total->from * CS_SPEND__SLOT_NS,
                             .end_ns = total->to * CS_SPEND__SLOT_NS,
@@ -30,12 +30,13 @@ static void copy_line(cs_arena *a, cs_spend__account *account, cs_spend__total *
     }
 }
 
-void cs_spend__copy_account(cs_arena *a, cs_spend__account *account, int64_t now_ns, cs_spend__copy *out)
+void cs_spend__copy_account(cs_arena *a, cs_spend__account *account, int64_t now_ns, bool whole, cs_spend__copy *out)
 {
     const cs_spend__tenant *tenant = account->tenant;
-    *out = (cs_spend__copy){.name = dup(a, account->name), .known = tenant != NULL, .tier = CS_LIT("")};
+    *out = (cs_spend__copy){
+        .name = whole ? dup(a, account->name) : CS_LIT(""), .known = tenant != NULL, .tier = CS_LIT("")};
     if (tenant != NULL) {
-        out->timezone = dup(a, tenant->timezone);
+        out->timezone = whole ? dup(a, tenant->timezone) : CS_LIT("");
         out->tier = dup(a, tenant->tier);
         out->has_since = tenant->has_since;
         out->has_promotes = tenant->has_promotes;
@@ -45,7 +46,7 @@ void cs_spend__copy_account(cs_arena *a, cs_spend__account *account, int64_t now
         out->n_lines = tenant->n_budgets;
         out->lines = cs_arena_array(a, cs_spend__line, tenant->n_budgets);
         for (size_t i = 0; i < tenant->n_budgets; i++) {
-            copy_line(a, account, &account->totals[i], now_ns, &out->lines[i]);
+            copy_line(a, account, &account->totals[i], now_ns, whole, &out->lines[i]);
         }
     }
     out->n_currencies = account->books.n;
@@ -60,7 +61,7 @@ static bool exists(const cs_spend__account *account)
     return account != NULL && (account->tenant != NULL || account->books.n > 0);
 }
 
-bool cs_spend__copy_tenant(cs_spend *s, cs_arena *a, cs_slice tenant, cs_spend__copy *out)
+bool cs_spend__copy_tenant(cs_spend *s, cs_arena *a, cs_slice tenant, bool whole, cs_spend__copy *out)
 {
     int64_t now = s->now_ns(s->now_self);
     cs_spend__shard *shard = cs_spend__shard_of(s, tenant);
@@ -68,7 +69,7 @@ bool cs_spend__copy_tenant(cs_spend *s, cs_arena *a, cs_slice tenant, cs_spend__
     cs_spend__account *account = cs_spend__account_find(shard, tenant);
     bool found = exists(account);
     if (found) {
-        cs_spend__copy_account(a, account, now, out);
+        cs_spend__copy_account(a, account, now, whole, out);
     }
     cs_mutex_unlock(&shard->lock);
     return found;
@@ -85,7 +86,7 @@ static void copy_each(void *self, cs_spend__account *account)
     copying *c = self;
     if (exists(account)) {
         cs_spend__copy copy;
-        cs_spend__copy_account(c->a, account, c->now_ns, &copy);
+        cs_spend__copy_account(c->a, account, c->now_ns, true, &copy);
         CS_VEC_PUSH_IN(c->a, &c->copies, copy);
     }
 }
@@ -108,27 +109,87 @@ cs_spend__copy *cs_spend__copy_all(cs_spend *s, cs_arena *a, size_t *n)
 
 /* ---- documents */
 
-static cs_value line_value(cs_arena *a, const cs_spend__line *line, cs_value tier)
+/* A row is read in every decision: its keys are not hashed and indexed again each time. */
+
+typedef enum line_field {
+    WINDOW_START,
+    WINDOW_END,
+    POSTED,
+    HELD,
+    REMAINING,
+    LIMIT,
+    LATE,
+    CORRECTED,
+    EVENTS,
+    LAST_EVENT,
+    VERSION,
+    TIER,
+    OVERFLOW, /* only after one */
+    LINE_FIELDS
+} line_field;
+static const char *const line_names[LINE_FIELDS] = {"window_start",    "window_end",  "posted_nanos", "held_nanos",
+                                                    "remaining_nanos", "limit_nanos", "late_nanos",   "corrected_nanos",
+                                                    "events",          "last_event",  "version",      "tier",
+                                                    "overflow"};
+
+typedef enum meta_field { AS_OF, LAG, CAUGHT_UP, REPLICAS, OVERSHOOT, META_FIELDS } meta_field;
+static const char *const meta_names[META_FIELDS] = {"as_of", "lag_ms", "caught_up", "replicas",
+                                                    "overshoot_bound_nanos"};
+
+static void make_shape(cs_arena *a, const char *const *names, uint32_t n, cs_spend__shape *out)
+{
+    cs_value object = cs_object_new(a, n);
+    for (uint32_t i = 0; i < n; i++) {
+        cs_object_put_text(a, object, names[i], cs_null());
+    }
+    out->table = *cs_freeze(a, object).u.table;
+    for (uint32_t i = 0; i < n; i++) {
+        for (uint32_t k = 0; k < n; k++) {
+            if (cs_slice_is(cs_text(out->table.keys[k]), names[i])) {
+                out->at[i] = (uint8_t)k;
+            }
+        }
+    }
+}
+
+void cs_spend__shapes_init(cs_spend *s)
+{
+    cs_arena_init(&s->shapes, 0);
+    make_shape(&s->shapes, line_names, OVERFLOW, &s->line);
+    make_shape(&s->shapes, line_names, LINE_FIELDS, &s->overflown_line);
+    make_shape(&s->shapes, meta_names, META_FIELDS, &s->meta);
+}
+
+/* An object of a shape; values[0..n) in the order of its fields. */
+static cs_value shaped(cs_arena *a, const cs_spend__shape *shape, const cs_value *values)
+{
+    cs_table *table = cs_arena_alloc(a, sizeof *table);
+    *table = shape->table;
+    table->vals = cs_arena_alloc(a, table->n * sizeof *table->vals);
+    for (uint32_t i = 0; i < table->n; i++) {
+        table->vals[shape->at[i]] = values[i];
+    }
+    return (cs_value){.kind = CS_OBJECT, .u.table = table};
+}
+
+static cs_value line_value(const cs_spend *s, cs_arena *a, const cs_spend__line *line, cs_value tier)
 {
     const int64_t held = 0; /* holds are not in the log yet */
-    cs_value v = cs_object_new(a, 14);
-    cs_object_put_text(a, v, "window_start", cs_int(line->start_ns));
-    cs_object_put_text(a, v, "window_end", cs_int(line->end_ns));
-    cs_object_put_text(a, v, "posted_nanos", cs_int(line->sum.posted));
-    cs_object_put_text(a, v, "held_nanos", cs_int(held));
-    cs_object_put_text(a, v, "remaining_nanos",
-                       cs_int(cs_spend__remaining(line->limit, line->sum.posted, held, line->overflow)));
-    cs_object_put_text(a, v, "limit_nanos", cs_int(line->limit));
-    cs_object_put_text(a, v, "late_nanos", cs_int(line->sum.late));
-    cs_object_put_text(a, v, "corrected_nanos", cs_int(line->sum.corrected));
-    cs_object_put_text(a, v, "events", cs_int((int64_t)line->sum.events));
-    cs_object_put_text(a, v, "last_event", line->sum.last_ns == INT64_MIN ? cs_null() : cs_int(line->sum.last_ns));
-    cs_object_put_text(a, v, "version", cs_int((int64_t)line->version));
-    cs_object_put_text(a, v, "tier", tier);
-    if (line->overflow) {
-        cs_object_put_text(a, v, "overflow", cs_bool(true));
-    }
-    return v;
+    const cs_value values[LINE_FIELDS] = {
+        [WINDOW_START] = cs_int(line->start_ns),
+        [WINDOW_END] = cs_int(line->end_ns),
+        [POSTED] = cs_int(line->sum.posted),
+        [HELD] = cs_int(held),
+        [REMAINING] = cs_int(cs_spend__remaining(line->limit, line->sum.posted, held, line->overflow)),
+        [LIMIT] = cs_int(line->limit),
+        [LATE] = cs_int(line->sum.late),
+        [CORRECTED] = cs_int(line->sum.corrected),
+        [EVENTS] = cs_int((int64_t)line->sum.events),
+        [LAST_EVENT] = line->sum.last_ns == INT64_MIN ? cs_null() : cs_int(line->sum.last_ns),
+        [VERSION] = cs_int((int64_t)line->version),
+        [TIER] = tier,
+        [OVERFLOW] = cs_bool(true)};
+    return shaped(a, line->overflow ? &s->overflown_line : &s->line, values);
 }
 
 static cs_value currency_of(cs_arena *a, cs_value row, const char *currency)
@@ -143,13 +204,13 @@ static cs_value currency_of(cs_arena *a, cs_value row, const char *currency)
     return object;
 }
 
-static cs_value row_value(cs_arena *a, const cs_spend__copy *copy)
+static cs_value row_value(const cs_spend *s, cs_arena *a, const cs_spend__copy *copy)
 {
     cs_value row = cs_object_new(a, 1);
     cs_value tier = copy->tier.n > 0 ? cs_string(copy->tier) : cs_null();
     for (size_t i = 0; i < copy->n_lines; i++) {
         cs_value budgets = currency_of(a, row, copy->lines[i].currency);
-        cs_object_put(a, budgets, cs_string(copy->lines[i].id), line_value(a, &copy->lines[i], tier));
+        cs_object_put(a, budgets, cs_string(copy->lines[i].id), line_value(s, a, &copy->lines[i], tier));
     }
     /* Currencies spent in without a budget: empty, so that a policy can see that there are some. */
     for (size_t i = 0; i < copy->n_currencies; i++) {
@@ -158,18 +219,17 @@ static cs_value row_value(cs_arena *a, const cs_spend__copy *copy)
     return row;
 }
 
-static cs_value meta_value(cs_spend *s, cs_arena *a)
+static cs_value meta_value(const cs_spend *s, cs_arena *a)
 {
     int64_t as_of = 0;
     bool caught_up = false;
     int64_t lag = cs_journal_lag(s->journal, &as_of, &caught_up);
-    cs_value v = cs_object_new(a, 5);
-    cs_object_put_text(a, v, "as_of", cs_int(as_of));
-    cs_object_put_text(a, v, "lag_ms", cs_int(lag / CS_NS_PER_MS));
-    cs_object_put_text(a, v, "caught_up", cs_bool(caught_up));
-    cs_object_put_text(a, v, "replicas", cs_int(1));
-    cs_object_put_text(a, v, "overshoot_bound_nanos", cs_int(0));
-    return v;
+    const cs_value values[META_FIELDS] = {[AS_OF] = cs_int(as_of),
+                                          [LAG] = cs_int(lag / CS_NS_PER_MS),
+                                          [CAUGHT_UP] = cs_bool(caught_up),
+                                          [REPLICAS] = cs_int(1),
+                                          [OVERSHOOT] = cs_int(0)};
+    return shaped(a, &s->meta, values);
 }
 
 cs_value cs_spend__row(void *self, cs_value key, cs_arena *a)
@@ -182,7 +242,7 @@ cs_value cs_spend__row(void *self, cs_value key, cs_arena *a)
         return meta_value(s, a);
     }
     cs_spend__copy copy;
-    return cs_spend__copy_tenant(s, a, cs_text(key), &copy) ? row_value(a, &copy) : cs_undefined();
+    return cs_spend__copy_tenant(s, a, cs_text(key), false, &copy) ? row_value(s, a, &copy) : cs_undefined();
 }
 
 cs_value cs_spend__all(void *self, cs_arena *a)
@@ -193,7 +253,7 @@ cs_value cs_spend__all(void *self, cs_arena *a)
     cs_value all = cs_object_new(a, (uint32_t)n + 1);
     cs_object_put_text(a, all, "meta", meta_value(s, a));
     for (size_t i = 0; i < n; i++) {
-        cs_object_put(a, all, cs_string(copies[i].name), row_value(a, &copies[i]));
+        cs_object_put(a, all, cs_string(copies[i].name), row_value(s, a, &copies[i]));
     }
     return all;
 }
@@ -210,14 +270,15 @@ static cs_value money(cs_arena *a, int64_t nanos)
 cs_value cs_spend_tenant_document(cs_spend *s, cs_slice tenant, cs_arena *a)
 {
     cs_spend__copy copy;
-    if (cs_slice_is(tenant, "meta") || !cs_spend__copy_tenant(s, a, tenant, &copy)) {
+    if (cs_slice_is(tenant, "meta") || !cs_spend__copy_tenant(s, a, tenant, true, &copy)) {
         return cs_undefined();
     }
-    cs_value rows = row_value(a, &copy);
+    cs_value rows = row_value(s, a, &copy);
     for (size_t i = 0; i < copy.n_lines; i++) {
         const cs_spend__line *line = &copy.lines[i];
         cs_value budgets = currency_of(a, rows, line->currency);
-        cs_value v = *cs_object_get(budgets, cs_string(line->id));
+        cs_value v = cs_object_clone(a, *cs_object_get(budgets, cs_string(line->id)), 8);
+        cs_object_put(a, budgets, cs_string(line->id), v);
         cs_object_put_text(a, v, "window", cs_string(line->window));
         cs_object_put_text(a, v, "mode", line->mode.n > 0 ? cs_string(line->mode) : cs_null());
         cs_object_put_text(a, v, "limit", money(a, line->limit));
