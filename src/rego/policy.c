@@ -13,6 +13,11 @@ static cs_rego_version version_of(int version)
     return version == 0 ? CS_REGO_V0 : version == 2 ? CS_REGO_V2 : CS_REGO_V1;
 }
 
+static bool is_builtin(cs_slice name)
+{
+    return cs_builtin_find(name) != NULL;
+}
+
 static cs_slice keep(cs_arena *a, cs_slice s)
 {
     return cs_slice_make(cs_arena_dup(a, s.p, s.n), s.n);
@@ -22,8 +27,10 @@ static cs_err parse_all(cs_policy *p, cs_module **modules, cs_errors *errors)
 {
     cs_err err = CS_OK;
     for (size_t i = 0; i < p->n_sources; i++) {
-        cs_parse_options options = {
-            .version = version_of(p->sources[i].rego_version), .index = (uint32_t)i, .annotations = true};
+        cs_parse_options options = {.version = version_of(p->sources[i].rego_version),
+                                    .index = (uint32_t)i,
+                                    .annotations = true,
+                                    .is_builtin = is_builtin};
         cs_err one = cs_parse_module(&p->ast, p->sources[i].file, p->sources[i].text, &options, &modules[i], errors);
         err = err == CS_OK ? one : err;
     }
@@ -72,7 +79,6 @@ cs_err cs_policy_compile(const cs_policy_source *sources, size_t n, const cs_pol
     }
     cs_err err = compile(p, options ? options : &defaults, errors);
     if (err != CS_OK) {
-        cs_errors_sort(errors);
         cs_policy_release(p);
         return err;
     }
@@ -106,16 +112,12 @@ cs_policy_source cs_policy_module(const cs_policy *policy, size_t i)
 
 cs_value cs_policy_module_ast(cs_arena *a, const cs_policy *policy, size_t i)
 {
-    /* The policy's own tree has been rewritten; the text is the truth. */
-    cs_ast ast;
-    cs_module *module;
-    cs_errors errors;
-    cs_ast_init(&ast, a);
-    cs_errors_init(&errors);
-    cs_parse_options options = {.version = version_of(policy->sources[i].rego_version), .annotations = true};
-    cs_err err = cs_parse_module(&ast, policy->sources[i].file, policy->sources[i].text, &options, &module, &errors);
-    cs_errors_destroy(&errors);
-    return err == CS_OK ? cs_module_to_json(a, module) : cs_undefined();
+    for (uint32_t m = 0; m < policy->compiled->n_modules; m++) {
+        if (policy->compiled->modules[m]->source.index == i) {
+            return cs_module_to_json(a, policy->compiled->modules[m]);
+        }
+    }
+    return cs_undefined();
 }
 
 bool cs_policy_has_rule(const cs_policy *policy, const cs_value *path, size_t n, bool below)
