@@ -1,6 +1,6 @@
-/* What the engine needs from the world, as one struct of functions: the engine itself has no clock, no randomness, no environment,
- * no sockets, so that any moment can be replayed. The caller owns the struct; it must outlive the evaluations that use it.
- * Functions are called on the evaluating thread and must not block. */
+/* What the engine needs from the world, as one struct of functions: the engine itself has no clock, no randomness, no
+ * environment, no sockets, so that any moment can be replayed. The caller owns the struct; it must outlive the
+ * evaluations that use it. Functions are called on the evaluating thread and must not block. */
 #ifndef CS_HOST_H
 #define CS_HOST_H
 
@@ -19,8 +19,8 @@ typedef struct cs_host {
     cs_value (*runtime)(void *self, cs_arena *arena);
 } cs_host;
 
-/* A host for tests and tools: clock fixed at `now_ns`, random bytes from `seed`, print dropped, empty runtime. `*host` is filled;
- * `seed` must outlive it. */
+/* A host for tests and tools: clock fixed at `now_ns`, random bytes from `seed`, print dropped, empty runtime. `*host`
+ * is filled; `seed` must outlive it. */
 typedef struct cs_host_fixed {
     int64_t now_ns;
     uint64_t seed;

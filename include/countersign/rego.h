@@ -8,9 +8,10 @@
  *   cs_eval eval = {.arena = &arena, .data = data, .input = input, .host = cs_host_system()};
  *   cs_query_run(query, &eval, &result, &error);
  *
- * Lifetimes: a policy is reference-counted (not on the evaluation path) and shared by all threads; a query belongs to its policy and
- * holds a reference to it; results live in the arena of the evaluation and may point into the data and the policy.
- * Thread-safety: policies and queries are immutable and may be used by any number of threads; a cs_eval by one. */
+ * Lifetimes: a policy is reference-counted (not on the evaluation path) and shared by all threads; a query belongs to
+ * its policy and holds a reference to it; results live in the arena of the evaluation and may point into the data and
+ * the policy. Thread-safety: policies and queries are immutable and may be used by any number of threads; a cs_eval by
+ * one. */
 #ifndef CS_REGO_H
 #define CS_REGO_H
 
@@ -23,8 +24,8 @@ typedef struct cs_errors_item {
     cs_err code;
     cs_slice file; /* "" without one */
     uint32_t row, col;
-    cs_slice text;    /* may have several lines */
-    cs_slice details; /* the caret lines and the like, lines separated by \n; "" without */
+    cs_slice text;         /* may have several lines */
+    cs_slice details;      /* the caret lines and the like, lines separated by \n; "" without */
     cs_slice details_json; /* "" without */
 } cs_errors_item;
 
@@ -40,8 +41,8 @@ void cs_errors_clear(cs_errors *errors);
 /* Copies everything. Returns code. */
 cs_err cs_errors_add(cs_errors *errors, cs_err code, cs_slice file, uint32_t row, uint32_t col, cs_slice details,
                      const char *format, ...) __attribute__((format(printf, 7, 8)));
-/* Gives the error added last the JSON text (copied) of its details, as OPA's JSON has them. Without it the details of a parse error
- * are {"line", "idx"} and those of others are left out. */
+/* Gives the error added last the JSON text (copied) of its details, as OPA's JSON has them. Without it the details of a
+ * parse error are {"line", "idx"} and those of others are left out. */
 void cs_errors_set_details_json(cs_errors *errors, cs_slice json);
 /* By file, row, col, as OPA sorts them; stable. */
 void cs_errors_sort(cs_errors *errors);
@@ -64,13 +65,14 @@ typedef struct cs_policy_options {
     /* Tells whether base data stands at a path, so that a rule which claims it is refused; NULL = do not check. */
     bool (*data_exists)(void *self, const cs_value *path, size_t n);
     void *data_exists_self;
-    bool keep_print;           /* compile print() calls; otherwise they are erased */
-    const char *stop_after;    /* name of a compile stage, for debugging; NULL = all */
+    bool keep_print;        /* compile print() calls; otherwise they are erased */
+    const char *stop_after; /* name of a compile stage, for debugging; NULL = all */
 } cs_policy_options;
 
-/* Compiles all modules together or changes nothing. The texts are copied. Every problem is in *errors (up to the limit rego_errors). */
-CS_MUST_CHECK cs_err cs_policy_compile(const cs_policy_source *sources, size_t n, const cs_policy_options *options, cs_policy **out,
-                                       cs_errors *errors);
+/* Compiles all modules together or changes nothing. The texts are copied. Every problem is in *errors (up to the limit
+ * rego_errors). */
+CS_MUST_CHECK cs_err cs_policy_compile(const cs_policy_source *sources, size_t n, const cs_policy_options *options,
+                                       cs_policy **out, cs_errors *errors);
 cs_policy *cs_policy_retain(cs_policy *policy); /* returns policy */
 void cs_policy_release(cs_policy *policy);      /* frees with the last reference; NULL is fine */
 
@@ -91,15 +93,16 @@ void cs_policy_dump(cs_buf *out, const cs_policy *policy, unsigned what);
 typedef struct cs_query cs_query;
 
 typedef struct cs_query_options {
-    cs_slice package;          /* "data.a" or "" */
-    const cs_slice *imports;   /* "data.x", "input.y as z" */
+    cs_slice package;        /* "data.a" or "" */
+    const cs_slice *imports; /* "data.x", "input.y as z" */
     size_t n_imports;
-    bool server;               /* refuse http.send and the like in the text, as OPA's server does */
+    bool server; /* refuse http.send and the like in the text, as OPA's server does */
     bool keep_print;
 } cs_query_options;
 
 /* The document at data.<path>: the fast door. Always succeeds: what is not there is undefined. */
-CS_MUST_CHECK cs_err cs_query_prepare_path(cs_policy *policy, const cs_value *path, size_t n, cs_query **out, cs_errors *errors);
+CS_MUST_CHECK cs_err cs_query_prepare_path(cs_policy *policy, const cs_value *path, size_t n, cs_query **out,
+                                           cs_errors *errors);
 /* Any query text. */
 CS_MUST_CHECK cs_err cs_query_prepare(cs_policy *policy, cs_slice text, const cs_query_options *options, cs_query **out,
                                       cs_errors *errors);
@@ -116,32 +119,32 @@ cs_query_text cs_query_expression(const cs_query *query, size_t i);
 typedef struct cs_live {
     const char *root; /* "spend" */
     void *self;
-    /* The row under `key`, or undefined; made in `arena`. Asked at most once an evaluation for each key, so that a decision is
-     * consistent. */
+    /* The row under `key`, or undefined; made in `arena`. Asked at most once an evaluation for each key, so that a
+     * decision is consistent. */
     cs_value (*row)(void *self, cs_value key, cs_arena *arena);
     /* The whole document, for policies that iterate. */
     cs_value (*all)(void *self, cs_arena *arena);
 } cs_live;
 
 typedef struct cs_eval {
-    cs_arena *arena;        /* results and everything made on the way; the caller resets it */
-    cs_value data;          /* the base document, an object (undefined = {}) */
-    cs_value input;         /* undefined = there is no input */
+    cs_arena *arena; /* results and everything made on the way; the caller resets it */
+    cs_value data;   /* the base document, an object (undefined = {}) */
+    cs_value input;  /* undefined = there is no input */
     const cs_live *live;
     size_t n_live;
-    const cs_host *host;    /* NULL = cs_host_system() */
-    bool strict;            /* builtin errors are errors */
-    const int *cancel;      /* stops with CS_ERR_EVAL_CANCEL when it becomes non-zero; may be NULL */
+    const cs_host *host;       /* NULL = cs_host_system() */
+    bool strict;               /* builtin errors are errors */
+    const int *cancel;         /* stops with CS_ERR_EVAL_CANCEL when it becomes non-zero; may be NULL */
     int64_t deadline_mono_ns;  /* on host->mono_ns; 0 = none */
     uint64_t max_instructions; /* 0 = the limit eval_instructions */
 } cs_eval;
 
-/* Path queries: the document, or undefined. Text queries: an array with one [bindings, values] pair for each answer: an object of the
- * named variables and an array of the expressions' values. */
+/* Path queries: the document, or undefined. Text queries: an array with one [bindings, values] pair for each answer: an
+ * object of the named variables and an array of the expressions' values. */
 CS_MUST_CHECK cs_err cs_query_run(const cs_query *query, const cs_eval *eval, cs_value *result, cs_error *e);
 
-/* The same in slices: cs_run_step answers CS_RUN_AGAIN after `limits.eval_slice` instructions. The run lives in eval->arena; *eval must
- * stay where it is until the run is done. */
+/* The same in slices: cs_run_step answers CS_RUN_AGAIN after `limits.eval_slice` instructions. The run lives in
+ * eval->arena; *eval must stay where it is until the run is done. */
 typedef struct cs_run cs_run;
 typedef enum cs_run_state { CS_RUN_DONE, CS_RUN_AGAIN } cs_run_state;
 cs_run *cs_run_start(const cs_query *query, const cs_eval *eval);
@@ -153,7 +156,8 @@ typedef struct cs_run_stats {
 } cs_run_stats;
 cs_run_stats cs_run_get_stats(const cs_run *run);
 
-/* ---- terms as text: "{1, 2}" → a value; for input_term and the REPL-like tools. Variables, refs and calls are refused. */
+/* ---- terms as text: "{1, 2}" → a value; for input_term and the REPL-like tools. Variables, refs and calls are
+ * refused. */
 CS_MUST_CHECK cs_err cs_rego_parse_value(cs_arena *a, cs_slice text, cs_value *out, cs_errors *errors);
 
 /* OPA's capabilities document for what this build has. */

@@ -109,7 +109,8 @@ static uint32_t plan_invoke(cs_builder *b, const cs_terms *call, uint32_t *arity
         return result;
     }
     if (!(*builtin)->run) {
-        cs_plan__fail(b, cs_arena_printf(b->p->arena, NULL, "built-in function %s is not part of this build", (*builtin)->name));
+        cs_plan__fail(
+            b, cs_arena_printf(b->p->arena, NULL, "built-in function %s is not part of this build", (*builtin)->name));
     }
     *arity = cs_builtin_arity(*builtin);
     if (*arity > call->n - 1) {
@@ -181,7 +182,8 @@ static void plan_every(cs_builder *b, const cs_expr *e)
     b->bindings.n = bound;
 }
 
-/* Is there a solution of the body? What follows runs once, however many there are; the body binds nothing outside itself. */
+/* Is there a solution of the body? What follows runs once, however many there are; the body binds nothing outside
+ * itself. */
 static void plan_exists(cs_builder *b, cs_body body, uint32_t otherwise)
 {
     uint32_t outer_fail = b->fail;
