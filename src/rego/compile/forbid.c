@@ -41,7 +41,8 @@ static bool check_call(void *self, cs_expr *e)
         return false;
     }
     const cs_builtin *b = cs_compile__builtin(c, e->u.call.v[0]);
-    if (b && !b->run && !is_rewritten(b)) {
+    bool refused_later = b && c->query && c->query->server && (b->flags & CS_BUILTIN_UNSAFE_QUERY);
+    if (b && !b->run && !is_rewritten(b) && !refused_later) {
         (void)cs_compile__error(c, CS_ERR_REGO_TYPE, e->loc,
                                 "undefined function %s (this build does not have the built-in)", b->name);
         return false;

@@ -173,13 +173,32 @@ static cs_expr *internal_print(cs_compiler *c, const cs_expr *e)
     return cs_expr_call(c->ast, "internal.print", &array, 1, e->loc);
 }
 
+typedef struct print_search {
+    cs_compiler *c;
+    bool found;
+} print_search;
+
+static bool find_print(void *self, cs_expr *e)
+{
+    print_search *s = self;
+    s->found = s->found || cs_expr__is(e, s->c->print);
+    return !s->found;
+}
+
+static bool has_print(cs_compiler *c, cs_expr *e)
+{
+    print_search s = {c, false};
+    cs_walk_expr(&(cs_walker){.self = &s, .expr = find_print}, e);
+    return s.found;
+}
+
 bool cs_print__rewrite(cs_compiler *c, cs_body b, const cs_syms *globals)
 {
     for (uint32_t i = 0; i < b.n; i++) {
-        bool prints = cs_expr__is(b.v[i], c->print);
-        if (!prints && !cs_expr__has_closures(b.v[i])) {
+        if (!has_print(c, b.v[i])) {
             continue;
         }
+        bool prints = cs_expr__is(b.v[i], c->print);
         cs_syms safe = cs_syms__new(&c->scratch);
         cs_syms__add_all(&safe, globals);
         cs_outputs__body(c, b, i, globals, &safe);

@@ -115,7 +115,9 @@ static cs_term *capture(query *q, cs_expr *e)
     if (e->negated || cs_expr__is(e, c->assign) || cs_expr__is(e, c->eq)) {
         return NULL;
     }
-    cs_term *local = cs_compile__local_term(c, e->loc);
+    /* A wildcard: not a variable of the answer, and "_" in errors. */
+    const cs_sym *name = cs_sym_printf(c->ast, "$term%u", (unsigned)q->captures.n);
+    cs_term *local = cs_term_var(c->ast, name, e->loc);
     if (e->kind == CS_EXPR_TERM) {
         cs_term *call[3] = {cs_term_operator(c->ast, "eq", e->loc), e->u.term, local};
         e->kind = CS_EXPR_CALL;

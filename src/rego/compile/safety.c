@@ -34,18 +34,25 @@ static cs_syms *unsafe_of(cs_compiler *c, unsafe_list *list, const cs_expr *e)
 /* `heads`: the variables of a comprehension's head. */
 static cs_body reorder_closure(closures *x, const cs_syms *heads, cs_body b)
 {
+    cs_arena_mark mark = cs_arena_mark_now(&x->c->scratch);
     cs_syms vars = cs_syms__new(&x->c->scratch);
+    bool fine = true;
     cs_vars__body(&vars, b, CS_VARS_SAFETY | CS_VARS_PROMOTE);
     for (uint32_t i = 0; i < heads->n; i++) {
         const cs_sym *v = heads->v[i].sym;
         if (!cs_syms__has(&vars, v) && !cs_syms__has(x->globals, v)) {
+            fine = false;
             (void)cs_syms__add(unsafe_of(x->c, x->unsafe, x->current), v);
         }
     }
     unsafe_list inner = {0};
     cs_body after = reorder(x->c, b, x->globals, &inner);
     for (size_t i = 0; i < inner.n; i++) {
+        fine = false;
         cs_syms__add_all(unsafe_of(x->c, x->unsafe, inner.v[i].expr), &inner.v[i].vars);
+    }
+    if (fine) {
+        cs_arena_rewind(&x->c->scratch, mark);
     }
     return inner.n ? b : after;
 }
@@ -117,6 +124,7 @@ typedef struct reordering {
     bool *has_closures;
     bool *placed;
     cs_exprs out;
+    cs_exprs loose; /* placed although one of their variables is not bound: OPA looks only at what closures read */
 } reordering;
 
 /* A statement whose closures read what the body binds elsewhere waits for that. False: it reads only what it binds
@@ -137,8 +145,10 @@ static bool wait_for_closures(reordering *r, uint32_t i, const cs_syms *outputs)
         return true;
     }
     cs_syms bound = cs_syms__new(a);
-    cs_body placed = {r->out.v, (uint32_t)r->out.n};
-    cs_outputs__body(r->c, placed, placed.n, &r->safe, &bound);
+    /* Whatever all others bind is in `safe` by now. */
+    if (r->loose.n) {
+        cs_outputs__body(r->c, (cs_body){r->loose.v, (uint32_t)r->loose.n}, (uint32_t)r->loose.n, &r->safe, &bound);
+    }
     cs_syms open = cs_syms__new(a);
     for (uint32_t k = 0; k < over.n; k++) {
         if (!cs_syms__has(&bound, over.v[k].sym)) {
@@ -153,6 +163,15 @@ static bool wait_for_closures(reordering *r, uint32_t i, const cs_syms *outputs)
     }
     r->unsafe[i] = open;
     return true;
+}
+
+static void note_loose(reordering *r, cs_expr *e)
+{
+    cs_syms vars = cs_syms__new(&r->c->scratch);
+    cs_vars__expr(&vars, e, CS_VARS_SAFETY | CS_VARS_PROMOTE);
+    if (!cs_syms__within(&vars, &r->safe)) {
+        CS_VEC_PUSH_IN(&r->c->scratch, &r->loose, e);
+    }
 }
 
 static void try_to_place(reordering *r, uint32_t i)
@@ -176,6 +195,7 @@ static void try_to_place(reordering *r, uint32_t i)
         for (uint32_t k = 0; k < outputs.n; k++) {
             (void)cs_syms__add(&r->safe, outputs.v[k].sym);
         }
+        note_loose(r, e);
     }
 }
 

@@ -1,8 +1,14 @@
 /* Which kinds of nodes may still exist after a stage. A rewrite that leaves something behind is caught by its own
- * stage, not by the planner. Only in builds without NDEBUG, or with CS_SHAPE. */
+ * stage, not by the planner. Only in builds with sanitizers, or with CS_SHAPE. */
 #include "rego/compile/internal.h"
 
-#if !defined(NDEBUG) || defined(CS_SHAPE)
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define CS_SHAPE 1
+#endif
+#endif
+
+#if defined(CS_SHAPE) || defined(__SANITIZE_ADDRESS__)
 
 enum {
     NO_SOME = 1,
