@@ -146,7 +146,8 @@ static void activate(cs_server__request *r, cs_slice name, const cs_bundle *bund
 }
 
 /* `curl -d` sends a form, and takes every line end and zero byte out of it: an archive without any of them has been
- * through that. (`--data-binary` says form too, but leaves the bytes alone; compressed bytes of any length have them.) */
+ * through that. (`--data-binary` says form too, but leaves the bytes alone; compressed bytes of any length have them.)
+ */
 static bool is_mangled(cs_server__request *r)
 {
     return cs_server__header_contains(r, "Content-Type", "application/x-www-form-urlencoded") &&
@@ -163,9 +164,9 @@ static void put_job(cs_server__request *r)
     if (cs_server__verify_push(r->server, name, archive, &bundle, &e) != CS_OK) {
         cs_server_bundle_report(r->server, NULL, name, &e, NULL, 0);
         if (is_mangled(r)) {
-            cs_server__fail(
-                r, 400, "body_mangled",
-                "the body was sent as a form, which damages it; use: curl -X PUT --data-binary @bundle.tar.gz URL");
+            cs_server__fail(r, 400, "body_mangled",
+                            "the body was sent as a form, which damages it; use: "
+                            "curl -X PUT --data-binary @bundle.tar.gz URL");
         } else {
             fail_bundle(r, &e, NULL);
         }
