@@ -15,7 +15,8 @@ import time
 import uuid
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from serving import COUNTERSIGN, World, ask, base_config, close, free_port, run_cases, spend_event, wait_for  # noqa: E402
+from serving import COUNTERSIGN, World, ask, base_config, close, free_port  # noqa: E402
+from serving import run_cases, spend_event, wait_for  # noqa: E402
 
 CASES = []
 RULES = "package probe\n\nrow := data.spend[input.tenant]\n\nmeta := data.spend.meta\n"

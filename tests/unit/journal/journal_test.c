@@ -154,7 +154,21 @@ static void open_fails(cs_err code, const char *words)
     cr_assert(strstr(e.text, words) != NULL && strstr(e.text, path) != NULL, "%s", e.text);
 }
 
-TestSuite(journal, .init = fresh_path, .timeout = 60);
+static void remove_path(void)
+{
+    char name[80];
+    static const char *const ends[] = {"-wal", "-shm", ""};
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
+        (void)snprintf(name, sizeof name, "%s%s", path, ends[i]);
+        (void)unlink(name);
+    }
+    for (int i = 0; i < 2; i++) {
+        *strrchr(path, '/') = '\0';
+        (void)rmdir(path);
+    }
+}
+
+TestSuite(journal, .init = fresh_path, .fini = remove_path, .timeout = 60);
 
 Test(journal, keeps_and_replays)
 {
