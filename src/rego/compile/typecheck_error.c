@@ -147,17 +147,21 @@ void cs_types__arity_error(cs_compiler *c, const cs_expr *e, const cs_term *name
 }
 
 /* ---- refs */
+static bool substitute(void *self, cs_term *t)
+{
+    cs_type_checker *tc = self;
+    const cs_syms_item *item = t->kind == CS_TERM_VAR ? cs_syms__find(&tc->c->subjects, t->u.var) : NULL;
+    if (item) {
+        *t = *cs_term_copy(tc->c->ast, item->value);
+    }
+    return true;
+}
+
 /* As written: generated locals become what they stand for. */
 static cs_term *shown_ref(cs_type_checker *tc, const cs_terms *ref)
 {
     cs_term *copy = cs_term_copy(tc->c->ast, cs_term_list(tc->c->ast, CS_TERM_REF, ref->v, ref->n, ref->v[0]->loc));
-    for (uint32_t i = 0; i < copy->u.list.n; i++) {
-        cs_term *t = copy->u.list.v[i];
-        const cs_syms_item *item = t->kind == CS_TERM_VAR ? cs_syms__find(&tc->c->subjects, t->u.var) : NULL;
-        if (item) {
-            copy->u.list.v[i] = cs_term_copy(tc->c->ast, item->value);
-        }
-    }
+    cs_walk_term(&(cs_walker){.self = tc, .term = substitute}, copy);
     return cs_compile__ref_as_written(tc->c, copy);
 }
 
