@@ -3,16 +3,18 @@
  *
  * After the last stage:
  *  - every variable that stood for a rule, an import or a package is a full ref (data.…, input.…); `:=`, `some`,
- * function arguments and `every` variables are generated locals (__local0__, …), unique within the compilation; other
- * variables keep their names and are scoped to the rule body (or the query) they occur in, closures included;
+ *    function arguments and `every` variables are generated locals (__local0__, …), unique within the compilation and
+ *    shared by the parts of an `else` chain; other variables keep their names and are scoped to the rule body (or the
+ *    query) they occur in, closures included;
  *  - calls are statements: CS_EXPR_CALL with the operator's ref and operands that are scalars, variables, or arrays,
- * objects and sets of such, or comprehensions; the result, if it is used, is captured by a last operand more than the
- * arity. `x = y` is eq; there is no assign, no CALL term, no SOME and no TEMPLATE any more (`some … in` has become the
- * iteration it stands for);
- *  - refs in operands and heads have been lifted into statements of their own (__local1__ = data.a.b); a REF operand is
- * a scalar, a variable, or a ground composite; nested refs inside refs are gone;
+ *    objects and sets of such; the result, if it is used, is captured by a last operand more than the arity. `x = y`
+ *    is eq (in rules `==` has become eq, too); there is no assign, no CALL term, no SOME and no TEMPLATE any more
+ *    (`some … in` has become the iteration it stands for);
+ *  - refs and comprehensions stand only as a whole statement or as a side of eq; everywhere else they have been lifted
+ *    into statements of their own (__local1__ = data.a.b). A ref's head is a variable, its operands are scalars,
+ *    variables, or arrays, objects and sets of such;
  *  - comprehension heads and rule heads (key, value, args, ref operands) are terms without refs, calls and
- * comprehensions of their own, except that a head value may be a comprehension-free composite of variables;
+ *    comprehensions of their own; a function's args are the patterns as written, their variables locals;
  *  - `with` values are ground or variables; targets are full refs, or a built-in's name;
  *  - bodies are in evaluation order: each statement's inputs are bound by those before it (safety.c). */
 #ifndef CS_REGO_COMPILE_COMPILE_H
