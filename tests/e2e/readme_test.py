@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Runs the README's tour: every `$ command` of its console blocks, against the demo that `make run` starts, compared with
-the output that the README shows. The demo listens on a free port; the README's address is replaced by it."""
+"""Runs the README's tour: every `$ command` of its console blocks, against the demo that `make run` starts, compared
+with the output that the README shows. The demo listens on a free port; the README's address is replaced by it."""
 import os
 import re
 import signal
