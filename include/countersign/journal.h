@@ -59,6 +59,12 @@ typedef struct cs_event_reject {
  * `index` excepted; its texts live in `a`. Thread-safe. */
 CS_MUST_CHECK cs_err cs_event_read(cs_arena *a, cs_slice text, bool limits, cs_event *event, cs_event_reject *reject);
 
+/* For whoever reads further into an event: fills the rejection and returns CS_ERR_INVALID; a member that is a text
+ * which is not empty. */
+CS_MUST_CHECK cs_err cs_event_refuse(cs_arena *a, cs_event_reject *reject, const char *code, const char *format, ...)
+    CS_PRINTF(4, 5);
+bool cs_event_text(cs_value object, const char *name, cs_slice *out);
+
 /* Cuts a body into the texts of its events: one object, an array of objects, or objects separated by white space
  * (NDJSON). Nothing is parsed: a piece may turn out to be no JSON. */
 typedef struct cs_event_cutter {

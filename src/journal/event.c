@@ -142,10 +142,7 @@ bool cs_event_next(cs_event_cutter *cutter, cs_slice *piece, bool *broken)
 
 /* ---- the envelope */
 
-static cs_err refuse(cs_arena *a, cs_event_reject *reject, const char *code, const char *format, ...)
-    __attribute__((format(printf, 4, 5)));
-
-static cs_err refuse(cs_arena *a, cs_event_reject *reject, const char *code, const char *format, ...)
+cs_err cs_event_refuse(cs_arena *a, cs_event_reject *reject, const char *code, const char *format, ...)
 {
     char text[512];
     va_list args;
@@ -158,7 +155,7 @@ static cs_err refuse(cs_arena *a, cs_event_reject *reject, const char *code, con
     return CS_ERR_INVALID;
 }
 
-static bool text_member(cs_value object, const char *name, cs_slice *out)
+bool cs_event_text(cs_value object, const char *name, cs_slice *out)
 {
     const cs_value *v = cs_object_get_text(object, name);
     if (v == NULL || !cs_is(*v, CS_STRING) || v->n == 0) {
@@ -172,21 +169,21 @@ static cs_err read_json(cs_arena *a, cs_slice text, bool limits, cs_value *out, 
 {
     const cs_limits *limit = cs_limits_get();
     if (limits && text.n > limit->event_bytes) {
-        return refuse(a, reject, "too_large", "the event has %zu bytes; at most %llu are allowed", text.n,
-                      (unsigned long long)limit->event_bytes);
+        return cs_event_refuse(a, reject, "too_large", "the event has %zu bytes; at most %llu are allowed", text.n,
+                               (unsigned long long)limit->event_bytes);
     }
     cs_json_options options = {.borrow = true, .max_depth = limits ? (uint32_t)limit->event_depth : 0};
     cs_error e = {0};
     cs_err err = cs_json_read(a, text, &options, out, NULL, &e);
     bool number = cs_slice_starts(cs_slice_of(e.text), CS_LIT("invalid number"));
     if (err == CS_ERR_LIMIT && limits && !number) {
-        return refuse(a, reject, "too_deep", "%s", e.text);
+        return cs_event_refuse(a, reject, "too_deep", "%s", e.text);
     }
     if (err != CS_OK) {
-        return refuse(a, reject, "invalid_json", "%s (line %u, column %u)", e.text, e.row, e.col);
+        return cs_event_refuse(a, reject, "invalid_json", "%s (line %u, column %u)", e.text, e.row, e.col);
     }
     if (!cs_is(*out, CS_OBJECT)) {
-        return refuse(a, reject, "invalid_event", "an event is an object, not %s", cs_kind_name(*out));
+        return cs_event_refuse(a, reject, "invalid_event", "an event is an object, not %s", cs_kind_name(*out));
     }
     return CS_OK;
 }
@@ -197,36 +194,37 @@ cs_err cs_event_read(cs_arena *a, cs_slice text, bool limits, cs_event *event, c
     cs_value envelope;
     CS_TRY(read_json(a, text, limits, &envelope, reject));
     cs_event read = {.body = text};
-    if (text_member(envelope, "id", &read.id)) {
+    if (cs_event_text(envelope, "id", &read.id)) {
         reject->id = read.id;
     }
     cs_slice version;
-    if (!text_member(envelope, "specversion", &version)) {
-        return refuse(a, reject, "missing_field", "specversion must be \"1.0\"");
+    if (!cs_event_text(envelope, "specversion", &version)) {
+        return cs_event_refuse(a, reject, "missing_field", "specversion must be \"1.0\"");
     }
     if (!cs_slice_is(version, "1.0")) {
-        return refuse(a, reject, "unsupported_version", "specversion must be \"1.0\", not \"%.*s\"",
-                      (int)(version.n < 32 ? version.n : 32), version.p);
+        return cs_event_refuse(a, reject, "unsupported_version", "specversion must be \"1.0\", not \"%.*s\"",
+                               (int)(version.n < 32 ? version.n : 32), version.p);
     }
     const struct {
         const char *name;
         cs_slice *to;
     } texts[] = {{"id", &read.id}, {"source", &read.source}, {"type", &read.type}, {"subject", &read.subject}};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
-        if (!text_member(envelope, texts[i].name, texts[i].to)) {
-            return refuse(a, reject, "missing_field", "%s must be a string that is not empty", texts[i].name);
+        if (!cs_event_text(envelope, texts[i].name, texts[i].to)) {
+            return cs_event_refuse(a, reject, "missing_field", "%s must be a string that is not empty", texts[i].name);
         }
     }
     cs_slice time;
-    if (!text_member(envelope, "time", &time)) {
-        return refuse(a, reject, "missing_field", "time must be an RFC 3339 instant");
+    if (!cs_event_text(envelope, "time", &time)) {
+        return cs_event_refuse(a, reject, "missing_field", "time must be an RFC 3339 instant");
     }
     if (!cs_time_parse_rfc3339(time, &read.time_ns)) {
-        return refuse(a, reject, "invalid_time", "time must be an RFC 3339 instant, as \"2025-09-07T14:03:11.482Z\"");
+        return cs_event_refuse(a, reject, "invalid_time",
+                               "time must be an RFC 3339 instant, as \"2025-09-07T14:03:11.482Z\"");
     }
     const cs_value *data = cs_object_get_text(envelope, "data");
     if (data == NULL || !cs_is(*data, CS_OBJECT)) {
-        return refuse(a, reject, "missing_field", "data must be an object");
+        return cs_event_refuse(a, reject, "missing_field", "data must be an object");
     }
     read.data = *data;
     *event = read;

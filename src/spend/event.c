@@ -1,7 +1,4 @@
 /* The data of a spend event. What is a fact is taken; only what cannot be read is refused. */
-#include <stdarg.h>
-#include <stdio.h>
-
 #include "countersign/base/limits.h"
 #include "countersign/number.h"
 #include "spend/internal.h"
@@ -15,48 +12,23 @@ static const char *const kinds[] = {
     [CS_SPEND__ADJUSTMENT] = "adjustment",
 };
 
-static cs_err refuse(cs_arena *a, cs_event_reject *reject, const char *code, const char *format, ...)
-    __attribute__((format(printf, 4, 5)));
-
-static cs_err refuse(cs_arena *a, cs_event_reject *reject, const char *code, const char *format, ...)
-{
-    char text[256];
-    va_list args;
-    va_start(args, format);
-    int n = vsnprintf(text, sizeof text, format, args);
-    va_end(args);
-    size_t length = n < 0 ? 0 : (size_t)n < sizeof text ? (size_t)n : sizeof text - 1;
-    reject->code = code;
-    reject->message = (cs_slice){cs_arena_dup(a, text, length), length};
-    return CS_ERR_INVALID;
-}
-
-static bool text_of(cs_value object, const char *name, cs_slice *out)
-{
-    const cs_value *v = cs_object_get_text(object, name);
-    if (v == NULL || !cs_is(*v, CS_STRING) || v->n == 0) {
-        return false;
-    }
-    *out = cs_text(*v);
-    return true;
-}
-
 static cs_err read_tenant(cs_arena *a, const cs_event *event, cs_spend__event *out, cs_event_reject *reject)
 {
-    if (!text_of(event->data, "tenant", &out->tenant)) {
-        return refuse(a, reject, "missing_field", "data.tenant must be a string that is not empty");
+    if (!cs_event_text(event->data, "tenant", &out->tenant)) {
+        return cs_event_refuse(a, reject, "missing_field", "data.tenant must be a string that is not empty");
     }
     if (out->tenant.n > cs_limits_get()->tenant_bytes && !event->past) {
-        return refuse(a, reject, "invalid_tenant", "data.tenant has %zu bytes; at most %llu are allowed", out->tenant.n,
-                      (unsigned long long)cs_limits_get()->tenant_bytes);
+        return cs_event_refuse(a, reject, "invalid_tenant", "data.tenant has %zu bytes; at most %llu are allowed",
+                               out->tenant.n, (unsigned long long)cs_limits_get()->tenant_bytes);
     }
     if (cs_slice_is(out->tenant, "meta")) {
-        return refuse(a, reject, "invalid_tenant", "data.tenant: \"meta\" is a reserved name");
+        return cs_event_refuse(a, reject, "invalid_tenant", "data.tenant: \"meta\" is a reserved name");
     }
     cs_slice prefix = CS_LIT(SUBJECT);
     if (!cs_slice_starts(event->subject, prefix) ||
         !cs_slice_eq(cs_slice_sub(event->subject, prefix.n, event->subject.n), out->tenant)) {
-        return refuse(a, reject, "invalid_subject", "subject must be \"" SUBJECT "\" and the name in data.tenant");
+        return cs_event_refuse(a, reject, "invalid_subject",
+                               "subject must be \"" SUBJECT "\" and the name in data.tenant");
     }
     return CS_OK;
 }
@@ -65,8 +37,8 @@ static cs_err read_amount(cs_arena *a, const cs_event *event, cs_spend__event *o
 {
     const cs_value *v = cs_object_get_text(event->data, "amount");
     if (v == NULL || (!cs_is(*v, CS_STRING) && !cs_is(*v, CS_NUMBER))) {
-        return refuse(a, reject, v == NULL ? "missing_field" : "invalid_amount",
-                      "data.amount must be a decimal string or a number");
+        return cs_event_refuse(a, reject, v == NULL ? "missing_field" : "invalid_amount",
+                               "data.amount must be a decimal string or a number");
     }
     char room[32];
     cs_slice text = cs_is(*v, CS_STRING) ? cs_text(*v) : cs_number_text(*v, room);
@@ -77,13 +49,13 @@ static cs_err read_amount(cs_arena *a, const cs_event *event, cs_spend__event *o
         out->rounded = true;
         break;
     case CS_MONEY_MALFORMED:
-        return refuse(a, reject, "invalid_amount", "data.amount must be a decimal number, as \"0.0000027\"");
+        return cs_event_refuse(a, reject, "invalid_amount", "data.amount must be a decimal number, as \"0.0000027\"");
     case CS_MONEY_RANGE:
         out->nanos = INT64_MIN;
         break;
     }
     if (out->nanos == INT64_MIN) { /* as an amount it could not be taken back */
-        return refuse(a, reject, "amount_out_of_range", "data.amount is beyond 9223372036.854775807");
+        return cs_event_refuse(a, reject, "amount_out_of_range", "data.amount is beyond 9223372036.854775807");
     }
     return CS_OK;
 }
@@ -91,21 +63,22 @@ static cs_err read_amount(cs_arena *a, const cs_event *event, cs_spend__event *o
 static cs_err read_kind(cs_arena *a, const cs_event *event, cs_spend__event *out, cs_event_reject *reject)
 {
     cs_slice kind;
-    if (!text_of(event->data, "kind", &kind)) {
-        return refuse(a, reject, "missing_field", "data.kind must be a string that is not empty");
+    if (!cs_event_text(event->data, "kind", &kind)) {
+        return cs_event_refuse(a, reject, "missing_field", "data.kind must be a string that is not empty");
     }
     size_t i = 0;
     while (i < sizeof kinds / sizeof *kinds && !cs_slice_is(kind, kinds[i])) {
         i++;
     }
     if (i == sizeof kinds / sizeof *kinds) {
-        return refuse(a, reject, "unknown_kind",
-                      "data.kind must be usage, correction, refund, reconciliation or adjustment");
+        return cs_event_refuse(a, reject, "unknown_kind",
+                               "data.kind must be usage, correction, refund, reconciliation or adjustment");
     }
     out->kind = (cs_spend__kind)i;
     if (out->kind == CS_SPEND__USAGE && out->nanos < 0) {
-        return refuse(a, reject, "negative_usage",
-                      "data.amount of usage cannot be negative; what is paid back is a refund or a correction");
+        return cs_event_refuse(
+            a, reject, "negative_usage",
+            "data.amount of usage cannot be negative; what is paid back is a refund or a correction");
     }
     return CS_OK;
 }
@@ -116,15 +89,16 @@ static cs_err read_link(cs_arena *a, const cs_event *event, cs_spend__event *out
     if (link == NULL || cs_is(*link, CS_NULL)) {
         return CS_OK;
     }
-    if (!cs_is(*link, CS_OBJECT) || !text_of(*link, "source", &out->corrects_source) ||
-        !text_of(*link, "id", &out->corrects_id)) {
-        return refuse(a, reject, "invalid_corrects", "data.corrects must be {\"source\": …, \"id\": …}, both strings");
+    if (!cs_is(*link, CS_OBJECT) || !cs_event_text(*link, "source", &out->corrects_source) ||
+        !cs_event_text(*link, "id", &out->corrects_id)) {
+        return cs_event_refuse(a, reject, "invalid_corrects",
+                               "data.corrects must be {\"source\": …, \"id\": …}, both strings");
     }
     if (out->kind == CS_SPEND__USAGE) {
-        return refuse(a, reject, "invalid_corrects", "usage corrects nothing; its kind should be correction");
+        return cs_event_refuse(a, reject, "invalid_corrects", "usage corrects nothing; its kind should be correction");
     }
     if (cs_slice_eq(out->corrects_source, event->source) && cs_slice_eq(out->corrects_id, event->id)) {
-        return refuse(a, reject, "invalid_corrects", "data.corrects names the event itself");
+        return cs_event_refuse(a, reject, "invalid_corrects", "data.corrects names the event itself");
     }
     out->linked = true;
     return CS_OK;
@@ -134,20 +108,20 @@ cs_err cs_spend__event_read(cs_arena *a, const cs_event *event, cs_spend__event 
 {
     *out = (cs_spend__event){.nanos = 0};
     if (!cs_slice_is(event->type, TYPE)) {
-        return refuse(a, reject, "unknown_type", "type must be \"" TYPE "\"");
+        return cs_event_refuse(a, reject, "unknown_type", "type must be \"" TYPE "\"");
     }
     CS_TRY(read_tenant(a, event, out, reject));
     CS_TRY(read_amount(a, event, out, reject));
     CS_TRY(read_kind(a, event, out, reject));
-    if (!text_of(event->data, "currency", &out->currency)) {
-        return refuse(a, reject, "missing_field", "data.currency must be a string that is not empty");
+    if (!cs_event_text(event->data, "currency", &out->currency)) {
+        return cs_event_refuse(a, reject, "missing_field", "data.currency must be a string that is not empty");
     }
     bool capitals = out->currency.n == 3;
     for (size_t i = 0; capitals && i < 3; i++) {
         capitals = out->currency.p[i] >= 'A' && out->currency.p[i] <= 'Z';
     }
     if (!capitals) {
-        return refuse(a, reject, "invalid_currency", "data.currency must be three capital letters (ISO 4217)");
+        return cs_event_refuse(a, reject, "invalid_currency", "data.currency must be three capital letters (ISO 4217)");
     }
     return read_link(a, event, out, reject);
 }
