@@ -31,7 +31,7 @@ static const char *const loops = "package a\n"
                                  "xs := numbers.range(1, 2000)\n"
                                  "n := count([1 | xs[_]; xs[_]])\n";
 
-Test(vm, instructions_are_limited)
+Test(run, instructions_are_limited)
 {
     fixture f;
     prepare(&f, loops, "data.a.n = x", 0);
@@ -44,7 +44,7 @@ Test(vm, instructions_are_limited)
     drop(&f);
 }
 
-Test(vm, memory_is_limited)
+Test(run, memory_is_limited)
 {
     fixture f;
     prepare(&f, loops, "data.a.n = x", 4U << 20U);
@@ -55,7 +55,7 @@ Test(vm, memory_is_limited)
     drop(&f);
 }
 
-Test(vm, a_cancelled_run_stops)
+Test(run, a_cancelled_run_stops)
 {
     fixture f;
     prepare(&f, loops, "data.a.n = x", 0);
@@ -68,7 +68,7 @@ Test(vm, a_cancelled_run_stops)
     drop(&f);
 }
 
-Test(vm, a_run_past_its_deadline_stops)
+Test(run, a_run_past_its_deadline_stops)
 {
     fixture f;
     prepare(&f, loops, "data.a.n = x", 0);
@@ -79,7 +79,7 @@ Test(vm, a_run_past_its_deadline_stops)
     drop(&f);
 }
 
-Test(vm, a_run_goes_on_where_it_stopped)
+Test(run, a_run_goes_on_where_it_stopped)
 {
     fixture f;
     prepare(&f, loops, "data.a.n = x", 0);
@@ -99,7 +99,7 @@ Test(vm, a_run_goes_on_where_it_stopped)
 }
 
 /* Every single damage to an operand is either refused, or leaves code whose operands are all in range. */
-Test(vm, damaged_code_is_refused)
+Test(run, damaged_code_is_refused)
 {
     fixture f;
     prepare(&f, "package a\np := x if { some x in input.xs; x > 1; not input.y[x] }\n", "data.a.p = x", 0);
