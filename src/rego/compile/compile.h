@@ -68,6 +68,10 @@ cs_rule_node *cs_rule_node_child(const cs_rule_node *node, cs_value key);
  * Thread-safe once compiled. */
 bool cs_rule_depends(const cs_compiled *c, const cs_rule *from, const cs_rule *to);
 
+/* The built-in function that a ref of a name and words ([var io, "jwt", "decode"]) stands for; NULL if there is none.
+ */
+const cs_builtin *cs_builtin_of_ref(const cs_term *ref);
+
 /* ---- queries */
 typedef struct cs_query_var {
     const cs_sym *name;  /* as the query's author wrote it */

@@ -131,16 +131,10 @@ static bool is_word(cs_slice s)
     return s.n > 0;
 }
 
-const cs_builtin *cs_compile__builtin(const cs_compiler *c, const cs_term *ref)
+const cs_builtin *cs_builtin_of_ref(const cs_term *ref)
 {
     char name[128];
     size_t n = 0;
-    if (ref->kind == CS_TERM_VAR) {
-        return cs_builtin_find(cs_sym_slice(ref->u.var));
-    }
-    if (ref->kind != CS_TERM_REF || cs_ref_is_global(c->ast, ref)) {
-        return NULL;
-    }
     for (uint32_t i = 0; i < ref->u.list.n; i++) {
         const cs_term *part = ref->u.list.v[i];
         cs_slice s;
@@ -161,6 +155,14 @@ const cs_builtin *cs_compile__builtin(const cs_compiler *c, const cs_term *ref)
         n += s.n;
     }
     return cs_builtin_find(cs_slice_make(name, n));
+}
+
+const cs_builtin *cs_compile__builtin(const cs_compiler *c, const cs_term *ref)
+{
+    if (ref->kind == CS_TERM_VAR) {
+        return cs_builtin_find(cs_sym_slice(ref->u.var));
+    }
+    return ref->kind != CS_TERM_REF || cs_ref_is_global(c->ast, ref) ? NULL : cs_builtin_of_ref(ref);
 }
 
 int cs_compile__arity(const cs_compiler *c, const cs_term *ref)

@@ -1,31 +1,5 @@
 #include "rego/plan/internal.h"
 
-const cs_builtin *cs_plan__builtin(const cs_term *ref)
-{
-    char name[128];
-    size_t n = 0;
-    for (uint32_t i = 0; i < ref->u.list.n; i++) {
-        const cs_term *part = ref->u.list.v[i];
-        cs_slice s;
-        if (part->kind == CS_TERM_VAR) {
-            s = cs_sym_slice(part->u.var);
-        } else if (cs_term_is_string(part)) {
-            s = cs_text(part->u.value);
-        } else {
-            return NULL;
-        }
-        if (n + s.n + 1 > sizeof name) {
-            return NULL;
-        }
-        if (i > 0) {
-            name[n++] = '.';
-        }
-        memcpy(name + n, s.p, s.n);
-        n += s.n;
-    }
-    return cs_builtin_find(cs_slice_make(name, n));
-}
-
 uint32_t cs_plan__function(const cs_builder *b, const cs_term *ref)
 {
     const cs_program *program = b->p->program;
@@ -91,7 +65,7 @@ static uint32_t plan_invoke(cs_builder *b, const cs_terms *call, uint32_t *arity
 {
     const cs_term *operator_ref = call->v[0];
     uint32_t code = cs_plan__function(b, operator_ref);
-    *builtin = code == CS_NO_CODE ? cs_plan__builtin(operator_ref) : NULL;
+    *builtin = code == CS_NO_CODE ? cs_builtin_of_ref(operator_ref) : NULL;
     uint32_t result = cs_plan__reg(b);
     if (code != CS_NO_CODE) {
         *arity = b->p->program->codes[code]->n_params;
@@ -135,7 +109,7 @@ uint32_t cs_plan__call_value(cs_builder *b, const cs_terms *call)
 
 static void plan_call(cs_builder *b, const cs_terms *call)
 {
-    const cs_builtin *builtin = cs_plan__function(b, call->v[0]) == CS_NO_CODE ? cs_plan__builtin(call->v[0]) : NULL;
+    const cs_builtin *builtin = cs_plan__function(b, call->v[0]) == CS_NO_CODE ? cs_builtin_of_ref(call->v[0]) : NULL;
     if (builtin && call->n == 3 && strcmp(builtin->name, "eq") == 0) {
         cs_plan__equal(b, call->v[1], call->v[2]);
         return;

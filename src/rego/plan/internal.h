@@ -87,7 +87,6 @@ void cs_plan__with(cs_builder *b, const cs_expr *e);
 void cs_plan__expr_without_with(cs_builder *b, const cs_expr *e);
 /* The code of the function a call's or a with's ref names, or CS_NO_CODE. */
 uint32_t cs_plan__function(const cs_builder *b, const cs_term *ref);
-const cs_builtin *cs_plan__builtin(const cs_term *ref);
 
 /* ---- rule.c, extent.c */
 void cs_plan__document(cs_planner *p, const cs_compiled *c, const cs_rule_node *node, cs_code *code);

@@ -17,7 +17,7 @@ static bool plan_target(cs_builder *b, const cs_term *target, cs_with_target *ou
         return true;
     }
     if (!is_data && !cs_slice_eq(head, CS_LIT("input"))) {
-        const cs_builtin *builtin = cs_plan__builtin(&ref);
+        const cs_builtin *builtin = cs_builtin_of_ref(&ref);
         if (!builtin) {
             cs_plan__fail(b, "a with modifier of nothing known reached the planner");
             return false;
@@ -53,7 +53,7 @@ static void plan_mock(cs_builder *b, const cs_term *value, cs_with_target *out)
         return;
     }
     uint32_t code = cs_plan__function(b, ref);
-    const cs_builtin *builtin = code == CS_NO_CODE ? cs_plan__builtin(ref) : NULL;
+    const cs_builtin *builtin = code == CS_NO_CODE ? cs_builtin_of_ref(ref) : NULL;
     if (code != CS_NO_CODE) {
         out->mock = CS_MOCK_FUNCTION;
         out->mock_with = code;
