@@ -126,6 +126,8 @@ typedef struct cs_live {
     cs_value (*all)(void *self, cs_arena *arena);
 } cs_live;
 
+typedef struct cs_tracer cs_tracer; /* trace.h */
+
 typedef struct cs_eval {
     cs_arena *arena; /* results and everything made on the way; the caller resets it */
     cs_value data;   /* the base document, an object (undefined = {}) */
@@ -137,6 +139,7 @@ typedef struct cs_eval {
     const int *cancel;         /* stops with CS_ERR_EVAL_CANCEL when it becomes non-zero; may be NULL */
     int64_t deadline_mono_ns;  /* on host->mono_ns; 0 = none */
     uint64_t max_instructions; /* 0 = the limit eval_instructions */
+    const cs_tracer *tracer;   /* told of every step; evaluation is slower then. NULL = nobody */
 } cs_eval;
 
 /* Path queries: the document, or undefined. Text queries: an array with one [bindings, values] pair for each answer: an

@@ -24,7 +24,8 @@ typedef enum cs_trace_op {
     CS_TRACE_DUPLICATE,
     CS_TRACE_NOTE,
     CS_TRACE_INDEX,
-    CS_TRACE_UNIFY
+    CS_TRACE_UNIFY,
+    CS_TRACE_TEST_CASE /* not the walker's: a recorder adds it when internal.test_case tells the name of a case */
 } cs_trace_op;
 
 typedef struct cs_td_frame cs_td_frame; /* the query's bindings at the moment of the event */
@@ -42,11 +43,14 @@ typedef struct cs_trace_event {
     const cs_td_frame *frame; /* for cs_trace_local; valid during the call only */
 } cs_trace_event;
 
-typedef struct cs_tracer {
+struct cs_tracer {
     void *self;
     void (*event)(void *self, const cs_trace_event *event);
-    bool unify; /* wants CS_TRACE_UNIFY events (the built-in explain levels do not) */
-} cs_tracer;
+    bool unify; /* wants CS_TRACE_UNIFY events (explain=debug does, the other levels do not) */
+    /* Evaluate without the rule index, or without early exit: what else could have been covered, and eval's
+     * --disable-indexing and --disable-early-exit. */
+    bool no_indexing, no_early_exit;
+};
 
 /* The locals that an event shows, as OPA's event.Locals and LocalMetadata: calls `each` for every variable of the
  * query (in OPA's order of output) with its value as a ground term where it is known, and the name that the author
@@ -54,6 +58,10 @@ typedef struct cs_tracer {
 void cs_trace_locals(const cs_trace_event *event,
                      void (*each)(void *self, const cs_term *var, const cs_term *value, cs_slice written, cs_loc loc),
                      void *self);
+/* The documents of rules that the event's node names and that are known already (OPA's snapshot of the virtual cache):
+ * for each ref in the node, in the order of a walk, the ground prefix and its value if the memory of results has it. */
+void cs_trace_documents(const cs_trace_event *event, void (*each)(void *self, const cs_term *ref, cs_value value),
+                        void *self);
 
 /* ---- full evaluation */
 typedef struct cs_td_query {
