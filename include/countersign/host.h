@@ -1,10 +1,15 @@
 /* What the engine needs from the world, as one struct of functions: the engine itself has no clock, no randomness, no
  * environment, no sockets, so that any moment can be replayed. The caller owns the struct; it must outlive the
- * evaluations that use it. Functions are called on the evaluating thread and must not block. */
+ * evaluations that use it. Functions are called on the evaluating thread and must not block: an
+ * evaluation that needs the network stops (CS_RUN_WAIT) until it is woken. */
 #ifndef CS_HOST_H
 #define CS_HOST_H
 
+#include "countersign/base/network.h"
 #include "countersign/value.h"
+
+/* Answers of http.send that outlive an evaluation; any number of threads share one. */
+typedef struct cs_http_cache cs_http_cache;
 
 typedef struct cs_host {
     void *self;
@@ -17,6 +22,10 @@ typedef struct cs_host {
     void (*print)(void *self, cs_slice file, uint32_t row, cs_slice line);
     /* What opa.runtime() answers: an object. */
     cs_value (*runtime)(void *self, cs_arena *arena);
+    /* For http.send and net.lookup_ip_addr; NULL = there is none, and they fail. */
+    cs_network *network;
+    /* For http.send with `cache`; NULL = nothing is kept. */
+    cs_http_cache *http_cache;
 } cs_host;
 
 /* A host for tests and tools: clock fixed at `now_ns`, random bytes from `seed`, print dropped, empty runtime. `*host`

@@ -85,6 +85,9 @@ typedef struct cs_http_handlers {
     void (*handle)(void *self, cs_http_exchange *exchange);
     /* After each reply was given; may be NULL. `user` is what cs_http_set_user set. */
     void (*done)(void *self, const cs_http_request *request, const cs_http_done *done, void *user);
+    /* The server ends while an exchange is unanswered: its memory goes away now. On the worker's thread; may be NULL.
+     */
+    void (*dropped)(void *self, const cs_http_request *request, void *user);
     /* A worker's thread starts or ends; may be NULL. */
     void (*worker_start)(void *self, unsigned worker, cs_loop *loop);
     void (*worker_end)(void *self, unsigned worker);
@@ -130,6 +133,9 @@ unsigned cs_http_worker_of(const cs_http_exchange *exchange);
 /* A pointer for the handler's own use. */
 void cs_http_set_user(cs_http_exchange *exchange, void *user);
 void *cs_http_user(const cs_http_exchange *exchange);
+/* Calls gone(self) once if the client goes away before the reply is given (which is still to be given then). NULL = do
+ * not. For exchanges that wait for long: it costs system calls. */
+void cs_http_on_gone(cs_http_exchange *exchange, cs_loop_fn *gone, void *self);
 /* Adds a header to the reply. The name must be static, the value is copied; bytes that cannot stand in a header become
  * blanks. */
 void cs_http_add_header(cs_http_exchange *exchange, const char *name, cs_slice value);

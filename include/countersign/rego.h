@@ -140,22 +140,34 @@ typedef struct cs_eval {
     int64_t deadline_mono_ns;  /* on host->mono_ns; 0 = none */
     uint64_t max_instructions; /* 0 = the limit eval_instructions */
     const cs_tracer *tracer;   /* told of every step; evaluation is slower then. NULL = nobody */
+    /* Called on any thread when a run that answered CS_RUN_WAIT can go on; NULL where cs_run_wait is used. */
+    cs_exchange_wake *wake;
+    void *wake_self;
 } cs_eval;
 
-/* Path queries: the document, or undefined. Text queries: an array with one [bindings, values] pair for each answer: an
+/* Runs to the end, and blocks where a built-in waits for the network.
+ * Path queries: the document, or undefined. Text queries: an array with one [bindings, values] pair for each answer: an
  * object of the named variables and an array of the expressions' values. */
 CS_MUST_CHECK cs_err cs_query_run(const cs_query *query, const cs_eval *eval, cs_value *result, cs_error *e);
 
-/* The same in slices: cs_run_step answers CS_RUN_AGAIN after `limits.eval_slice` instructions. The run lives in
+/* The same in slices: cs_run_step answers CS_RUN_AGAIN after `limits.eval_slice` instructions, and CS_RUN_WAIT when a
+ * built-in waits for the network: step again after eval->wake was called (sooner does no harm). The run lives in
  * eval->arena; *eval must stay where it is until the run is done. */
 typedef struct cs_run cs_run;
-typedef enum cs_run_state { CS_RUN_DONE, CS_RUN_AGAIN } cs_run_state;
+typedef enum cs_run_state { CS_RUN_DONE, CS_RUN_AGAIN, CS_RUN_WAIT } cs_run_state;
 cs_run *cs_run_start(const cs_query *query, const cs_eval *eval);
 CS_MUST_CHECK cs_err cs_run_step(cs_run *run, cs_run_state *state, cs_value *result, cs_error *e);
+/* After CS_RUN_WAIT: blocks until the run can go on, is cancelled, or its deadline has passed. */
+void cs_run_wait(cs_run *run);
+/* Stops a run that is not done: what it has under way is ended, no wake comes any more. A run that is done may be
+ * given too. */
+void cs_run_abandon(cs_run *run);
 
 /* What the evaluation counted: instructions, frames, memo hits. */
 typedef struct cs_run_stats {
     uint64_t instructions, calls, memo_hits, builtins;
+    uint64_t http_requests, http_cache_hits; /* of http.send: sent; answered by the cache of many evaluations */
+    int64_t http_ns;                         /* time that http.send took, waiting included; 0 = it was not called */
 } cs_run_stats;
 cs_run_stats cs_run_get_stats(const cs_run *run);
 

@@ -41,6 +41,9 @@ struct cs_net__conn {
     conn *prev, *next;
     worker *w;
     struct event read_event, write_event;
+    struct event gone_event; /* while `gone` is set */
+    cs_loop_fn *gone;        /* who wants to know that the peer has gone while BUSY */
+    void *gone_self;
     int fd;
     conn_state state;
     int tag;
@@ -111,9 +114,46 @@ static void on_read(evutil_socket_t fd, short what, void *self);
 static void on_write(evutil_socket_t fd, short what, void *self);
 static void signal_drained(worker *w);
 
+static void stop_watching(conn *c)
+{
+    if (c->gone != NULL) {
+        c->gone = NULL;
+        (void)event_del(&c->gone_event);
+    }
+}
+
+static void on_gone(evutil_socket_t fd, short what, void *self)
+{
+    (void)fd;
+    (void)what;
+    conn *c = self;
+    cs_loop_fn *gone = c->gone;
+    stop_watching(c);
+    c->close = true;
+    if (gone != NULL) {
+        gone(c->gone_self);
+    }
+}
+
+void cs_http_on_gone(cs_http_exchange *x, cs_loop_fn *gone, void *self)
+{
+    conn *c = x->c;
+    stop_watching(c);
+    if (gone != NULL) {
+        c->gone = gone;
+        c->gone_self = self;
+        (void)event_assign(&c->gone_event, cs_net__base(c->w->loop), c->fd, EV_CLOSED, on_gone, c);
+        (void)event_add(&c->gone_event, NULL);
+        if (c->broken) {
+            event_active(&c->gone_event, EV_CLOSED, 0);
+        }
+    }
+}
+
 static void conn_free(conn *c)
 {
     worker *w = c->w;
+    stop_watching(c);
     (void)event_del(&c->read_event);
     (void)event_del(&c->write_event);
     if (c->tls != NULL) {
@@ -192,6 +232,15 @@ static bool flush(conn *c)
 static void settle(conn *c)
 {
     bool done = !c->broken && flush(c);
+    if (c->broken && c->state == BUSY) {
+        /* The handler has the exchange: it ends with the reply. */
+        set_writing(c, false);
+        set_reading(c, false);
+        if (c->gone != NULL) {
+            event_active(&c->gone_event, EV_CLOSED, 0);
+        }
+        return;
+    }
     if (done && c->eof) {
         c->broken = true;
     } else if (done && c->close && c->state != LINGER) {
@@ -474,6 +523,7 @@ void cs_http_reply(cs_http_exchange *x, int status, const char *content_type)
 {
     conn *c = x->c;
     worker *w = c->w;
+    stop_watching(c);
     if (c->tail.n != 0) {
         /* A long body waits before this reply: keep the order. */
         cs_buf_put(&c->out, c->tail.p + c->tail_at, c->tail.n - c->tail_at);
@@ -649,6 +699,10 @@ static void worker_main(void *self)
     on_tick(w);
     cs_loop_run(w->loop);
     while (w->conns != NULL) {
+        cs_http_exchange *x = w->conns->state == BUSY ? w->conns->x : NULL;
+        if (x != NULL && h->dropped != NULL) {
+            h->dropped(h->self, &x->request, x->user);
+        }
         conn_free(w->conns);
     }
     set_listening(w, false);

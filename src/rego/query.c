@@ -91,6 +91,16 @@ cs_err cs_run_step(cs_run *run, cs_run_state *state, cs_value *result, cs_error 
     return cs_vm_step(run, state, result, e);
 }
 
+void cs_run_wait(cs_run *run)
+{
+    cs_vm_wait(run);
+}
+
+void cs_run_abandon(cs_run *run)
+{
+    cs_vm_abandon(run);
+}
+
 cs_run_stats cs_run_get_stats(const cs_run *run)
 {
     return cs_vm_stats(run);
@@ -103,7 +113,10 @@ cs_err cs_query_run(const cs_query *query, const cs_eval *eval, cs_value *result
     cs_value value = cs_undefined();
     do {
         CS_TRY(cs_vm_step(run, &state, &value, e));
-    } while (state == CS_RUN_AGAIN);
+        if (state == CS_RUN_WAIT) {
+            cs_vm_wait(run);
+        }
+    } while (state != CS_RUN_DONE);
     *result = value;
     return CS_OK;
 }

@@ -67,6 +67,104 @@ static void finish(cs_server__request *r)
     r->eval.done(r);
 }
 
+/* What a run that does not end now holds instead of the worker's pin. */
+static void park(cs_server__request *r)
+{
+    cs_server__eval *v = &r->eval;
+    if (!v->parked) {
+        v->parked = true;
+        (void)cs_world_retain(v->world);
+        (void)cs_prepared_retain(v->prepared);
+        cs_store_unpin(r->w->reader);
+    }
+    r->w->current = NULL;
+}
+
+/* ---- waiting for the network. The wake comes from another thread, perhaps when nobody waits any more; so it only
+ * marks the request, whose memory is good until its exchange was ended, and has the worker look at its list. */
+
+static void step(void *self);
+
+static void leave_list(cs_server__request *r)
+{
+    r->eval.waiting = false;
+    for (cs_server__request **at = &r->w->waiting; *at != NULL; at = &(*at)->eval.next_waiting) {
+        if (*at == r) {
+            *at = r->eval.next_waiting;
+            return;
+        }
+    }
+}
+
+static void go_on(void *self)
+{
+    cs_server__worker *w = self;
+    cs_server__request *ready = NULL, **last = &ready;
+    for (cs_server__request **at = &w->waiting; *at != NULL;) {
+        cs_server__request *r = *at;
+        if (!atomic_load_explicit(&r->eval.woken, memory_order_acquire)) {
+            at = &r->eval.next_waiting;
+            continue;
+        }
+        *at = r->eval.next_waiting;
+        r->eval.waiting = false;
+        r->eval.next_waiting = NULL;
+        *last = r;
+        last = &r->eval.next_waiting;
+    }
+    while (ready != NULL) {
+        cs_server__request *next = ready->eval.next_waiting;
+        step(ready);
+        ready = next;
+    }
+}
+
+static void wake(void *self)
+{
+    cs_server__request *r = self;
+    cs_server__worker *w = r->w;
+    atomic_store_explicit(&r->eval.woken, true, memory_order_release);
+    cs_loop_post(w->loop, go_on, w);
+}
+
+static void client_gone(void *self)
+{
+    cs_server__request *r = self;
+    r->eval.cancel = 1;
+    if (r->eval.waiting) {
+        leave_list(r);
+        step(r);
+    }
+}
+
+static void wait_for_network(cs_server__request *r)
+{
+    park(r);
+    if (atomic_load_explicit(&r->eval.woken, memory_order_acquire)) {
+        cs_loop_post(r->w->loop, step, r); /* it is there already */
+        return;
+    }
+    r->eval.waiting = true;
+    r->eval.next_waiting = r->w->waiting;
+    r->w->waiting = r;
+    cs_http_on_gone(r->x, client_gone, r);
+}
+
+void cs_server__eval_drop(cs_server__request *r)
+{
+    if (r->eval.active) {
+        if (r->eval.run != NULL) {
+            cs_run_abandon(r->eval.run);
+        }
+        if (r->eval.waiting) {
+            leave_list(r);
+        }
+        cs_server__eval_end(r);
+    }
+}
+
+/* ---- running */
+
 static void step(void *self)
 {
     cs_server__request *r = self;
@@ -74,6 +172,7 @@ static void step(void *self)
     r->w->current = r;
     cs_run_state state = CS_RUN_DONE;
     int64_t before = r->timed ? cs_time_mono_ns() : 0;
+    atomic_store_explicit(&v->woken, false, memory_order_relaxed);
     v->err = cs_run_step(v->run, &state, &v->result, &v->error);
     if (r->timed) {
         v->eval_ns += cs_time_mono_ns() - before;
@@ -82,14 +181,11 @@ static void step(void *self)
         v->error.code = v->err;
         v->result = cs_undefined();
     } else if (state == CS_RUN_AGAIN) {
-        if (!v->parked) {
-            v->parked = true;
-            (void)cs_world_retain(v->world);
-            (void)cs_prepared_retain(v->prepared);
-            cs_store_unpin(r->w->reader);
-        }
-        r->w->current = NULL;
+        park(r);
         cs_loop_post(r->w->loop, step, r);
+        return;
+    } else if (state == CS_RUN_WAIT) {
+        wait_for_network(r);
         return;
     }
     finish(r);
@@ -130,6 +226,8 @@ void cs_server__evaluate(cs_server__request *r)
     cs_server__eval *v = &r->eval;
     cs_server *s = r->server;
     v->active = true;
+    v->run = NULL;
+    v->cancel = 0;
     v->parked = v->not_prepared = false;
     v->err = CS_OK;
     v->compile_ns = v->eval_ns = 0;
@@ -151,6 +249,9 @@ void cs_server__evaluate(cs_server__request *r)
         .input = v->input,
         .host = &r->w->host,
         .strict = v->strict,
+        .cancel = &v->cancel,
+        .wake = wake,
+        .wake_self = r,
         .deadline_mono_ns = r->http->started_ns + (int64_t)limits->eval_timeout_ms * CS_NS_PER_MS,
     };
     v->spec.live = cs_store_live(s->o.store, &v->spec.n_live);

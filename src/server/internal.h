@@ -35,6 +35,10 @@ typedef struct cs_server__eval {
     cs_error error;
     /* private */
     bool active, parked;
+    bool waiting;       /* in the worker's list, for the network */
+    _Atomic bool woken; /* what it waits for is there */
+    int cancel;         /* the client has gone */
+    cs_server__request *next_waiting;
     cs_prepared *prepared;
     cs_run *run;
     cs_eval spec;
@@ -44,6 +48,8 @@ typedef struct cs_server__eval {
 void cs_server__evaluate(cs_server__request *r);
 /* Lets go of the world. Replies do it themselves. */
 void cs_server__eval_end(cs_server__request *r);
+/* The server ends in the middle of it: lets go of everything that is not the request's own memory. */
+void cs_server__eval_drop(cs_server__request *r);
 /* A URL's path (escaped, split at '/') to keys as OPA makes them: decimal segments become numbers. false with *bad set
  * for a segment with a quote in it. */
 bool cs_server__path_keys(cs_arena *a, cs_slice escaped, const cs_value **keys, size_t *n, cs_slice *bad);
@@ -209,6 +215,7 @@ struct cs_server__worker {
     cs_store_reader *reader;
     cs_host host;
     cs_server__request *current; /* for print() */
+    cs_server__request *waiting; /* whose evaluations wait for the network */
     cs_map series;               /* handles of metrics, by what they count */
     cs_series *duration;
 };

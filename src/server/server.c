@@ -76,6 +76,15 @@ static void worker_end(void *self, unsigned index)
     cs_map_destroy(&w->series);
 }
 
+static void dropped(void *self, const cs_http_request *http, void *user)
+{
+    (void)self;
+    (void)http;
+    if (user != NULL) {
+        cs_server__eval_drop(user);
+    }
+}
+
 /* ---- redirects and refusals before any handler */
 
 /* Go's http.Redirect: a short page for GET, nothing for the rest. */
@@ -380,6 +389,7 @@ static cs_err listen_all(cs_server *s, cs_error *e)
                      .body_limit = body_limit,
                      .handle = handle,
                      .done = done,
+                     .dropped = dropped,
                      .worker_start = worker_start,
                      .worker_end = worker_end},
     };
@@ -400,7 +410,14 @@ cs_err cs_server_new(const cs_server_options *options, cs_server **out, cs_error
     s->workers = cs_zalloc(s->n_workers * sizeof *s->workers);
     for (unsigned i = 0; i < s->n_workers; i++) {
         s->workers[i] = (cs_server__worker){.server = s, .index = i};
-        s->workers[i].host = (cs_host){&s->workers[i], host_now, host_mono, host_random, host_print, host_runtime};
+        s->workers[i].host = (cs_host){.self = &s->workers[i],
+                                       .now_ns = host_now,
+                                       .mono_ns = host_mono,
+                                       .random = host_random,
+                                       .print = host_print,
+                                       .runtime = host_runtime,
+                                       .network = options->network,
+                                       .http_cache = options->http_cache};
     }
     keys_of(s, options->config->default_authorization_decision, &s->authz_path, &s->n_authz_path);
     keys_of(s, options->config->gateways.decision, &s->gateway_path, &s->n_gateway_path);

@@ -4,6 +4,7 @@
  * A function gets ground operands and makes its result in call->arena. It answers
  *   CS_OK with *out set          the value;
  *   CS_OK with *out undefined    no result (the expression is undefined, and that is no error);
+ *   the same and state->waiting  not yet: it waits for the network (cs_call_exchange) and is called again;
  *   CS_ERR_EVAL_TYPE             an operand of the wrong type (cs_call_type_error and friends make OPA's words);
  *   CS_ERR_EVAL_BUILTIN          anything else (cs_call_error);
  *   another code                 the evaluation stops (CS_ERR_LIMIT, CS_ERR_EVAL_CONFLICT…), strict or not.
@@ -27,6 +28,15 @@ typedef struct cs_builtin_state {
     int64_t now_ns; /* the evaluation's one "now" */
     void *cache;    /* builtin/call.c: nondeterministic results by arguments, compiled patterns of this evaluation */
     cs_value input; /* for built-ins that look at it (none does today but opa.runtime's kin) */
+    /* The network: */
+    cs_exchange *exchange; /* the one under way: an evaluation waits for one at a time */
+    bool waiting;          /* the function called last waits for it, and is to be called again with the same operands */
+    cs_exchange_wake *wake;
+    void *wake_self;
+    int64_t deadline_mono_ns;   /* 0 = none */
+    struct cs_http_state *http; /* http.c: what one evaluation remembers */
+    uint64_t http_requests, http_cache_hits;
+    int64_t http_ns;
 } cs_builtin_state;
 
 typedef struct cs_call {
@@ -49,6 +59,7 @@ enum {
     CS_BUILTIN_VOID = 8,             /* no result: print */
     CS_BUILTIN_UNSAFE_QUERY = 16,    /* refused in ad-hoc queries of a server: http.send */
     CS_BUILTIN_INTERNAL = 32,        /* internal.*: not to be called or mocked by name */
+    CS_BUILTIN_OWN_MEMO = 128,       /* nondeterministic, but remembers for itself */
     CS_BUILTIN_REWRITTEN = 64 /* has no function because a compile stage replaces it: print, assign, rego.metadata.* */
 };
 
@@ -75,8 +86,11 @@ uint32_t cs_builtin_arity(const cs_builtin *b);
  * Errors come back as "name: text". */
 CS_MUST_CHECK cs_err cs_builtin_call(cs_call *call, cs_value *out);
 void cs_builtin_state_init(cs_builtin_state *state, cs_arena *arena, const cs_host *host);
-/* Frees what the state's caches hold outside the arena (compiled patterns). */
+/* Ends what is under way and frees what the state's caches hold outside the arena. May be called twice. */
 void cs_builtin_state_destroy(cs_builtin_state *state);
+/* For evaluators that cannot stop in the middle: as cs_builtin_call, but blocks where the function waits; `cancel` and
+ * the state's deadline end that with CS_ERR_EVAL_CANCEL. */
+CS_MUST_CHECK cs_err cs_builtin_call_blocking(cs_call *call, const int *cancel, cs_value *out);
 int64_t cs_builtin_now(cs_builtin_state *state);
 
 /* ---- for the functions */
@@ -84,6 +98,10 @@ int64_t cs_builtin_now(cs_builtin_state *state);
  * is 1-based. */
 CS_MUST_CHECK cs_err cs_call_type_error(cs_call *call, uint32_t i, const char *want);
 CS_MUST_CHECK cs_err cs_call_error(cs_call *call, const char *format, ...) CS_PRINTF(2, 3);
+/* Asks the network, or asks after what was asked. false: not over yet, and the function returns CS_OK with *out
+ * undefined. true: *answer is there until cs_call_exchange_end; NULL where there is no network. */
+bool cs_call_exchange(cs_call *call, const cs_exchange_request *request, const cs_exchange_answer **answer);
+void cs_call_exchange_end(cs_call *call);
 /* Operand i (1-based) as a string / an integer, or OPA's type error. */
 CS_MUST_CHECK cs_err cs_call_string(cs_call *call, uint32_t i, cs_slice *out);
 CS_MUST_CHECK cs_err cs_call_int(cs_call *call, uint32_t i, int64_t *out);

@@ -24,6 +24,11 @@ void cs_builtin_state_init(cs_builtin_state *state, cs_arena *arena, const cs_ho
 
 void cs_builtin_state_destroy(cs_builtin_state *state)
 {
+    if (state->exchange) {
+        state->host->network->end(state->exchange);
+        state->exchange = NULL;
+    }
+    state->waiting = false;
     state->cache = NULL;
 }
 
@@ -47,6 +52,9 @@ static cs_err remembered(cs_call *call, cs_value *out)
         }
     }
     CS_TRY(call->builtin->run(call, out));
+    if (call->state->waiting) {
+        return CS_OK;
+    }
     cs_arena *a = call->state->arena;
     memo *m = cs_arena_new(a, memo);
     *m = (memo){call->state->cache, hash, call->builtin, cs_freeze(a, args), *out};
@@ -60,12 +68,71 @@ static cs_err remembered(cs_call *call, cs_value *out)
 cs_err cs_builtin_call(cs_call *call, cs_value *out)
 {
     const cs_builtin *b = call->builtin;
-    cs_err err = b->flags & CS_BUILTIN_NONDETERMINISTIC ? remembered(call, out) : b->run(call, out);
+    bool remember = (b->flags & (CS_BUILTIN_NONDETERMINISTIC | CS_BUILTIN_OWN_MEMO)) == CS_BUILTIN_NONDETERMINISTIC;
+    cs_err err = remember ? remembered(call, out) : b->run(call, out);
     bool about_call = err != CS_ERR_EVAL_CONFLICT && err != CS_ERR_EVAL_INTERNAL;
     if (err != CS_OK && call->e && about_call) {
         return cs_fail_in(call->e, "%s: ", b->name);
     }
     return err;
+}
+
+/* ------------------------------------------------------------------------------------------------ the network */
+
+bool cs_call_exchange(cs_call *call, const cs_exchange_request *request, const cs_exchange_answer **answer)
+{
+    cs_builtin_state *state = call->state;
+    cs_network *network = state->host->network;
+    *answer = NULL;
+    if (!network) {
+        return true;
+    }
+    if (!state->exchange) {
+        cs_exchange_request bounded = *request;
+        if (state->deadline_mono_ns) {
+            /* The run wakes up at its deadline at the latest, and finds that it has passed. */
+            int64_t left = state->deadline_mono_ns - state->host->mono_ns(state->host->self) + 1;
+            bounded.delay_ns = bounded.delay_ns < left ? bounded.delay_ns : left;
+            bounded.timeout_ns = bounded.timeout_ns && bounded.timeout_ns < left ? bounded.timeout_ns : left;
+            bounded.timeout_ns = bounded.timeout_ns > 0 ? bounded.timeout_ns : 1;
+        }
+        state->exchange = network->start(network, &bounded, state->wake, state->wake_self);
+    }
+    *answer = network->answer(state->exchange);
+    state->waiting = *answer == NULL;
+    return *answer != NULL;
+}
+
+void cs_call_exchange_end(cs_call *call)
+{
+    cs_builtin_state *state = call->state;
+    if (state->exchange) {
+        state->host->network->end(state->exchange);
+        state->exchange = NULL;
+    }
+}
+
+cs_err cs_builtin_call_blocking(cs_call *call, const int *cancel, cs_value *out)
+{
+    enum { LOOK_NS = 20000000 };
+    cs_builtin_state *state = call->state;
+    for (;;) {
+        CS_TRY(cs_builtin_call(call, out));
+        if (!state->waiting) {
+            return CS_OK;
+        }
+        state->waiting = false;
+        while (state->exchange && !state->host->network->wait(state->exchange, LOOK_NS)) {
+            if (cancel && __atomic_load_n(cancel, __ATOMIC_RELAXED)) {
+                cs_call_exchange_end(call);
+                return cs_fail(call->e, CS_ERR_EVAL_CANCEL, "caller cancelled query execution");
+            }
+        }
+        if (state->deadline_mono_ns && state->host->mono_ns(state->host->self) > state->deadline_mono_ns) {
+            cs_call_exchange_end(call);
+            return cs_fail(call->e, CS_ERR_EVAL_CANCEL, "the evaluation ran past its deadline");
+        }
+    }
 }
 
 /* ------------------------------------------------------------------------------------------------ errors */

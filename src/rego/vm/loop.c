@@ -408,7 +408,9 @@ next:
         }
     run_builtin:
         if (!call_builtin(run, f, i, target, &R[i->a])) {
-            if (run->err != CS_OK) {
+            if (run->err != CS_OK || run->builtins.waiting) {
+                run->pc = i; /* the same instruction again when what it waits for is there */
+                *state = CS_RUN_WAIT;
                 return run->err;
             }
             FAIL();

@@ -52,6 +52,9 @@ cs_run *cs_vm_start(const cs_program *program, const cs_code *code, const cs_eva
     run->live_all = cs_arena_array(run->arena, cs_value, eval->n_live + 1);
     cs_builtin_state_init(&run->builtins, run->arena, run->host);
     run->builtins.input = eval->input;
+    run->builtins.wake = eval->wake;
+    run->builtins.wake_self = eval->wake_self;
+    run->builtins.deadline_mono_ns = eval->deadline_mono_ns;
     cs_context *context = cs_vm__context_new(run, NULL);
     context->input = eval->input;
     context->data = cs_is_undefined(eval->data) ? cs_object_new(run->arena, 0) : eval->data;
@@ -61,17 +64,64 @@ cs_run *cs_vm_start(const cs_program *program, const cs_code *code, const cs_eva
     return run;
 }
 
+static bool is_cancelled(const cs_eval *eval)
+{
+    return eval->cancel && __atomic_load_n(eval->cancel, __ATOMIC_RELAXED);
+}
+
+static int64_t time_left(const cs_run *run)
+{
+    const cs_eval *eval = run->eval;
+    return eval->deadline_mono_ns ? eval->deadline_mono_ns - run->host->mono_ns(run->host->self) : INT64_MAX;
+}
+
+/* Does a run that waits for an exchange go on? Sets run->err if it is to end. */
+static bool goes_on(cs_run *run)
+{
+    const cs_code *code = run->frames[run->n_frames - 1].code;
+    if (is_cancelled(run->eval)) {
+        (void)cs_vm__fail(run, code, run->pc, CS_ERR_EVAL_CANCEL, "caller cancelled query execution");
+    } else if (time_left(run) <= 0) {
+        (void)cs_vm__fail(run, code, run->pc, CS_ERR_EVAL_CANCEL, "the evaluation ran past its deadline");
+    } else if (run->builtins.exchange && !run->host->network->answer(run->builtins.exchange)) {
+        return false;
+    }
+    run->builtins.waiting = false;
+    return true;
+}
+
+void cs_vm_wait(cs_run *run)
+{
+    enum { LOOK_NS = 20000000 }; /* how often a cancelled run looks up */
+    cs_exchange *x = run->builtins.exchange;
+    for (int64_t left = time_left(run); x && left > 0 && !is_cancelled(run->eval); left = time_left(run)) {
+        if (run->host->network->wait(x, run->eval->cancel && left > LOOK_NS ? LOOK_NS : left)) {
+            return;
+        }
+    }
+}
+
+void cs_vm_abandon(cs_run *run)
+{
+    cs_builtin_state_destroy(&run->builtins);
+}
+
 cs_err cs_vm_step(cs_run *run, cs_run_state *state, cs_value *result, cs_error *e)
 {
+    if (run->builtins.waiting && !goes_on(run)) {
+        *state = CS_RUN_WAIT;
+        return CS_OK;
+    }
     *state = CS_RUN_DONE;
     if (!run->done && run->err == CS_OK) {
         cs_err err = cs_vm__loop(run, state);
-        if (err == CS_OK && *state == CS_RUN_AGAIN) {
+        if (err == CS_OK && *state != CS_RUN_DONE) {
             return CS_OK;
         }
-        cs_builtin_state_destroy(&run->builtins);
         run->stats.instructions += CS_SLICE_STEPS - run->slice;
     }
+    *state = CS_RUN_DONE;
+    cs_builtin_state_destroy(&run->builtins);
     if (run->err == CS_OK && run->builtin_err != CS_OK) {
         run->err = run->builtin_err;
         run->error = run->builtin_error;
@@ -89,5 +139,9 @@ cs_err cs_vm_step(cs_run *run, cs_run_state *state, cs_value *result, cs_error *
 
 cs_run_stats cs_vm_stats(const cs_run *run)
 {
-    return run->stats;
+    cs_run_stats stats = run->stats;
+    stats.http_requests = run->builtins.http_requests;
+    stats.http_cache_hits = run->builtins.http_cache_hits;
+    stats.http_ns = run->builtins.http_ns;
+    return stats;
 }

@@ -18,6 +18,8 @@ void cs_vm_disassemble(cs_buf *out, const cs_program *program, const cs_code *co
 /* The run lives in eval->arena. `program` and `code` must outlive it. */
 cs_run *cs_vm_start(const cs_program *program, const cs_code *code, const cs_eval *eval);
 CS_MUST_CHECK cs_err cs_vm_step(cs_run *run, cs_run_state *state, cs_value *result, cs_error *e);
+void cs_vm_wait(cs_run *run);
+void cs_vm_abandon(cs_run *run);
 cs_run_stats cs_vm_stats(const cs_run *run);
 
 #endif
