@@ -26,6 +26,8 @@ typedef struct cs_host {
     cs_network *network;
     /* For http.send with `cache`; NULL = nothing is kept. */
     cs_http_cache *http_cache;
+    /* A case of a data-driven test begins (internal.test_case): its name, an array. NULL = nobody wants to know. */
+    void (*test_case)(void *self, cs_value name);
 } cs_host;
 
 /* A host for tests and tools: clock fixed at `now_ns`, random bytes from `seed`, print dropped, empty runtime. `*host`

@@ -30,4 +30,29 @@ void cs_json_write_string(cs_buf *out, cs_slice s, unsigned flags);
  */
 void cs_json_write_canonical(cs_buf *out, cs_value v);
 
+/* JSON written piece by piece, for records whose members have an order of their own (Go's structs), where a value's
+ * object would be sorted:
+ *
+ *   cs_json_text t = {.out = &buf, .flags = CS_JSON_PRETTY};
+ *   cs_json_open(&t, '{');  cs_json_key(&t, "row");  cs_json_value(&t, cs_int(1));  cs_json_close(&t);
+ *
+ * Every open is closed again, keys stand in objects only, at most 64 levels are open at a time (within values there may
+ * be more). */
+typedef struct cs_json_text {
+    cs_buf *out;
+    unsigned flags;   /* CS_JSON_* */
+    uint32_t depth;   /* levels open; the caller may start deeper, to write a part of a larger text */
+    uint64_t objects; /* bit i: level i is an object */
+    uint64_t filled;  /* bit i: level i has an item already */
+    bool keyed;       /* a key was written, its value comes next */
+} cs_json_text;
+void cs_json_open(cs_json_text *t, char bracket); /* '{' or '[' */
+void cs_json_close(cs_json_text *t);
+void cs_json_key(cs_json_text *t, const char *key); /* written as it is: a plain word */
+void cs_json_key_slice(cs_json_text *t, cs_slice key);
+void cs_json_value(cs_json_text *t, cs_value v);
+/* Shorthands: a key and its value. */
+void cs_json_put(cs_json_text *t, const char *key, cs_value v);
+void cs_json_put_text(cs_json_text *t, const char *key, cs_slice text);
+
 #endif

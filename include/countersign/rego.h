@@ -66,6 +66,9 @@ typedef struct cs_policy_options {
     bool (*data_exists)(void *self, const cs_value *path, size_t n);
     void *data_exists_self;
     bool keep_print;        /* compile print() calls; otherwise they are erased */
+    bool test_rules;        /* for `test`: further definitions of a test are numbered, cases say their names */
+    bool test_values;       /* for `test --var-values`: what tests compare stands in variables */
+    int64_t *parse_ns, *compile_ns; /* if wanted: what it took */
     const char *stop_after; /* name of a compile stage, for debugging; NULL = all */
 } cs_policy_options;
 

@@ -309,3 +309,66 @@ bool cs_time_parse_duration(cs_slice text, bool days, int64_t *ns)
     *ns = negative ? (int64_t)(0U - total) : (int64_t)total;
     return true;
 }
+
+/* The digits of v * 10^-places before `end`, without zeros at the end of the fraction. Returns where they begin. */
+static char *put_fraction(char *end, uint64_t v, int places)
+{
+    char *p = end;
+    bool shown = false;
+    for (int i = 0; i < places; i++) {
+        shown = shown || v % 10 != 0;
+        if (shown) {
+            *--p = (char)('0' + v % 10);
+        }
+        v /= 10;
+    }
+    if (shown) {
+        *--p = '.';
+    }
+    do {
+        *--p = (char)('0' + v % 10);
+        v /= 10;
+    } while (v != 0);
+    return p;
+}
+
+size_t cs_time_format_duration(int64_t ns, char out[40])
+{
+    char room[40];
+    char *end = room + sizeof room;
+    char *p = end;
+    uint64_t u = ns < 0 ? 0U - (uint64_t)ns : (uint64_t)ns;
+    const uint64_t second = (uint64_t)CS_NS_PER_S;
+    *--p = 's';
+    if (u == 0) {
+        *--p = '0';
+    } else if (u < 1000) {
+        *--p = 'n';
+        p = put_fraction(p, u, 0);
+    } else if (u < (uint64_t)CS_NS_PER_MS) {
+        *--p = '\xB5';
+        *--p = '\xC2';
+        p = put_fraction(p, u, 3);
+    } else if (u < second) {
+        *--p = 'm';
+        p = put_fraction(p, u, 6);
+    } else {
+        uint64_t minutes = u / (60 * second);
+        p = put_fraction(p, u % (60 * second), 9);
+        if (minutes != 0) {
+            *--p = 'm';
+            p = put_fraction(p, minutes % 60, 0);
+        }
+        if (minutes >= 60) {
+            *--p = 'h';
+            p = put_fraction(p, minutes / 60, 0);
+        }
+    }
+    if (ns < 0) {
+        *--p = '-';
+    }
+    size_t n = (size_t)(end - p);
+    memcpy(out, p, n);
+    out[n] = '\0';
+    return n;
+}

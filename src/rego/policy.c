@@ -3,6 +3,8 @@
 
 #include <stdatomic.h>
 
+#include "countersign/base/time.h"
+
 static cs_err internal_error(cs_errors *errors, const cs_error *e)
 {
     return cs_errors_add(errors, e->code, cs_slice_of(e->file), e->row, e->col, CS_LIT(""), "%s", e->text);
@@ -48,7 +50,12 @@ static cs_err verify_all(const cs_program *program, cs_error *e)
 static cs_err compile(cs_policy *p, const cs_policy_options *options, cs_errors *errors)
 {
     cs_module **modules = cs_arena_array(&p->arena, cs_module *, p->n_sources + 1);
-    CS_TRY(parse_all(p, modules, errors));
+    int64_t start = cs_time_mono_ns();
+    cs_err parsed = parse_all(p, modules, errors);
+    if (options->parse_ns) {
+        *options->parse_ns = cs_time_mono_ns() - start;
+    }
+    CS_TRY(parsed);
     cs_compile_options compile_options = {.policy = options};
     CS_TRY(cs_compile_modules(&p->ast, modules, (uint32_t)p->n_sources, &compile_options, &p->compiled, errors));
     if (options->stop_after) {
@@ -77,7 +84,12 @@ cs_err cs_policy_compile(const cs_policy_source *sources, size_t n, const cs_pol
         p->sources[i].file = keep(&p->arena, sources[i].file);
         p->sources[i].text = keep(&p->arena, sources[i].text);
     }
-    cs_err err = compile(p, options ? options : &defaults, errors);
+    options = options ? options : &defaults;
+    int64_t start = cs_time_mono_ns();
+    cs_err err = compile(p, options, errors);
+    if (options->compile_ns) {
+        *options->compile_ns = cs_time_mono_ns() - start - (options->parse_ns ? *options->parse_ns : 0);
+    }
     if (err != CS_OK) {
         cs_policy_release(p);
         return err;

@@ -101,4 +101,9 @@ void cs_number__print_float(cs_buf *out, cs_float x, unsigned precision);
 bool cs_yaml__is_text(cs_slice s);
 bool cs_yaml__is_integer(cs_slice s);
 
+/* ---- JSON (json_write.c) */
+
+/* cs_json_write of a value that stands `depth` levels deep in a pretty text. */
+void cs_value__json_at(cs_buf *out, cs_value v, unsigned flags, uint32_t depth);
+
 #endif

@@ -380,6 +380,12 @@ void cs_json_write(cs_buf *out, cs_value v, unsigned flags)
     write_value(&w, v);
 }
 
+void cs_value__json_at(cs_buf *out, cs_value v, unsigned flags, uint32_t depth)
+{
+    writer w = {out, flags, depth};
+    write_value(&w, v);
+}
+
 void cs_json_write_canonical(cs_buf *out, cs_value v)
 {
     writer w = {out, CANONICAL, 0};

@@ -22,6 +22,8 @@ size_t cs_time_format_rfc3339(int64_t ns, char out[40]);
 /* Go's duration text: "300ms", "1.5h", "2h45m"; also "35d" and "2w" when `days` is set. false if malformed or too long.
  */
 bool cs_time_parse_duration(cs_slice text, bool days, int64_t *ns);
+/* Go's text of a duration: "1.5µs", "2h45m0s", "0s". Returns the length. */
+size_t cs_time_format_duration(int64_t ns, char out[40]);
 
 /* Days since 1970-01-01 of a proleptic Gregorian date, and back. month 1..12, day 1..31. */
 int64_t cs_time_days_from_civil(int64_t year, int month, int day);

@@ -8,17 +8,18 @@ static void put(cs_compiler *c, cs_exprs *out, cs_expr *e)
 }
 
 /* __local0__ = t in front of `original`, under its modifiers; the variable. */
-static cs_term *lift(cs_compiler *c, cs_exprs *out, const cs_expr *original, cs_term *t)
+static cs_term *lift(cs_compiler *c, cs_exprs *out, cs_expr *original, cs_term *t)
 {
     cs_expr *e = cs_compile__equality(c, t);
     e->with = original->with;
     e->n_with = original->n_with;
+    cs_compile__connect(original, e);
     put(c, out, e);
     cs_syms__put(&c->subjects, e->u.call.v[1]->u.var, t);
     return cs_term_copy(c->ast, e->u.call.v[1]);
 }
 
-static void one(cs_compiler *c, cs_exprs *out, const cs_expr *original, cs_term **at)
+static void one(cs_compiler *c, cs_exprs *out, cs_expr *original, cs_term **at)
 {
     cs_term *t = *at;
     switch (t->kind) {
@@ -56,7 +57,7 @@ static void one(cs_compiler *c, cs_exprs *out, const cs_expr *original, cs_term 
 }
 
 /* A side of `=`, or a statement's term: a ref and a comprehension stay, what is in them does not. */
-static void in_place(cs_compiler *c, cs_exprs *out, const cs_expr *original, cs_term **at)
+static void in_place(cs_compiler *c, cs_exprs *out, cs_expr *original, cs_term **at)
 {
     cs_term *t = *at;
     if (t->kind == CS_TERM_REF) {

@@ -135,6 +135,11 @@ static void hoist_expr(cs_compiler *c, cs_exprs *out, cs_expr *e)
         for (uint32_t i = 1; i < e->u.call.n; i++) {
             hoist(c, out, &e->u.call.v[i]);
         }
+        for (size_t i = from; i < out->n; i++) {
+            if (!out->v[i]->generated_from) {
+                cs_compile__connect(e, out->v[i]);
+            }
+        }
         share_with(e, out, from);
         put(c, out, e);
         return;

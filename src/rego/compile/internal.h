@@ -106,6 +106,8 @@ const cs_sym *cs_compile__local(cs_compiler *c);
 cs_term *cs_compile__local_term(cs_compiler *c, cs_loc loc);
 /* __localN__ = t, generated. */
 cs_expr *cs_compile__equality(cs_compiler *c, cs_term *t);
+/* Remembers that `child` has come of `parent`. */
+void cs_compile__connect(cs_expr *parent, cs_expr *child);
 /* Appends; a body that is only `true` is replaced. */
 void cs_compile__append(cs_compiler *c, cs_body *body, cs_expr *e);
 /* Body from a vector, numbered. */

@@ -26,6 +26,17 @@ cs_expr *cs_compile__equality(cs_compiler *c, cs_term *t)
     return e;
 }
 
+void cs_compile__connect(cs_expr *parent, cs_expr *child)
+{
+    cs_expr **end = &parent->generates;
+    while (*end) {
+        end = &(*end)->next_generated;
+    }
+    child->generated_from = parent;
+    child->next_generated = NULL;
+    *end = child;
+}
+
 bool cs_compile__is_true(const cs_expr *e)
 {
     return e->kind == CS_EXPR_TERM && !e->negated && e->n_with == 0 && e->u.term->kind == CS_TERM_SCALAR &&

@@ -296,3 +296,23 @@ cs_value cs_module_to_json(cs_arena *a, const cs_module *m)
     }
     return o;
 }
+
+cs_value cs_rule_to_json(cs_arena *a, const cs_rule *r)
+{
+    return json_rule(a, r);
+}
+
+cs_value cs_expr_to_json(cs_arena *a, const cs_expr *e)
+{
+    return json_expr(a, e);
+}
+
+cs_value cs_body_to_json(cs_arena *a, cs_body b)
+{
+    return json_body(a, b);
+}
+
+cs_value cs_term_to_json(cs_arena *a, const cs_term *t)
+{
+    return json_term(a, t);
+}

@@ -124,6 +124,8 @@ struct cs_expr {
     } u;
     cs_with *with;
     uint32_t n_with;
+    /* Which statement of the source this one was lifted out of, and which were lifted out of it, NULL for none. */
+    cs_expr *generated_from, *generates, *next_generated;
 };
 
 typedef struct cs_head {

@@ -25,5 +25,10 @@ CS_MUST_CHECK cs_err cs_parse_term(cs_ast *ast, cs_slice text, cs_term **out, cs
 
 /* OPA's AST JSON of a module (GET /v1/policies, opa parse -f json), without locations. */
 cs_value cs_module_to_json(cs_arena *a, const cs_module *m);
+/* Parts of it: what traces show. */
+cs_value cs_rule_to_json(cs_arena *a, const cs_rule *r);
+cs_value cs_expr_to_json(cs_arena *a, const cs_expr *e);
+cs_value cs_body_to_json(cs_arena *a, cs_body b);
+cs_value cs_term_to_json(cs_arena *a, const cs_term *t);
 
 #endif
