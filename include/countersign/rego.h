@@ -65,11 +65,11 @@ typedef struct cs_policy_options {
     /* Tells whether base data stands at a path, so that a rule which claims it is refused; NULL = do not check. */
     bool (*data_exists)(void *self, const cs_value *path, size_t n);
     void *data_exists_self;
-    bool keep_print;        /* compile print() calls; otherwise they are erased */
-    bool test_rules;        /* for `test`: further definitions of a test are numbered, cases say their names */
-    bool test_values;       /* for `test --var-values`: what tests compare stands in variables */
+    bool keep_print;                /* compile print() calls; otherwise they are erased */
+    bool test_rules;                /* for `test`: further definitions of a test are numbered, cases say their names */
+    bool test_values;               /* for `test --var-values`: what tests compare stands in variables */
     int64_t *parse_ns, *compile_ns; /* if wanted: what it took */
-    const char *stop_after; /* name of a compile stage, for debugging; NULL = all */
+    const char *stop_after;         /* name of a compile stage, for debugging; NULL = all */
 } cs_policy_options;
 
 /* Compiles all modules together or changes nothing. The texts are copied. Every problem is in *errors (up to the limit
