@@ -134,6 +134,36 @@ CS_MUST_CHECK cs_err cs_key_set_from_jwks(cs_slice json, cs_key_set *set, cs_err
 /* A JWK, a JWKS or one PEM block: the key argument of io.jwt.verify_*. */
 CS_MUST_CHECK cs_err cs_key_set_from_text(cs_slice text, cs_key_set *set, cs_error *e);
 
+/* ---- keys as numbers: for certificates and private keys that are taken apart elsewhere (crypto.x509.*) */
+typedef enum cs_curve { CS_P224, CS_P256, CS_P384, CS_P521 } cs_curve;
+
+#define CS_CURVE_MAX 66
+/* Bytes of a coordinate, and of a private scalar. */
+size_t cs_curve_bytes(cs_curve curve);
+const char *cs_curve_name(cs_curve curve); /* "P256" */
+/* Is the text 4, X, Y with both reduced? Then *on_curve says whether it is a point of the curve. */
+bool cs_curve_point(cs_curve curve, cs_slice point, bool *on_curve);
+/* The point (4, X, Y: 1 + 2 * cs_curve_bytes) of a private scalar of cs_curve_bytes bytes. 0 good, 1 the scalar is
+ * zero, 2 it is not below the order. */
+int cs_curve_multiply(cs_curve curve, cs_slice scalar, uint8_t point[1 + 2 * CS_CURVE_MAX]);
+/* RFC 8032, and RFC 7748. */
+void cs_ed25519_public(const uint8_t seed[32], uint8_t out[32]);
+void cs_x25519_public(const uint8_t secret[32], uint8_t out[32]);
+
+/* An RSA private key. Big-endian without sign; dp, dq and qinv may be empty and are then computed, in the arena. */
+typedef struct cs_rsa_numbers {
+    cs_slice n, d, p, q, dp, dq, qinv;
+    int64_t e;
+} cs_rsa_numbers;
+/* Do the numbers belong together? Errors in Go's words ("crypto/rsa: p * q != n"). */
+CS_MUST_CHECK cs_err cs_rsa_check(cs_arena *a, cs_rsa_numbers *key, cs_error *e);
+
+typedef enum cs_scheme { CS_SCHEME_RSA, CS_SCHEME_PSS, CS_SCHEME_ECDSA, CS_SCHEME_ED25519 } cs_scheme;
+/* A signature as certificates have it (ECDSA in DER; the salt of PSS as long as the digest) under a
+ * SubjectPublicKeyInfo. The digest is not used for Ed25519. false for anything that is not good, and for RSA keys under
+ * 1024 bits. */
+bool cs_spki_verify(cs_slice spki, cs_scheme scheme, cs_digest_alg digest, cs_slice bytes, cs_slice signature);
+
 /* ---- JWS compact serialisation (RFC 7515) */
 typedef struct cs_jws {
     cs_slice signed_part; /* "header.payload" as it stands in the token */

@@ -4,6 +4,7 @@
 #include "countersign/json.h"
 #include "rego/builtin/internal.h"
 #include "rego/builtin/ip.h"
+#include "rego/builtin/uri.h"
 
 /* Go's limit for one query string. */
 #define MOST_PARAMETERS 10000
@@ -34,8 +35,9 @@ static bool plain(char c, part where)
         return in(c, "!$&'()*+,;=:[]<>\"");
     case PART_FRAGMENT:
         return in(c, "!()*$&+,/:;=?@");
-    case PART_QUERY:
     case PART_USER:
+        return in(c, "$&+,;=");
+    case PART_QUERY:
         break;
     }
     return false;
@@ -260,10 +262,6 @@ cs_err cs_builtin__urlquery_decode_object(cs_call *call, cs_value *out)
 
 /* ------------------------------------------------------------------------------------------------ uri */
 
-typedef struct url {
-    cs_slice scheme, host, path, raw_path, query, fragment;
-} url;
-
 static cs_err read_scheme(cs_call *call, cs_slice *rest, cs_slice *scheme)
 {
     for (size_t i = 0; i < rest->n; i++) {
@@ -365,7 +363,7 @@ static cs_err read_host(cs_call *call, cs_slice scheme, cs_slice host, cs_slice 
     return unescape(call, host, PART_HOST, out);
 }
 
-static cs_err read_authority(cs_call *call, cs_slice authority, url *out)
+static cs_err read_authority(cs_call *call, cs_slice authority, cs_url *out)
 {
     size_t at = last_byte(authority, '@');
     CS_TRY(read_host(call, out->scheme, cs_slice_sub(authority, at == SIZE_MAX ? 0 : at + 1, authority.n), &out->host));
@@ -374,22 +372,37 @@ static cs_err read_authority(cs_call *call, cs_slice authority, url *out)
             return cs_call_error(call, "net/url: invalid userinfo");
         }
     }
-    cs_slice user;
-    return at == SIZE_MAX ? CS_OK : unescape(call, cs_slice_sub(authority, 0, at), PART_USER, &user);
+    if (at == SIZE_MAX) {
+        return CS_OK;
+    }
+    cs_slice user = cs_slice_sub(authority, 0, at);
+    size_t colon = cs_slice_find_byte(user, ':', 0);
+    out->has_user = true;
+    out->has_password = colon != SIZE_MAX;
+    CS_TRY(unescape(call, cs_slice_sub(user, 0, out->has_password ? colon : user.n), PART_USER, &out->user));
+    return out->has_password ? unescape(call, cs_slice_sub(user, colon + 1, user.n), PART_USER, &out->password) : CS_OK;
 }
 
-static cs_err read_path(cs_call *call, cs_slice p, url *out)
+/* Keeps how a part was written if its usual escaping would be another. */
+static void keep_spelling(cs_call *call, cs_slice written, cs_slice plain_text, part where, cs_slice *out)
 {
-    CS_TRY(unescape(call, p, PART_PATH, &out->path));
     cs_sink escaped;
     cs_sink__init(&escaped, call);
-    escape(&escaped, out->path, PART_PATH);
-    out->raw_path = cs_slice_eq(p, cs_slice_make(escaped.p, escaped.n)) ? out->path : p;
+    escape(&escaped, plain_text, where);
+    if (!cs_slice_eq(written, cs_slice_make(escaped.p, escaped.n))) {
+        *out = written;
+    }
+}
+
+static cs_err read_path(cs_call *call, cs_slice p, cs_url *out)
+{
+    CS_TRY(unescape(call, p, PART_PATH, &out->path));
+    keep_spelling(call, p, out->path, PART_PATH, &out->raw_path);
     return CS_OK;
 }
 
 /* Everything in front of '#'. */
-static cs_err read_url(cs_call *call, cs_slice text, url *out)
+static cs_err read_url(cs_call *call, cs_slice text, cs_url *out)
 {
     for (size_t i = 0; i < text.n; i++) {
         if ((unsigned char)text.p[i] < ' ' || text.p[i] == 0x7F) {
@@ -397,7 +410,7 @@ static cs_err read_url(cs_call *call, cs_slice text, url *out)
         }
     }
     if (cs_slice_is(text, "*")) {
-        out->path = out->raw_path = text;
+        out->path = text;
         return CS_OK;
     }
     cs_slice rest = text;
@@ -405,11 +418,13 @@ static cs_err read_url(cs_call *call, cs_slice text, url *out)
     size_t question = cs_slice_find_byte(rest, '?', 0);
     if (question != SIZE_MAX) {
         out->query = cs_slice_sub(rest, question + 1, rest.n);
+        out->force_query = out->query.n == 0;
         rest = cs_slice_sub(rest, 0, question);
     }
     if (!cs_slice_starts(rest, CS_LIT("/"))) {
         if (out->scheme.n) {
-            return CS_OK; /* opaque: mailto:x@y */
+            out->opaque = rest; /* mailto:x@y */
+            return CS_OK;
         }
         size_t slash = cs_slice_find_byte(rest, '/', 0), colon = cs_slice_find_byte(rest, ':', 0);
         if (colon != SIZE_MAX && (slash == SIZE_MAX || colon < slash)) {
@@ -421,30 +436,111 @@ static cs_err read_url(cs_call *call, cs_slice text, url *out)
         size_t end = slash == SIZE_MAX ? rest.n : slash;
         CS_TRY(read_authority(call, cs_slice_sub(rest, 2, end), out));
         rest = cs_slice_sub(rest, end, rest.n);
+    } else {
+        out->omit_host = out->scheme.n && cs_slice_starts(rest, CS_LIT("/"));
     }
     return read_path(call, rest, out);
 }
 
-static cs_err parse_url(cs_call *call, cs_slice text, url *out)
+cs_err cs_url__parse(cs_call *call, cs_slice text, cs_url *out)
 {
-    *out = (url){.scheme = {"", 0},
-                 .host = {"", 0},
-                 .path = {"", 0},
-                 .raw_path = {"", 0},
-                 .query = {"", 0},
-                 .fragment = {"", 0}};
+    const cs_slice none = {"", 0};
+    *out = (cs_url){none, none, none, none, none, none, none, none, false, false, none, none, false, false};
     size_t hash = cs_slice_find_byte(text, '#', 0);
     cs_slice front = cs_slice_sub(text, 0, hash == SIZE_MAX ? text.n : hash), named = front;
     cs_err err = read_url(call, front, out);
     if (err == CS_OK && hash != SIZE_MAX) {
         named = text;
-        err = unescape(call, cs_slice_sub(text, hash + 1, text.n), PART_FRAGMENT, &out->fragment);
+        cs_slice written = cs_slice_sub(text, hash + 1, text.n);
+        err = unescape(call, written, PART_FRAGMENT, &out->fragment);
+        if (err == CS_OK) {
+            keep_spelling(call, written, out->fragment, PART_FRAGMENT, &out->raw_fragment);
+        }
     }
     if (err != CS_OK && call->e) {
         cs_error inner = *call->e;
         return quoted_error(call, "parse ", named, cs_arena_printf(call->arena, NULL, ": %s", inner.text));
     }
     return err;
+}
+
+/* May the text stand in that part as it is? */
+static bool well_escaped(cs_slice s, part where)
+{
+    for (size_t i = 0; i < s.n; i++) {
+        if (!plain(s.p[i], where) && !in(s.p[i], "!$&'()*+,;=:@[]%")) {
+            return false;
+        }
+    }
+    return s.n > 0;
+}
+
+static void put_escaped(cs_sink *s, cs_slice raw, cs_slice text, part where)
+{
+    if (well_escaped(raw, where)) {
+        cs_sink__slice(s, raw);
+    } else if (where == PART_PATH && cs_slice_is(text, "*")) {
+        cs_sink__byte(s, '*');
+    } else {
+        escape(s, text, where);
+    }
+}
+
+static void put_authority(cs_sink *s, const cs_url *url)
+{
+    if ((!url->scheme.n && !url->host.n && !url->has_user) || (url->omit_host && !url->host.n && !url->has_user)) {
+        return;
+    }
+    if (url->host.n || url->path.n || url->has_user) {
+        cs_sink__text(s, "//");
+    }
+    if (url->has_user) {
+        escape(s, url->user, PART_USER);
+        cs_sink__text(s, url->has_password ? ":" : "");
+        escape(s, url->password, PART_USER);
+        cs_sink__byte(s, '@');
+    }
+    escape(s, url->host, PART_HOST);
+}
+
+static void put_hierarchy(cs_sink *s, const cs_url *url)
+{
+    put_authority(s, url);
+    cs_slice path = url->path;
+    if (path.n && *path.p != '/' && url->host.n) {
+        cs_sink__byte(s, '/');
+    }
+    size_t before = s->n;
+    put_escaped(s, url->raw_path, path, PART_PATH);
+    cs_slice written = cs_slice_make(s->p + before, s->n - before);
+    size_t slash = cs_slice_find_byte(written, '/', 0), colon = cs_slice_find_byte(written, ':', 0);
+    if (before == 0 && colon != SIZE_MAX && (slash == SIZE_MAX || colon < slash)) {
+        cs_slice copy = cs_slice_make(cs_arena_dup(s->call->arena, written.p, written.n), written.n);
+        s->n = 0;
+        cs_sink__text(s, "./");
+        cs_sink__slice(s, copy);
+    }
+}
+
+void cs_url__print(cs_sink *s, const cs_url *url)
+{
+    if (url->scheme.n) {
+        cs_sink__slice(s, url->scheme);
+        cs_sink__byte(s, ':');
+    }
+    if (url->opaque.n) {
+        cs_sink__slice(s, url->opaque);
+    } else {
+        put_hierarchy(s, url);
+    }
+    if (url->force_query || url->query.n) {
+        cs_sink__byte(s, '?');
+        cs_sink__slice(s, url->query);
+    }
+    if (url->fragment.n) {
+        cs_sink__byte(s, '#');
+        put_escaped(s, url->raw_fragment, url->fragment, PART_FRAGMENT);
+    }
 }
 
 static void put_part(cs_call *call, cs_value object, const char *name, cs_slice text)
@@ -457,9 +553,9 @@ static void put_part(cs_call *call, cs_value object, const char *name, cs_slice 
 cs_err cs_builtin__uri_parse(cs_call *call, cs_value *out)
 {
     cs_slice s;
-    url u;
+    cs_url u;
     CS_TRY(cs_call_string(call, 1, &s));
-    CS_TRY(parse_url(call, s, &u));
+    CS_TRY(cs_url__parse(call, s, &u));
     cs_slice host = u.host, port = {"", 0};
     size_t colon = last_byte(host, ':');
     if (colon != SIZE_MAX && valid_port(cs_slice_sub(host, colon, host.n))) {
@@ -474,7 +570,7 @@ cs_err cs_builtin__uri_parse(cs_call *call, cs_value *out)
     put_part(call, *out, "hostname", host);
     put_part(call, *out, "port", port);
     put_part(call, *out, "path", u.path);
-    put_part(call, *out, "raw_path", u.path.n ? u.raw_path : u.path);
+    put_part(call, *out, "raw_path", u.raw_path.n ? u.raw_path : u.path);
     put_part(call, *out, "raw_query", u.query);
     put_part(call, *out, "fragment", u.fragment);
     return CS_OK;
@@ -482,8 +578,8 @@ cs_err cs_builtin__uri_parse(cs_call *call, cs_value *out)
 
 cs_err cs_builtin__uri_is_valid(cs_call *call, cs_value *out)
 {
-    url u;
+    cs_url u;
     cs_value v = call->args[0];
-    bool valid = v.kind == CS_STRING && v.n > 0 && parse_url(call, cs_text(v), &u) == CS_OK;
+    bool valid = v.kind == CS_STRING && v.n > 0 && cs_url__parse(call, cs_text(v), &u) == CS_OK;
     return cs_call__give(out, cs_bool(valid));
 }
