@@ -85,20 +85,9 @@ uint32_t cs_plan__k(cs_builder *b, cs_value v)
     return place;
 }
 
-static cs_path make_path(cs_arena *arena, const cs_value *keys, uint32_t n)
-{
-    cs_value *copy = cs_arena_array(arena, cs_value, n + 1);
-    uint32_t *hashes = cs_arena_array(arena, uint32_t, n + 1);
-    for (uint32_t i = 0; i < n; i++) {
-        copy[i] = keys[i];
-        hashes[i] = cs_hash(keys[i]);
-    }
-    return (cs_path){copy, hashes, n};
-}
-
 uint32_t cs_plan__path(cs_builder *b, const cs_value *keys, uint32_t n)
 {
-    cs_path path = make_path(b->p->arena, keys, n);
+    cs_path path = cs_path_make(b->p->arena, keys, n);
     CS_VEC_PUSH_IN(b->p->arena, &b->paths, path);
     return (uint32_t)b->paths.n - 1;
 }

@@ -4,6 +4,7 @@
 #define CS_REGO_PLAN_CODE_H
 
 #include "rego/builtin/builtin.h"
+#include "rego/index/index.h"
 #include "rego/syntax/ast.h"
 
 typedef enum cs_op {
@@ -33,28 +34,20 @@ extern const cs_op_info cs_op_infos[CS_OP_COUNT];
 #define CS_NO_CODE UINT32_MAX
 #define CS_NO_NODE UINT32_MAX
 
-/* A constant path: input.user.name, data.directory.users. */
-typedef struct cs_path {
-    const cs_value *keys;
-    const uint32_t *hashes;
-    uint32_t n;
-} cs_path;
-
-/* Candidate definitions: where they start, in source order; the last one is where to go when there are no more. */
+/* Candidate definitions: where they start, ascending, which is source order; the last one is where to go when there are
+ * no more. */
 typedef struct cs_candidates {
     const uint32_t *pcs;
     uint32_t n;
-    bool early; /* they all give the same ground value: the first success settles it */
+    uint32_t same; /* not 0: all of them give the same ground value (equal numbers, equal values), so that the first
+                      success settles it */
 } cs_candidates;
 
-/* A rule index: the value at a path decides which definitions can match at all (rego/index). */
+/* A rule index: values that are there from the start decide which definitions can match at all (rego/index). */
 typedef struct cs_switch {
-    bool on_argument; /* R[b] of SWITCHR, followed by the path */
-    cs_path path;     /* of input */
-    cs_value table;   /* frozen object: scalar → number of an entry of `lists` */
-    cs_candidates *lists;
+    cs_index_node root;
+    cs_candidates *lists; /* by the numbers of the index; [0] is empty */
     uint32_t n_lists;
-    uint32_t otherwise; /* the list for any other value, and for undefined */
 } cs_switch;
 
 typedef enum cs_target_kind { CS_TARGET_INPUT, CS_TARGET_DATA, CS_TARGET_FUNCTION, CS_TARGET_BUILTIN } cs_target_kind;

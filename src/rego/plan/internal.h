@@ -88,9 +88,22 @@ void cs_plan__expr_without_with(cs_builder *b, const cs_expr *e);
 /* The code of the function a call's or a with's ref names, or CS_NO_CODE. */
 uint32_t cs_plan__function(const cs_builder *b, const cs_term *ref);
 
+/* ---- choose.c */
+/* One of the bodies among which an index chooses. */
+typedef struct cs_choice {
+    const cs_terms *args; /* patterns for the first registers; may be NULL */
+    cs_body body;
+    const cs_term *value; /* NULL: it makes no difference which of them succeed */
+    uint32_t label;
+} cs_choice;
+/* Adds the switch that finds the choices which can succeed; false if nothing tells them apart. */
+bool cs_plan__choose(cs_builder *b, const cs_choice *choices, uint32_t n, uint32_t finish, uint32_t *number);
+/* Can there be nothing but base data at data.<path>? */
+bool cs_plan__is_base(const cs_program *program, const cs_value *path, uint32_t n);
+
 /* ---- rule.c, extent.c */
-void cs_plan__document(cs_planner *p, const cs_compiled *c, const cs_rule_node *node, cs_code *code);
-void cs_plan__function_code(cs_planner *p, const cs_compiled *c, const cs_rule_node *node, cs_code *code);
+void cs_plan__document(cs_planner *p, const cs_rule_node *node, cs_code *code);
+void cs_plan__function_code(cs_planner *p, const cs_rule_node *node, cs_code *code);
 void cs_plan__extent(cs_planner *p, uint32_t node, cs_code *code);
 bool cs_plan__is_function(const cs_rule *r);
 

@@ -122,10 +122,10 @@ cs_err cs_plan_policy(cs_arena *arena, const cs_compiled *compiled, cs_program *
         cs_code *code = program->codes[i];
         switch (code->kind) {
         case CS_CODE_RULE:
-            cs_plan__document(&p, compiled, t.source[code->node], code);
+            cs_plan__document(&p, t.source[code->node], code);
             break;
         case CS_CODE_FUNCTION:
-            cs_plan__function_code(&p, compiled, t.source[code->node], code);
+            cs_plan__function_code(&p, t.source[code->node], code);
             break;
         case CS_CODE_EXTENT:
             cs_plan__extent(&p, code->node, code);

@@ -1,5 +1,4 @@
 /* Rules to code: all definitions at one place of the rule tree become one code that returns the document. */
-#include "rego/index/index.h"
 #include "rego/plan/internal.h"
 
 bool cs_plan__is_function(const cs_rule *r)
@@ -7,9 +6,19 @@ bool cs_plan__is_function(const cs_rule *r)
     return r->head.is_function;
 }
 
+/* One body to plan: a definition, or an `else` of one. Bodies stand in source order. */
+typedef struct part {
+    const cs_rule *rule;  /* whose body and value */
+    const cs_rule *chain; /* the definition */
+    uint32_t beyond;      /* number of the first body of the next definition */
+} part;
+
 /* What all definitions of a document share while they are planned. */
 typedef struct shared {
     cs_builder *b;
+    const part *parts;
+    uint32_t n_parts;
+    uint32_t *labels;    /* of the bodies, and of `finish` */
     uint32_t acc;        /* the result: a value, or a collection that grows */
     uint32_t candidates; /* register of SWITCH, or CS_PLAN_NO_REG */
     uint32_t finish;     /* label: no definition is left */
@@ -18,7 +27,7 @@ typedef struct shared {
     bool same_value;     /* every definition gives the same scalar */
 } shared;
 
-typedef void plan_definition(shared *s, const cs_rule *rule);
+typedef void plan_part(shared *s, const part *p);
 
 static uint32_t add_def(cs_builder *b, const cs_rule *rule)
 {
@@ -26,20 +35,24 @@ static uint32_t add_def(cs_builder *b, const cs_rule *rule)
     return (uint32_t)b->defs.n - 1;
 }
 
-static void unify_args(cs_builder *b, const cs_rule *rule)
+/* An `else` has the arguments of its definition. */
+static const cs_terms *args_of(const part *p)
 {
-    for (uint32_t i = 0; i < rule->head.args.n; i++) {
-        cs_plan__unify(b, rule->head.args.v[i], i);
-    }
+    return p->rule->head.args.n ? &p->rule->head.args : &p->chain->head.args;
 }
 
-/* One body of a single-value rule with its value. `done` is where the chain goes once it has a value. */
-static void plan_single(shared *s, const cs_rule *rule, const cs_rule *chain, uint32_t done, uint32_t matched)
+/* One body of a single-value rule with its value. `done` is where the chain goes once it has a value; `matched`, if it
+ * is a register, is set by solutions that are not the last. */
+static void plan_single(shared *s, const part *p, uint32_t done, uint32_t matched)
 {
     cs_builder *b = s->b;
+    const cs_rule *rule = p->rule;
+    const cs_terms *args = args_of(p);
     uint32_t loops = b->loops;
     b->loc = rule->loc;
-    unify_args(b, rule->head.args.n ? rule : chain);
+    for (uint32_t i = 0; i < args->n; i++) {
+        cs_plan__unify(b, args->v[i], i);
+    }
     cs_plan__body(b, rule->body);
     b->loc = rule->loc;
     uint32_t value = cs_plan__term(b, rule->head.value);
@@ -64,44 +77,47 @@ static void plan_single(shared *s, const cs_rule *rule, const cs_rule *chain, ui
     cs_plan__jump(b, b->fail);
 }
 
-/* A definition and its else chain: the next body is tried only if no solution of the last one came. */
-static void plan_complete(shared *s, const cs_rule *rule)
+/* A body of an else chain: the next one is tried only if no solution of this came. */
+static void plan_complete(shared *s, const part *p)
 {
     cs_builder *b = s->b;
-    uint32_t done = b->fail; /* the next definition */
-    uint32_t matched = CS_PLAN_NO_REG;
-    if (rule->other) {
-        matched = cs_plan__reg(b);
-        cs_plan__emit(b, CS_OP_CLEAR, matched, 0, 0, 0, 0);
+    uint32_t next = b->fail;
+    if (!p->rule->other) {
+        plan_single(s, p, next, CS_PLAN_NO_REG);
+        return;
     }
-    for (const cs_rule *r = rule; r; r = r->other) {
-        uint32_t dry = r->other ? cs_plan__label(b) : done;
-        size_t bound = b->bindings.n;
-        b->fail = dry;
-        plan_single(s, r, rule, done, r->other ? matched : CS_PLAN_NO_REG);
-        b->bindings.n = bound;
-        if (r->other) {
-            cs_plan__place(b, dry);
-            uint32_t on = cs_plan__label(b);
-            cs_plan__emit(b, CS_OP_DEFINED, matched, 0, 0, 0, on);
-            cs_plan__jump(b, done);
-            cs_plan__place(b, on);
-        }
+    bool indexed = s->candidates != CS_PLAN_NO_REG;
+    uint32_t beyond = s->labels[p->beyond];
+    uint32_t done = indexed ? cs_plan__label(b) : beyond;
+    uint32_t dry = cs_plan__label(b);
+    uint32_t matched = cs_plan__reg(b);
+    cs_plan__emit(b, CS_OP_CLEAR, matched, 0, 0, 0, 0);
+    b->fail = dry;
+    plan_single(s, p, done, matched);
+    cs_plan__place(b, dry);
+    cs_plan__emit(b, CS_OP_DEFINED, matched, 0, 0, 0, next);
+    if (!indexed) {
+        cs_plan__jump(b, done);
+        return;
     }
+    cs_plan__place(b, done);
+    cs_plan__emit(b, CS_OP_NEXTCHAIN, s->candidates, 0, 0, 0, beyond);
 }
 
-static void plan_element(shared *s, const cs_rule *rule)
+static void plan_element(shared *s, const part *p)
 {
     cs_builder *b = s->b;
+    const cs_rule *rule = p->rule;
     cs_plan__body(b, rule->body);
     cs_plan__emit(b, CS_OP_ADD, s->acc, cs_plan__term(b, rule->head.key), 0, 0, 0);
     cs_plan__jump(b, b->fail);
 }
 
 /* p.a[x].b := v, p[x] contains y: the part of the head's ref that varies is a path in the document. */
-static void plan_entry(shared *s, const cs_rule *rule)
+static void plan_entry(shared *s, const part *p)
 {
     cs_builder *b = s->b;
+    const cs_rule *rule = p->rule;
     cs_plan__body(b, rule->body);
     b->loc = rule->loc;
     const cs_terms *ref = &rule->head.ref->u.list;
@@ -117,72 +133,64 @@ static void plan_entry(shared *s, const cs_rule *rule)
     cs_plan__jump(b, b->fail);
 }
 
-static cs_candidates candidates_of(cs_builder *b, const cs_index_list *list, const uint32_t *labels, uint32_t finish,
-                                   const cs_rule *const *rules)
-{
-    uint32_t *pcs = cs_arena_array(b->p->arena, uint32_t, list->n + 1);
-    bool early = list->n > 0;
-    for (uint32_t i = 0; i < list->n; i++) {
-        const cs_rule *r = rules[list->definitions[i]];
-        const cs_rule *first = rules[list->definitions[0]];
-        pcs[i] = labels[list->definitions[i]];
-        early = early && !r->other && r->head.value && r->head.value->kind == CS_TERM_SCALAR && first->head.value &&
-                first->head.value->kind == CS_TERM_SCALAR &&
-                cs_equal(r->head.value->u.value, first->head.value->u.value);
-    }
-    pcs[list->n] = finish;
-    return (cs_candidates){pcs, list->n + 1, early};
-}
-
-/* Emits the switch over the definitions if they can be told apart by a value. */
-static bool plan_switch(shared *s, const cs_ast *names, const cs_rule *const *rules, uint32_t n, const uint32_t *labels)
+/* Emits the switch over the bodies if values that are there from the start tell them apart. */
+static void plan_switch(shared *s)
 {
     cs_builder *b = s->b;
-    cs_arena *arena = b->p->arena;
-    cs_constraints *all = cs_arena_array(arena, cs_constraints, n + 1);
-    for (uint32_t i = 0; i < n; i++) {
-        all[i] = cs_index_constraints(arena, names, rules[i]);
+    cs_choice *choices = cs_arena_array(b->p->arena, cs_choice, s->n_parts + 1);
+    for (uint32_t i = 0; i < s->n_parts; i++) {
+        const cs_rule *rule = s->parts[i].rule;
+        choices[i] =
+            (cs_choice){args_of(&s->parts[i]), rule->body, rule->head.key ? NULL : rule->head.value, s->labels[i]};
     }
-    cs_rule_index index;
-    if (n < 2 || !cs_index_build(arena, all, n, &index)) {
-        return false;
+    uint32_t number;
+    if (cs_plan__choose(b, choices, s->n_parts, s->finish, &number)) {
+        s->candidates = cs_plan__regs(b, 2);
+        cs_plan__emit(b, CS_OP_SWITCH, s->candidates, 0, 0, number, 0);
     }
-    cs_switch sw = {.on_argument = index.on.on_argument,
-                    .table = cs_freeze(arena, index.table),
-                    .n_lists = index.n_lists,
-                    .otherwise = 0};
-    sw.lists = cs_arena_array(arena, cs_candidates, index.n_lists);
-    for (uint32_t i = 0; i < index.n_lists; i++) {
-        sw.lists[i] = candidates_of(b, &index.lists[i], labels, s->finish, rules);
-    }
-    uint32_t path = cs_plan__path(b, index.on.path, index.on.n_path);
-    sw.path = b->paths.v[path];
-    CS_VEC_PUSH_IN(arena, &b->switches, sw);
-    s->candidates = cs_plan__regs(b, 2);
-    cs_plan__emit(b, sw.on_argument ? CS_OP_SWITCHR : CS_OP_SWITCH, s->candidates, index.on.argument, 0,
-                  (uint32_t)b->switches.n - 1, 0);
-    return true;
 }
 
-/* All definitions one after another, each failing into the next; or, with an index, each into NEXTDEF. */
-static void plan_definitions(shared *s, const cs_ast *names, const cs_rule *const *rules, uint32_t n,
-                             plan_definition *plan)
+static void list_parts(shared *s, const cs_rule *const *rules, uint32_t n)
+{
+    uint32_t total = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        for (const cs_rule *r = rules[i]; r; r = r->other) {
+            total++;
+        }
+    }
+    part *parts = cs_arena_array(s->b->p->arena, part, total + 1);
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t first = s->n_parts;
+        for (const cs_rule *r = rules[i]; r; r = r->other) {
+            parts[s->n_parts++] = (part){r, rules[i], 0};
+        }
+        for (uint32_t k = first; k < s->n_parts; k++) {
+            parts[k].beyond = s->n_parts;
+        }
+    }
+    s->parts = parts;
+}
+
+/* All bodies one after another, each failing into the next; or, with an index, each into NEXTDEF. */
+static void plan_definitions(shared *s, const cs_rule *const *rules, uint32_t n, plan_part *plan)
 {
     cs_builder *b = s->b;
-    uint32_t *labels = cs_arena_array(b->p->arena, uint32_t, n + 1);
-    for (uint32_t i = 0; i < n; i++) {
-        labels[i] = cs_plan__label(b);
+    list_parts(s, rules, n);
+    s->labels = cs_arena_array(b->p->arena, uint32_t, s->n_parts + 1);
+    for (uint32_t i = 0; i < s->n_parts; i++) {
+        s->labels[i] = cs_plan__label(b);
     }
-    labels[n] = s->finish;
-    bool indexed = plan_switch(s, names, rules, n, labels);
+    s->labels[s->n_parts] = s->finish;
+    plan_switch(s);
+    bool indexed = s->candidates != CS_PLAN_NO_REG;
     uint32_t next = cs_plan__label(b);
-    for (uint32_t i = 0; i < n && b->p->err == CS_OK; i++) {
+    for (uint32_t i = 0; i < s->n_parts && b->p->err == CS_OK; i++) {
         uint32_t regs = b->next_reg;
         size_t bound = b->bindings.n;
-        cs_plan__place(b, labels[i]);
-        b->loc = rules[i]->loc;
-        b->fail = indexed ? next : labels[i + 1];
-        plan(s, rules[i]);
+        cs_plan__place(b, s->labels[i]);
+        b->loc = s->parts[i].rule->loc;
+        b->fail = indexed ? next : s->labels[i + 1];
+        plan(s, &s->parts[i]);
         b->next_reg = regs;
         b->bindings.n = bound;
         b->loops = 0;
@@ -208,8 +216,7 @@ static bool all_same(const cs_rule *const *rules, uint32_t n)
     return n > 0;
 }
 
-static void plan_single_value(cs_builder *b, const cs_ast *names, const cs_rule *const *rules, uint32_t n,
-                              const cs_rule *fallback)
+static void plan_single_value(cs_builder *b, const cs_rule *const *rules, uint32_t n, const cs_rule *fallback)
 {
     shared s = {.b = b, .candidates = CS_PLAN_NO_REG};
     s.acc = cs_plan__regs(b, 2); /* the value, and which definition gave it */
@@ -218,7 +225,7 @@ static void plan_single_value(cs_builder *b, const cs_ast *names, const cs_rule 
     s.finish = cs_plan__label(b);
     s.settled = cs_plan__label(b);
     cs_plan__emit(b, CS_OP_CLEAR, s.acc, 0, 0, 0, 0);
-    plan_definitions(&s, names, rules, n, plan_complete);
+    plan_definitions(&s, rules, n, plan_complete);
     cs_plan__place(b, s.finish);
     if (fallback) {
         uint32_t missing = cs_plan__label(b);
@@ -266,14 +273,13 @@ static void put_rules_below(shared *s, uint32_t node, cs_value *keys, uint32_t d
     }
 }
 
-static void plan_collection(cs_builder *b, const cs_ast *names, const cs_rule *const *rules, uint32_t n, bool entries,
-                            uint32_t node)
+static void plan_collection(cs_builder *b, const cs_rule *const *rules, uint32_t n, bool entries, uint32_t node)
 {
     shared s = {.b = b, .candidates = CS_PLAN_NO_REG};
     s.acc = cs_plan__reg(b);
     s.finish = cs_plan__label(b);
     cs_plan__emit(b, entries ? CS_OP_NEWOBJECT : CS_OP_NEWSET, s.acc, 0, 0, 0, 0);
-    plan_definitions(&s, names, rules, n, entries ? plan_entry : plan_element);
+    plan_definitions(&s, rules, n, entries ? plan_entry : plan_element);
     cs_plan__place(b, s.finish);
     if (entries) {
         put_rules_below(&s, node, NULL, 0);
@@ -299,7 +305,7 @@ static const cs_rule **split_default(cs_arena *arena, const cs_rule_node *node, 
     return rules;
 }
 
-void cs_plan__document(cs_planner *p, const cs_compiled *c, const cs_rule_node *node, cs_code *code)
+void cs_plan__document(cs_planner *p, const cs_rule_node *node, cs_code *code)
 {
     uint32_t n;
     const cs_rule *fallback;
@@ -311,14 +317,14 @@ void cs_plan__document(cs_planner *p, const cs_compiled *c, const cs_rule_node *
     cs_builder b;
     cs_plan__begin(&b, p, code);
     if (entries || (n > 0 && rules[0]->head.key)) {
-        plan_collection(&b, c->ast, rules, n, entries, code->node);
+        plan_collection(&b, rules, n, entries, code->node);
     } else {
-        plan_single_value(&b, c->ast, rules, n, fallback);
+        plan_single_value(&b, rules, n, fallback);
     }
     cs_plan__finish(&b);
 }
 
-void cs_plan__function_code(cs_planner *p, const cs_compiled *c, const cs_rule_node *node, cs_code *code)
+void cs_plan__function_code(cs_planner *p, const cs_rule_node *node, cs_code *code)
 {
     uint32_t n;
     const cs_rule *fallback;
@@ -326,6 +332,6 @@ void cs_plan__function_code(cs_planner *p, const cs_compiled *c, const cs_rule_n
     cs_builder b;
     cs_plan__begin(&b, p, code);
     (void)cs_plan__regs(&b, code->n_params);
-    plan_single_value(&b, c->ast, rules, n, fallback);
+    plan_single_value(&b, rules, n, fallback);
     cs_plan__finish(&b);
 }

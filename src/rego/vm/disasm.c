@@ -46,7 +46,6 @@ static void print_meaning(cs_buf *out, const cs_program *program, const cs_code 
         cs_buf_printf(out, " %s", cs_builtin_rows(&n)[i->u].name);
         return;
     case 'S':
-        print_path(out, &code->switches[i->u].path);
         cs_buf_printf(out, " (%u lists)", code->switches[i->u].n_lists);
         return;
     default:

@@ -116,6 +116,23 @@ cs_err cs_vm__fail(cs_run *run, const cs_code *code, const cs_insn *pc, cs_err e
     __attribute__((format(printf, 5, 6)));
 void cs_vm__place(const cs_loc *loc, cs_error *e);
 
+static inline cs_value cs_vm__follow(cs_value v, const cs_path *path)
+{
+    for (uint32_t i = 0; i < path->n && v.kind != CS_UNDEFINED; i++) {
+        if (__builtin_expect(v.kind == CS_OBJECT, 1)) {
+            const cs_value *item = cs_object_get_hashed(v, path->keys[i], path->hashes[i]);
+            v = item ? *item : cs_undefined();
+        } else {
+            v = cs_index(v, path->keys[i]);
+        }
+    }
+    return v;
+}
+
+/* ---- choose.c */
+/* The definitions that can match; their list may be made in the run's arena. */
+const cs_candidates *cs_vm__choose(cs_run *run, const cs_frame *f, const cs_switch *sw);
+
 /* ---- context.c */
 cs_context *cs_vm__context_new(cs_run *run, const cs_context *like);
 /* The context of a with-site over values; NULL after an error. */

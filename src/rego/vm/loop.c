@@ -12,19 +12,6 @@ static inline bool fast_equal(cs_value x, cs_value y)
     return cs_equal(x, y);
 }
 
-static inline cs_value follow(cs_value v, const cs_path *path)
-{
-    for (uint32_t i = 0; i < path->n && v.kind != CS_UNDEFINED; i++) {
-        if (__builtin_expect(v.kind == CS_OBJECT, 1)) {
-            const cs_value *item = cs_object_get_hashed(v, path->keys[i], path->hashes[i]);
-            v = item ? *item : cs_undefined();
-        } else {
-            v = cs_index(v, path->keys[i]);
-        }
-    }
-    return v;
-}
-
 /* Room for a frame of `code` above the current one; false when the depth limit is reached. */
 static bool push_frame(cs_run *run, const cs_code *code, const cs_value *args, uint32_t n_args)
 {
@@ -181,18 +168,6 @@ static inline bool start_scan(cs_value *state, cs_value v)
     return true;
 }
 
-static const cs_candidates *choose(const cs_switch *sw, cs_value from)
-{
-    cs_value v = follow(from, &sw->path);
-    if (v.kind != CS_UNDEFINED && v.kind < CS_ARRAY) {
-        const cs_value *list = cs_object_get(sw->table, v);
-        if (list) {
-            return &sw->lists[list->u.i];
-        }
-    }
-    return &sw->lists[sw->otherwise];
-}
-
 static cs_value growing(cs_run *run)
 {
     return (cs_value){.kind = CS_PRIVATE, .form = CS_P_GROWING, .u.p = cs_arena_new(run->arena, cs_growing)};
@@ -258,7 +233,7 @@ next:
     case CS_OP_JUMP:
         FAIL();
     case CS_OP_INPUT:
-        v = follow(f->context->input, &code->paths[i->u]);
+        v = cs_vm__follow(f->context->input, &code->paths[i->u]);
         goto set_or_fail;
     case CS_OP_BASE:
         v = cs_vm__base(run, f->context, &code->paths[i->u]);
@@ -418,10 +393,8 @@ next:
         goto next;
     case CS_OP_RETURN:
         goto leave;
-    case CS_OP_SWITCH:
-    case CS_OP_SWITCHR: {
-        const cs_switch *sw = &code->switches[i->u];
-        const cs_candidates *list = choose(sw, sw->on_argument ? R[i->b] : f->context->input);
+    case CS_OP_SWITCH: {
+        const cs_candidates *list = cs_vm__choose(run, f, &code->switches[i->u]);
         R[i->a] = (cs_value){.kind = CS_PRIVATE, .form = CS_P_CANDIDATES, .u.p = (void *)(uintptr_t)list};
         pc = code->insns + list->pcs[0];
         goto next;
@@ -432,9 +405,17 @@ next:
         pc = code->insns + list->pcs[++R[i->a].n];
         goto next;
     }
+    case CS_OP_NEXTCHAIN: {
+        const cs_candidates *list = R[i->a].u.p;
+        do {
+            TICK();
+        } while (list->pcs[++R[i->a].n] < i->t);
+        pc = code->insns + list->pcs[R[i->a].n];
+        goto next;
+    }
     case CS_OP_EARLY: {
         const cs_candidates *list = R[i->a].u.p;
-        if (list->early) {
+        if (list->same) {
             FAIL();
         }
         goto next;

@@ -78,10 +78,29 @@ static cs_err check_calls(const verifier *v, const cs_insn *i)
     return CS_OK;
 }
 
+/* Lists and arguments that a node of an index names. */
+static cs_err check_node(const verifier *v, const cs_switch *s, const cs_index_node *node)
+{
+    if (node->list >= s->n_lists) {
+        return bad(v, "list", node->list);
+    }
+    for (uint32_t i = 0; i < node->n_dimensions; i++) {
+        const cs_dimension *d = &node->dimensions[i];
+        if (d->place.root == CS_ROOT_ARGUMENT && d->place.argument >= v->code->n_params) {
+            return bad(v, "argument", d->place.argument);
+        }
+        for (uint32_t k = 0; k < d->n_children; k++) {
+            CS_TRY(check_node(v, s, &d->children[k]));
+        }
+    }
+    return CS_OK;
+}
+
 static cs_err check_switches(const verifier *v)
 {
     const cs_code *c = v->code;
     for (uint32_t s = 0; s < c->n_switches; s++) {
+        CS_TRY(check_node(v, &c->switches[s], &c->switches[s].root));
         for (uint32_t l = 0; l < c->switches[s].n_lists; l++) {
             const cs_candidates *list = &c->switches[s].lists[l];
             for (uint32_t i = 0; i < list->n; i++) {
