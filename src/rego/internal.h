@@ -26,6 +26,10 @@ struct cs_query {
     cs_code *code;
     cs_query_text *texts; /* of a text query, one each statement */
     size_t n_texts;
+    /* For the tree walker: the compiled text; of a path query, the path. */
+    cs_ast ast;
+    cs_compiled_query compiled;
+    cs_value path; /* undefined: a text query */
 };
 
 #endif

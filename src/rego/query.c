@@ -1,5 +1,6 @@
 /* Queries: prepared once, run many times. */
 #include "rego/internal.h"
+#include "rego/topdown/topdown.h"
 
 static cs_query *new_query(cs_policy *policy)
 {
@@ -29,6 +30,7 @@ cs_err cs_query_prepare_path(cs_policy *policy, const cs_value *path, size_t n, 
 {
     cs_query *q = new_query(policy);
     cs_error e = {0};
+    q->path = cs_freeze(&q->arena, cs_array(path, n));
     cs_err err = cs_plan_path(&q->arena, policy->program, path, n, &q->code, &e);
     return finish(q, err, &e, out, errors);
 }
@@ -52,23 +54,21 @@ cs_err cs_query_prepare(cs_policy *policy, cs_slice text, const cs_query_options
 {
     static const cs_query_options defaults = {0};
     cs_query *q = new_query(policy);
-    cs_ast ast;
     cs_body body;
-    cs_compiled_query compiled;
-    cs_ast_init(&ast, &q->arena);
+    cs_ast_init(&q->ast, &q->arena);
     cs_parse_options parse_options = {.version = CS_REGO_V1};
     cs_slice copy = cs_slice_make(cs_arena_dup(&q->arena, text.p, text.n), text.n);
-    cs_err err = cs_parse_query(&ast, copy, &parse_options, &body, errors);
+    cs_err err = cs_parse_query(&q->ast, copy, &parse_options, &body, errors);
     if (err == CS_OK) {
-        err = cs_compile_query(&ast, policy->compiled, body, options ? options : &defaults, &compiled, errors);
+        err = cs_compile_query(&q->ast, policy->compiled, body, options ? options : &defaults, &q->compiled, errors);
     }
     if (err != CS_OK) {
         cs_query_release(q);
         return err;
     }
-    keep_texts(q, &compiled);
+    keep_texts(q, &q->compiled);
     cs_error e = {0};
-    err = cs_plan_query(&q->arena, policy->program, &compiled, &q->code, &e);
+    err = cs_plan_query(&q->arena, policy->program, &q->compiled, &q->code, &e);
     return finish(q, err, &e, out, errors);
 }
 
@@ -106,8 +106,66 @@ cs_run_stats cs_run_get_stats(const cs_run *run)
     return cs_vm_stats(run);
 }
 
+/* ---- traced: the tree walker instead of the machine */
+static cs_slice path_text(cs_arena *a, cs_value path)
+{
+    cs_buf text;
+    cs_buf_init(&text);
+    cs_buf_text(&text, "data");
+    for (uint32_t i = 0; i < path.n; i++) {
+        cs_buf_byte(&text, '[');
+        cs_value_print(&text, path.u.items[i]);
+        cs_buf_byte(&text, ']');
+    }
+    cs_slice copy = cs_slice_make(cs_arena_dup(a, text.p, text.n), text.n);
+    cs_buf_destroy(&text);
+    return copy;
+}
+
+/* A path is walked as the text that OPA's server makes of it. */
+static cs_err compile_path(const cs_query *query, cs_ast *ast, cs_compiled_query *out, cs_error *e)
+{
+    static const cs_query_options defaults = {0};
+    cs_parse_options parse_options = {.version = CS_REGO_V1};
+    cs_errors errors;
+    cs_body body;
+    cs_errors_init(&errors);
+    cs_err err = cs_parse_query(ast, path_text(ast->arena, query->path), &parse_options, &body, &errors);
+    if (err == CS_OK) {
+        err = cs_compile_query(ast, query->policy->compiled, body, &defaults, out, &errors);
+    }
+    if (err != CS_OK) {
+        cs_slice text = errors.n ? errors.v[0].text : CS_LIT("the path cannot be evaluated");
+        err = cs_fail(e, err, "%.*s", CS_FMT(text));
+    }
+    cs_errors_destroy(&errors);
+    return err;
+}
+
+static cs_err run_traced(const cs_query *query, const cs_eval *eval, cs_value *result, cs_error *e)
+{
+    cs_ast ast;
+    cs_compiled_query compiled = query->compiled;
+    bool is_path = !cs_is_undefined(query->path);
+    cs_ast_init(&ast, eval->arena);
+    if (is_path) {
+        CS_TRY(compile_path(query, &ast, &compiled, e));
+    }
+    cs_td_query q = {query->policy->compiled, &ast, compiled.body, &compiled};
+    cs_value answers;
+    CS_TRY(cs_topdown_run(&q, eval, eval->tracer, &answers, e));
+    *result = answers;
+    if (is_path) {
+        *result = answers.n ? answers.u.items[0].u.items[1].u.items[0] : cs_undefined();
+    }
+    return CS_OK;
+}
+
 cs_err cs_query_run(const cs_query *query, const cs_eval *eval, cs_value *result, cs_error *e)
 {
+    if (eval->tracer) {
+        return run_traced(query, eval, result, e);
+    }
     cs_run *run = cs_run_start(query, eval);
     cs_run_state state;
     cs_value value = cs_undefined();

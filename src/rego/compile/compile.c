@@ -72,6 +72,7 @@ cs_err cs_compile_modules(cs_ast *ast, cs_module **modules, uint32_t n, const cs
     cs_compile__begin(&c);
     run_stages(&c, options);
     compiled->next_local = c.next_local;
+    compiled->rewritten = cs_compile__keep_names(&c);
     cs_err err = cs_compile__report(&c, errors);
     cs_arena_destroy(&c.scratch);
     if (err == CS_OK) {

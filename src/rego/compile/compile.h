@@ -45,6 +45,7 @@ typedef struct cs_compiled {
     uint32_t next_local; /* for queries: their locals start here */
     void *graph;         /* dependencies, private to the compiler */
     void *types;         /* the type environment, private to the compiler */
+    void *rewritten;     /* names of locals as written, private to the compiler */
 } cs_compiled;
 
 typedef struct cs_compile_options {
@@ -90,7 +91,12 @@ typedef struct cs_compiled_query {
     cs_term **values; /* for each statement of the source: the term whose value is reported (a local, or true) */
     cs_slice *texts;  /* and its text */
     uint32_t n_values;
+    void *rewritten; /* names of locals as written, private to the compiler */
 } cs_compiled_query;
+
+/* The name that a local stands for, as its author wrote it; the local itself if it stands for none. `query` may be
+ * NULL. Thread-safe. */
+const cs_sym *cs_local_original(const cs_compiled *policy, const cs_compiled_query *query, const cs_sym *local);
 
 /* The query's stages, against a compiled policy that is not changed (so this may run on any thread, with its own `ast`,
  * whose symbols are new: names are compared by text where they meet the policy's). `body` was parsed in `ast`. */

@@ -144,6 +144,25 @@ const cs_sym *cs_compile__original(const cs_compiler *c, const cs_sym *s)
     return item ? item->value : s;
 }
 
+void *cs_compile__keep_names(const cs_compiler *c)
+{
+    cs_syms *names = cs_arena_new(c->ast->arena, cs_syms);
+    *names = c->rewritten;
+    return names;
+}
+
+const cs_sym *cs_local_original(const cs_compiled *policy, const cs_compiled_query *query, const cs_sym *local)
+{
+    const cs_syms *names[2] = {policy ? policy->rewritten : NULL, query ? query->rewritten : NULL};
+    for (int i = 0; i < 2; i++) {
+        const cs_syms_item *item = names[i] ? cs_syms__find(names[i], local) : NULL;
+        if (item) {
+            return item->value;
+        }
+    }
+    return local;
+}
+
 static bool restore(void *self, cs_term *t)
 {
     if (t->kind == CS_TERM_VAR) {

@@ -98,6 +98,8 @@ const char *cs_compile__loc_text(cs_compiler *c, cs_loc loc);
 const char *cs_compile__name(const cs_sym *s);
 /* The name a generated local stands for, or itself. */
 const cs_sym *cs_compile__original(const cs_compiler *c, const cs_sym *s);
+/* The same names for after the compilation. */
+void *cs_compile__keep_names(const cs_compiler *c);
 /* A copy of a ref with generated locals replaced by what they stand for. */
 cs_term *cs_compile__ref_as_written(cs_compiler *c, const cs_term *ref);
 

@@ -303,7 +303,7 @@ cs_err cs_compile_query(cs_ast *ast, const cs_compiled *policy, cs_body body, co
         err = CS_ERR_REGO_PARSE; /* the context's texts; the parser has reported them */
     }
     if (err == CS_OK) {
-        *out = (cs_compiled_query){.body = q.c.body};
+        *out = (cs_compiled_query){.body = q.c.body, .rewritten = cs_compile__keep_names(&q.c)};
         name_vars(&q, out);
         name_values(&q, out);
     }
