@@ -2,6 +2,7 @@
 #include "countersign/base/utf8.h"
 #include "rego/builtin/cache.h"
 #include "rego/builtin/internal.h"
+#include "rego/builtin/regex.h"
 #include "rego/builtin/regex_re2.h"
 
 /* Groups of a pattern that are looked at without asking the arena. */
@@ -138,6 +139,14 @@ static cs_err regex(cs_call *call, cs_slice pattern, const cs_re2 **out)
     void *object;
     CS_TRY(cs_cache__get(CS_CACHED_REGEX, pattern, compile, &c, release, &object));
     *out = object;
+    return CS_OK;
+}
+
+cs_err cs_regex__match(cs_call *call, cs_slice pattern, cs_slice text, bool *out)
+{
+    const cs_re2 *re;
+    CS_TRY(regex(call, pattern, &re));
+    *out = cs_re2_match(re, text.p, text.n, 0, NULL, 0);
     return CS_OK;
 }
 

@@ -543,6 +543,95 @@ void cs_url__print(cs_sink *s, const cs_url *url)
     }
 }
 
+/* ------------------------------------------------------------------------------------------------ resolving */
+
+static cs_slice path_text(cs_call *call, const cs_url *u)
+{
+    cs_sink s;
+    cs_slice out;
+    cs_sink__init(&s, call);
+    put_escaped(&s, u->raw_path, u->path, PART_PATH);
+    return cs_sink__slice_done(&s, &out) == CS_OK ? out : (cs_slice){"", 0};
+}
+
+/* Takes "." and ".." out. */
+static cs_slice without_dots(cs_call *call, cs_slice path)
+{
+    char *out = cs_arena_alloc(call->arena, path.n + 3);
+    size_t n = 0;
+    bool first = true;
+    cs_slice piece = {"", 0};
+    out[n++] = '/';
+    for (cs_slice rest = path; cs_slice_next(&rest, '/', &piece);) {
+        if (cs_slice_is(piece, ".")) {
+            first = false;
+        } else if (cs_slice_is(piece, "..")) {
+            size_t slash = last_byte(cs_slice_make(out + 1, n - 1), '/');
+            first = slash == SIZE_MAX;
+            n = first ? 1 : slash + 1;
+        } else {
+            if (!first) {
+                out[n++] = '/';
+            }
+            if (piece.n) {
+                memcpy(out + n, piece.p, piece.n);
+                n += piece.n;
+            }
+            first = false;
+        }
+    }
+    if (cs_slice_is(piece, ".") || cs_slice_is(piece, "..")) {
+        out[n++] = '/';
+    }
+    return n > 1 && out[1] == '/' ? cs_slice_make(out + 1, n - 1) : cs_slice_make(out, n);
+}
+
+static cs_err set_path(cs_call *call, cs_slice base, cs_slice ref, cs_url *out)
+{
+    cs_slice full = ref;
+    if (ref.n == 0) {
+        full = base;
+    } else if (*ref.p != '/') {
+        size_t slash = last_byte(base, '/');
+        cs_slice folder = cs_slice_sub(base, 0, slash == SIZE_MAX ? 0 : slash + 1);
+        full = cs_text(cs_string_printf(call->arena, "%.*s%.*s", CS_FMT(folder), CS_FMT(ref)));
+    }
+    out->raw_path = (cs_slice){"", 0};
+    return read_path(call, full.n ? without_dots(call, full) : full, out);
+}
+
+cs_err cs_url__resolve(cs_call *call, const cs_url *base, const cs_url *ref, cs_url *out)
+{
+    const cs_slice none = {"", 0};
+    *out = *ref;
+    if (ref->scheme.n == 0) {
+        out->scheme = base->scheme;
+    }
+    if (ref->scheme.n || ref->host.n || ref->has_user) {
+        return set_path(call, path_text(call, ref), none, out);
+    }
+    if (ref->opaque.n) {
+        return CS_OK;
+    }
+    if (ref->path.n == 0 && !ref->force_query && ref->query.n == 0) {
+        out->query = base->query;
+        if (ref->fragment.n == 0) {
+            out->fragment = base->fragment;
+            out->raw_fragment = base->raw_fragment;
+        }
+    }
+    if (ref->path.n == 0 && base->opaque.n) {
+        out->opaque = base->opaque;
+        return CS_OK;
+    }
+    out->host = base->host;
+    out->has_user = base->has_user;
+    out->has_password = base->has_password;
+    out->user = base->user;
+    out->password = base->password;
+    return set_path(call, path_text(call, base), path_text(call, ref), out);
+}
+
 static void put_part(cs_call *call, cs_value object, const char *name, cs_slice text)
 {
     if (text.n) {

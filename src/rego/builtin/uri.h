@@ -15,6 +15,8 @@ typedef struct cs_url {
 
 /* Errors as Go's: parse "…": …, as an error of the call. What it gives lives in the text or the arena. */
 CS_MUST_CHECK cs_err cs_url__parse(cs_call *call, cs_slice text, cs_url *out);
+/* `ref` as it is meant in the document at `base` (RFC 3986 §5.2). */
+CS_MUST_CHECK cs_err cs_url__resolve(cs_call *call, const cs_url *base, const cs_url *ref, cs_url *out);
 void cs_url__print(cs_sink *s, const cs_url *url);
 
 #endif

@@ -328,7 +328,7 @@ cs_err cs_x509__private_jwk(cs_call *call, const cs_x509_private *key, cs_value 
     if (ec && key->curve == CS_P224) {
         return cs_call_error(call,
                              "failed to initialize *jwk.ecdsaPrivateKey from *ecdsa.PrivateKey: jwk: failed to get "
-                             "algorithm for converting ECDSA private key to JWK: unsupported curve P-224");
+                             "algorithm for converting ECDSA private key to JWK: unknown elliptic curve: P-224");
     }
     const char *curve = ec ? names[key->curve] : key->kind == CS_X509_PRIVATE_ED25519 ? "Ed25519" : "X25519";
     put(call, *out, "kty", cs_string(ec ? CS_LIT("EC") : CS_LIT("OKP")));
