@@ -305,6 +305,16 @@ static bool members(const scan *s, const cs_term *t, cs_opd *out)
     return kind != CS_UNDEFINED;
 }
 
+static cs_opd member_at(cs_opd all, uint32_t i)
+{
+    cs_opd value;
+    if (cs_opd_collection(all) == CS_OBJECT) {
+        (void)cs_opd_entry(all, i, &value);
+        return value;
+    }
+    return cs_opd_item(all, i);
+}
+
 static void member(scan *s, const cs_term *a, const cs_term *b)
 {
     cs_td_place place;
@@ -313,19 +323,13 @@ static void member(scan *s, const cs_term *a, const cs_term *b)
         if (!members(s, b, &all)) {
             return;
         }
-        uint32_t n = cs_opd_count(all);
-        for (int turn = 0; turn < 2; turn++) {
-            for (uint32_t i = 0; i < n; i++) {
-                cs_opd value;
-                cs_opd item =
-                    cs_opd_collection(all) == CS_OBJECT ? (cs_opd_entry(all, i, &value), value) : cs_opd_item(all, i);
-                if (turn == 0 && cs_opd_is(item, CS_TERM_VAR)) {
-                    return;
-                }
-                if (turn == 1) {
-                    demand(s, place, CS_DEMAND_EQUAL, item);
-                }
+        for (uint32_t i = 0; i < cs_opd_count(all); i++) {
+            if (cs_opd_is(member_at(all, i), CS_TERM_VAR)) {
+                return;
             }
+        }
+        for (uint32_t i = 0; i < cs_opd_count(all); i++) {
+            demand(s, place, CS_DEMAND_EQUAL, member_at(all, i));
         }
         return;
     }

@@ -28,7 +28,7 @@ static bool part_of(cs_td *run, cs_opd term, cs_bindings **tb, cs_opd key, cs_op
     cs_kind kind = cs_opd_collection(term);
     uint32_t n = kind == CS_UNDEFINED ? 0 : cs_opd_count(term);
     for (uint32_t i = 0; i < n; i++) {
-        cs_opd value;
+        cs_opd value = cs_opd_value(cs_undefined());
         cs_opd at = kind == CS_ARRAY    ? cs_opd_value(cs_int(i))
                     : kind == CS_OBJECT ? cs_opd_entry(term, i, &value)
                                         : cs_opd_item(term, i);
@@ -100,7 +100,7 @@ static cs_go enumerate(const cs_td_ref *r, cs_opd term, cs_bindings *tb, cs_k *k
         return deferred;
     }
     for (uint32_t i = 0; i < n; i++) {
-        cs_opd value;
+        cs_opd value = cs_opd_value(cs_undefined());
         CS_GO(cs_td__step(r->f));
         e.key = kind == CS_ARRAY    ? cs_opd_value(cs_int(i))
                 : kind == CS_OBJECT ? cs_opd_entry(term, i, &value)

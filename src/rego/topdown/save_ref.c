@@ -81,7 +81,7 @@ static bool has_key(cs_td *run, cs_opd term, cs_bindings *tb, cs_opd key)
         return !key.t && kind != CS_UNDEFINED && !cs_is_undefined(cs_index(term.v, key.v));
     }
     for (uint32_t i = 0; kind != CS_UNDEFINED && i < cs_opd_count(term); i++) {
-        cs_opd value;
+        cs_opd value = cs_opd_value(cs_undefined());
         cs_opd at = kind == CS_ARRAY    ? cs_opd_value(cs_int(i))
                     : kind == CS_OBJECT ? cs_opd_entry(term, i, &value)
                                         : cs_opd_item(term, i);
