@@ -18,9 +18,10 @@ CS_MUST_CHECK cs_err cs_json_read(cs_arena *a, cs_slice text, const cs_json_opti
                                   size_t *consumed, cs_error *e);
 
 enum {
-    CS_JSON_HTML = 1,   /* escape < > & U+2028 U+2029 as Go does; what OPA answers over HTTP */
-    CS_JSON_PRETTY = 2, /* two blanks a level, as OPA's ?pretty */
-    CS_JSON_TAB = 4     /* with PRETTY: a tab a level */
+    CS_JSON_HTML = 1,    /* escape < > & U+2028 U+2029 as Go does; what OPA answers over HTTP */
+    CS_JSON_PRETTY = 2,  /* two blanks a level, as OPA's ?pretty */
+    CS_JSON_TAB = 4,     /* with PRETTY: a tab a level */
+    CS_JSON_AS_MADE = 16 /* keys in the order in which they were put, as long as nothing has sorted the object */
 };
 /* Objects by their keys' text, sets as arrays in their order, keys that are not strings as their JSON text. */
 void cs_json_write(cs_buf *out, cs_value v, unsigned flags);

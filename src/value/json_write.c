@@ -322,7 +322,9 @@ static bool needs_texts(const cs_table *t, bool canonical)
 
 static void write_object(writer *w, cs_table *t)
 {
-    cs_table_sort(t);
+    if ((w->flags & CS_JSON_AS_MADE) == 0) {
+        cs_table_sort(t);
+    }
     cs_buf_byte(w->out, '{');
     w->depth++;
     if (needs_texts(t, (w->flags & CANONICAL) != 0)) {

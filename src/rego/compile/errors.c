@@ -129,7 +129,7 @@ const char *cs_compile__loc_text(cs_compiler *c, cs_loc loc)
     if (loc.source->file.n) {
         return cs_arena_printf(&c->scratch, NULL, "%.*s:%u", CS_FMT(loc.source->file), (unsigned)loc.row);
     }
-    cs_slice text = cs_slice_sub(loc.source->text, loc.offset, (size_t)loc.offset + loc.length);
+    cs_slice text = cs_slice_sub(loc.source->text, loc.from, (size_t)loc.from + loc.length);
     return cs_arena_dup(&c->scratch, text.p, text.n);
 }
 

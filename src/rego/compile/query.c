@@ -276,7 +276,7 @@ static void name_values(query *q, cs_compiled_query *out)
             at == UINT32_MAX ? cs_term_scalar(c->ast, cs_bool(true), e->loc) : q->captures.v[at];
         if (e->loc.source) {
             out->texts[out->n_values] =
-                cs_slice_sub(e->loc.source->text, e->loc.offset, (size_t)e->loc.offset + e->loc.length);
+                cs_slice_sub(e->loc.source->text, e->loc.from, (size_t)e->loc.from + e->loc.length);
         }
         out->n_values++;
     }

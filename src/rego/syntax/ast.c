@@ -191,6 +191,7 @@ cs_term *cs_term_list(cs_ast *ast, cs_term_kind kind, cs_term *const *items, uin
     }
     if (kind == CS_TERM_TEMPLATE) {
         t->u.template_string.exprs = NULL;
+        t->u.template_string.places = NULL;
     }
     cs_term_sort(ast->arena, t);
     t->height = above(list_height(t->u.list));

@@ -36,6 +36,8 @@ cs_rule *cs_rule_copy(cs_ast *ast, const cs_rule *r);
 void cs_body_append(cs_ast *ast, cs_body *b, cs_expr *e);
 
 /* ---- asking */
+/* Is the word reserved in every module of the version? */
+bool cs_syntax_is_keyword(cs_slice word, cs_rego_version version);
 bool cs_term_is_ground(
     const cs_term *t); /* no variables (comprehensions count as ground; REF heads data/input as not variables) */
 /* A term without variables, refs, calls, comprehensions, as a value in `arena`; false otherwise. */
@@ -74,6 +76,8 @@ void cs_body_print(cs_buf *out, cs_body b);
 void cs_head_print(cs_buf *out, const cs_head *h, cs_rego_version version);
 void cs_rule_print(cs_buf *out, const cs_rule *r);
 void cs_module_print(cs_buf *out, const cs_module *m);
+/* One node a line, indented by its depth (v1/ast/pretty.go). */
+void cs_module_print_outline(cs_buf *out, const cs_module *m, bool comments);
 
 /* ---- walking (ast_walk.c): pre-order over every term and expression under a node. A callback that returns false is
  * not shown what is beneath. */

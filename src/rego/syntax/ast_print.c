@@ -46,7 +46,7 @@ static void print_ref_part(cs_buf *out, const cs_term *t)
         return;
     }
     cs_slice s = cs_text(t->u.value);
-    if (is_word(s) && !cs_syntax__is_keyword(s, CS_REGO_V1)) {
+    if (is_word(s) && !cs_syntax_is_keyword(s, CS_REGO_V1)) {
         cs_buf_byte(out, '.');
         cs_buf_slice(out, s);
     } else if (needs_escape(s)) {

@@ -5,7 +5,7 @@
 #include "rego/syntax/internal.h"
 
 /* ---- keywords */
-bool cs_syntax__is_keyword(cs_slice word, cs_rego_version version)
+bool cs_syntax_is_keyword(cs_slice word, cs_rego_version version)
 {
     for (cs_token t = CS_TOK_PACKAGE; t <= CS_TOK_FALSE; t++) {
         if (cs_slice_is(word, cs_token__name(t))) {
@@ -27,7 +27,7 @@ bool cs_parse__ref_keyword(const cs_parser *p, cs_token t)
     }
     if (cs_token__is_keyword(t) || t == CS_TOK_AND || t == CS_TOK_OR) {
         cs_slice word = cs_slice_of(cs_token__name(t));
-        return cs_syntax__is_keyword(word, p->version) || cs_lex__is_keyword_word(p, word);
+        return cs_syntax_is_keyword(word, p->version) || cs_lex__is_keyword_word(p, word);
     }
     return false;
 }
@@ -60,6 +60,7 @@ cs_loc cs_parse__loc(const cs_parser *p)
     const cs_parse_state *s = &p->s;
     return (cs_loc){.source = p->source,
                     .offset = s->token_offset,
+                    .from = s->token_offset,
                     .length = s->token_end > s->token_offset ? s->token_end - s->token_offset : 0,
                     .row = s->token_row,
                     .col = s->token_col};
@@ -67,8 +68,14 @@ cs_loc cs_parse__loc(const cs_parser *p)
 
 cs_loc cs_parse__span(cs_loc from, uint32_t end)
 {
-    from.length = end > from.offset ? end - from.offset : 0;
+    from.length = end > from.from ? end - from.from : 0;
     return from;
+}
+
+cs_loc cs_parse__span_from(cs_loc at, uint32_t from, uint32_t end)
+{
+    at.from = from;
+    return cs_parse__span(at, end);
 }
 
 cs_slice cs_parse__text(const cs_parser *p, size_t from, size_t to)
@@ -260,6 +267,9 @@ void cs_parse__resume(cs_parser *p, cs_parse_pause *pause, bool state)
 static bool set_term_loc(void *self, cs_term *t)
 {
     t->loc = *(const cs_loc *)self;
+    for (uint32_t i = 0; t->kind == CS_TERM_TEMPLATE && t->u.template_string.places && i < t->u.list.n; i++) {
+        t->u.template_string.places[i] = t->loc;
+    }
     return true;
 }
 
@@ -282,7 +292,6 @@ void cs_syntax__set_head_loc(cs_head *h, cs_loc loc)
 {
     cs_walker w = {.self = &loc, .term = set_term_loc, .expr = set_expr_loc};
     h->loc = loc;
-    cs_walk_term(&w, h->ref);
     cs_walk_term(&w, h->key);
     cs_walk_term(&w, h->value);
     for (uint32_t i = 0; i < h->args.n; i++) {

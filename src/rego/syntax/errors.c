@@ -144,7 +144,7 @@ static void print_item(cs_buf *out, const cs_errors_item *e)
     if (e->file.n) {
         cs_buf_slice(out, e->file);
         cs_buf_printf(out, ":%u: ", e->row);
-    } else if (e->row) {
+    } else if (e->row || e->code == CS_ERR_REGO_FORMAT) {
         cs_buf_printf(out, "%u:%u: ", e->row, e->col);
     }
     cs_buf_printf(out, "%s: ", cs_err_name(e->code));

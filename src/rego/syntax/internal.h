@@ -69,6 +69,7 @@ typedef struct cs_parser {
     cs_slice text;
     cs_rego_version version;
     bool skip_rules; /* a query */
+    bool no_templates;
     bool (*is_builtin)(cs_slice name);
     const char *over; /* why the text is given up: nothing but its end from here on, and no other error */
     cs_loc over_loc;
@@ -99,7 +100,6 @@ bool cs_lex__unescape(cs_arena *a, cs_slice inner, cs_slice *out);
 bool cs_lex__is_keyword_word(const cs_parser *p, cs_slice word);
 
 /* ---- cursor.c */
-bool cs_syntax__is_keyword(cs_slice word, cs_rego_version version);
 /* A keyword that may stand in a ref ("input.if"). */
 bool cs_parse__ref_keyword(const cs_parser *p, cs_token t);
 /* Turns a keyword that begins a ref (followed by . or [) into an identifier. */
@@ -109,6 +109,8 @@ cs_token cs_parse__peek_space(cs_parser *p);
 cs_loc cs_parse__loc(const cs_parser *p); /* of the token at hand */
 /* `from` stretched to `end`. */
 cs_loc cs_parse__span(cs_loc from, uint32_t end);
+/* The place `at` with the text from..end. */
+cs_loc cs_parse__span_from(cs_loc at, uint32_t from, uint32_t end);
 static inline cs_loc cs_parse__span_here(const cs_parser *p, cs_loc from)
 {
     return cs_parse__span(from, p->s.last_end);
@@ -154,7 +156,8 @@ cs_term *cs_parse__infix(cs_parser *p); /* with `in`, also `k, v in xs` */
 cs_term *cs_parse__infix_in_list(cs_parser *p);
 cs_term *cs_parse__var(cs_parser *p);
 const cs_sym *cs_parse__wildcard(cs_parser *p);
-cs_term *cs_parse__ref(cs_parser *p, cs_term *head);
+/* `from` is where the text of the ref begins: at the last token of its head. */
+cs_term *cs_parse__ref(cs_parser *p, cs_term *head, uint32_t from);
 cs_term *cs_parse__array(cs_parser *p);
 cs_term *cs_parse__set_or_object(cs_parser *p);
 /* Pushes terms up to `end` onto p->scratch. */
@@ -199,8 +202,8 @@ cs_expr *cs_parse__not_expr(cs_parser *p, cs_body body, bool explicit_body, cs_l
 void cs_parse__with_on_operand(cs_parser *p, cs_loc loc, const char *word);
 void cs_parse__brace_led_operand(cs_parser *p, cs_loc loc, cs_slice operand, const char *word);
 void cs_syntax__expr_measure(cs_expr *e);
-void cs_syntax__set_loc(cs_expr *e, cs_loc loc); /* on everything beneath as well */
-void cs_syntax__set_head_loc(cs_head *h, cs_loc loc);
+void cs_syntax__set_loc(cs_expr *e, cs_loc loc);      /* on everything beneath as well */
+void cs_syntax__set_head_loc(cs_head *h, cs_loc loc); /* of all but the ref */
 bool cs_syntax__is_ground(const cs_term *t);
 
 /* ---- parse_rule.c, rule_from_body.c */
@@ -215,6 +218,7 @@ bool cs_parse__keyword_rule_name(cs_parser *p, bool is_default);
 cs_rule *cs_parse__rule_from_body(cs_parser *p, cs_body body, const char **why);
 cs_body cs_parse__true_body(cs_parser *p, cs_loc loc);
 cs_term *cs_parse__true(cs_parser *p, cs_loc loc);
+cs_term *cs_parse__true_nowhere(cs_parser *p, cs_loc loc); /* the value of a head that has none written */
 
 /* ---- annotate.c */
 /* Parses the # METADATA blocks among the comments, then attaches them; problems become errors of the parser. */

@@ -27,8 +27,11 @@ typedef struct cs_source {
 typedef struct cs_loc {
     const cs_source *source; /* NULL: made by the compiler out of nothing */
     uint32_t offset;         /* bytes */
-    uint32_t length;         /* bytes of the text that the node spans */
-    uint32_t row, col;       /* 1-based; col in code points */
+    uint32_t row, col;       /* of `offset`, 1-based; col in code points */
+    /* The text that OPA takes for the node's: it begins before `offset` where there are parentheses, and behind it
+     * where a ref has a head of several tokens. */
+    uint32_t from, length;
+    bool nowhere; /* OPA gives the node no place; ours is for messages only */
 } cs_loc;
 
 typedef struct cs_term cs_term;
@@ -80,6 +83,7 @@ struct cs_term {
             cs_terms parts;  /* the same as `list` */
             cs_expr **exprs; /* NULL, or for each part NULL or the expression that it was when a term does not say it
                               * all: one with `with`, or CS_EXPR_NOT, _AND, _OR (whose part is then `true`) */
+            cs_loc *places;  /* of each part as it was written; NULL in what a stage made */
         } template_string;
     } u;
 };
@@ -154,6 +158,7 @@ struct cs_rule {
     bool is_default;
     bool body_generated; /* no body was written */
     bool is_else;        /* this is somebody's `other` */
+    bool body_spread;    /* of an `else`: a statement without braces, everything in it placed at the rule */
     cs_annotation *annotations;
     uint32_t n_annotations;
 };

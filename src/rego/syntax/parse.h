@@ -10,6 +10,7 @@ typedef struct cs_parse_options {
     cs_rego_version version; /* CS_REGO_V1 unless told otherwise */
     uint32_t index;          /* of the module among its compilation's */
     bool annotations;        /* parse # METADATA blocks */
+    bool no_templates;       /* template strings are errors, as they are in v0 */
     bool (*is_builtin)(
         cs_slice name); /* a built-in's name cannot be declared as a rule `f(x)`; NULL = only operators are known */
 } cs_parse_options;
@@ -30,5 +31,8 @@ cs_value cs_rule_to_json(cs_arena *a, const cs_rule *r);
 cs_value cs_expr_to_json(cs_arena *a, const cs_expr *e);
 cs_value cs_body_to_json(cs_arena *a, cs_body b);
 cs_value cs_term_to_json(cs_arena *a, const cs_term *t);
+/* With the place and text of every node, or without the comments. Its objects have their keys in OPA's order
+ * (CS_JSON_AS_MADE). */
+cs_value cs_module_to_json_with(cs_arena *a, const cs_module *m, bool places, bool comments);
 
 #endif

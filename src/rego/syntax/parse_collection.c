@@ -279,10 +279,16 @@ static cs_term *template_part(cs_parser *p, cs_expr *e, bool commented, cs_expr 
     return t;
 }
 
-typedef CS_VEC(cs_expr *) expr_vec;
+/* What is known of a part besides its term. */
+typedef struct template_note {
+    cs_expr *kept; /* or NULL */
+    cs_loc place;
+} template_note;
+
+typedef CS_VEC(template_note) note_vec;
 
 /* One {…}: true when the template goes on. */
-static bool template_expr(cs_parser *p, bool raw, expr_vec *exprs, bool *kept_any)
+static bool template_expr(cs_parser *p, bool raw, note_vec *notes)
 {
     uint32_t comments = p->s.n_comments;
     cs_parse__scan(p);
@@ -295,10 +301,9 @@ static bool template_expr(cs_parser *p, bool raw, expr_vec *exprs, bool *kept_an
     if (!template_expr_ok(p, e)) {
         return false;
     }
-    cs_expr *kept;
-    CS_VEC_PUSH(&p->scratch, template_part(p, e, commented, &kept));
-    CS_VEC_PUSH(exprs, kept);
-    *kept_any = *kept_any || kept;
+    template_note note = {.place = e->loc};
+    CS_VEC_PUSH(&p->scratch, template_part(p, e, commented, &note.kept));
+    CS_VEC_PUSH(notes, note);
     if (p->s.token != CS_TOK_RBRACE) {
         cs_parse__error(p, cs_parse__loc(p), "expected } to end template string expression");
         return false;
@@ -308,7 +313,7 @@ static bool template_expr(cs_parser *p, bool raw, expr_vec *exprs, bool *kept_an
 }
 
 /* The text at hand, up to { or the closing quote. */
-static bool template_text(cs_parser *p, bool raw, expr_vec *exprs)
+static bool template_text(cs_parser *p, bool raw, note_vec *notes)
 {
     bool is_part = p->s.token >= CS_TOK_TEMPLATE_PART && p->s.token <= CS_TOK_RAW_TEMPLATE_END;
     if (!is_part) {
@@ -324,28 +329,49 @@ static bool template_text(cs_parser *p, bool raw, expr_vec *exprs)
         return false;
     }
     if (text.n) {
-        CS_VEC_PUSH(&p->scratch, cs_term_string(p->ast, text, cs_parse__loc(p)));
-        CS_VEC_PUSH(exprs, NULL);
+        template_note note = {.place = cs_parse__loc(p)};
+        CS_VEC_PUSH(&p->scratch, cs_term_string(p->ast, text, note.place));
+        CS_VEC_PUSH(notes, note);
     }
     return true;
+}
+
+static void keep_notes(cs_parser *p, cs_term *t, const note_vec *notes)
+{
+    uint32_t n = t->u.list.n;
+    t->u.template_string.places = cs_arena_array(p->arena, cs_loc, n);
+    for (uint32_t i = 0; i < n; i++) {
+        cs_expr *kept = notes->v[i].kept;
+        t->u.template_string.places[i] = notes->v[i].place;
+        if (!kept) {
+            continue;
+        }
+        if (!t->u.template_string.exprs) {
+            t->u.template_string.exprs = cs_arena_array(p->arena, cs_expr *, n);
+        }
+        t->u.template_string.exprs[i] = kept;
+        if (kept->height >= t->height) {
+            t->height = kept->height == UINT16_MAX ? UINT16_MAX : (uint16_t)(kept->height + 1);
+        }
+    }
 }
 
 static cs_term *template_string(cs_parser *p, bool raw)
 {
     cs_loc loc = cs_parse__loc(p);
-    if (p->version == CS_REGO_V0 || p->version == CS_REGO_V0_V1) {
+    if (p->no_templates) {
         cs_parse__error(p, loc, "template strings are not supported by current capabilities");
         return NULL;
     }
     size_t mark = p->scratch.n;
-    expr_vec exprs = {0};
-    bool kept_any = false, ok;
+    note_vec notes = {0};
+    bool ok;
     for (;;) {
-        ok = template_text(p, raw, &exprs);
+        ok = template_text(p, raw, &notes);
         if (!ok || p->s.token == CS_TOK_TEMPLATE_END || p->s.token == CS_TOK_RAW_TEMPLATE_END) {
             break;
         }
-        ok = template_expr(p, raw, &exprs, &kept_any);
+        ok = template_expr(p, raw, &notes);
         if (!ok) {
             break;
         }
@@ -353,20 +379,11 @@ static cs_term *template_string(cs_parser *p, bool raw)
     cs_term *t = NULL;
     if (ok) {
         t = cs_parse__take(p, mark, CS_TERM_TEMPLATE, cs_parse__span(loc, p->s.token_end));
-        uint32_t n = t->u.list.n;
         t->raw = raw;
-        for (uint32_t i = 0; i < n && kept_any; i++) {
-            if (i == 0) {
-                t->u.template_string.exprs = cs_arena_array(p->arena, cs_expr *, n);
-            }
-            t->u.template_string.exprs[i] = exprs.v[i];
-            if (exprs.v[i] && exprs.v[i]->height >= t->height) {
-                t->height = exprs.v[i]->height == UINT16_MAX ? UINT16_MAX : (uint16_t)(exprs.v[i]->height + 1);
-            }
-        }
+        keep_notes(p, t, &notes);
     }
     p->scratch.n = mark;
-    CS_VEC_FREE(&exprs);
+    CS_VEC_FREE(&notes);
     return t;
 }
 

@@ -327,7 +327,7 @@ static cs_expr *expr_into_logic(cs_parser *p, cs_expr *e, cs_loc start, bool neg
     }
     cs_loc loc = negated && e->kind == CS_EXPR_NOT ? e->loc : cs_parse__span_here(p, start);
     e->loc = loc;
-    cs_slice text = cs_parse__text(p, loc.offset, loc.offset + loc.length);
+    cs_slice text = cs_parse__text(p, loc.from, loc.from + loc.length);
     if (!negated && text.n && text.p[0] == '{') {
         if (e->kind == CS_EXPR_TERM && e->n_with == 0 && e->u.term->kind == CS_TERM_OBJECT &&
             e->u.term->u.list.n == 0) {
@@ -384,6 +384,7 @@ cs_expr *cs_parse__literal_expr(cs_parser *p, bool negated, const cs_loc *not_lo
         e->with = NULL;
         e->n_with = 0;
         e->loc = spanned;
+        e->loc.nowhere = true; /* until the whole statement turns out to be this `not` */
         cs_body_append(p->ast, &body, e);
         e = cs_parse__not_expr(p, body, false, spanned);
         e->with = list;

@@ -55,11 +55,11 @@ static bool is_ambiguous(const cs_parser *p, cs_body b)
         return false;
     }
     cs_loc op = b.v[0]->u.call.v[0]->loc;
-    if (!cs_slice_is(cs_parse__text(p, op.offset, op.offset + op.length), "|")) {
+    if (!cs_slice_is(cs_parse__text(p, op.from, op.from + op.length), "|")) {
         return false;
     }
     cs_loc loc = b.v[0]->loc;
-    cs_slice text = cs_slice_trim(cs_parse__text(p, loc.offset, loc.offset + loc.length));
+    cs_slice text = cs_slice_trim(cs_parse__text(p, loc.from, loc.from + loc.length));
     return text.n == 0 || text.p[0] != '(';
 }
 

@@ -170,7 +170,7 @@ static bool parse_import(cs_parser *p, stmt *out)
     }
     cs_terms path = import->path->u.list;
     const cs_term *last = path.v[path.n - 1];
-    if (path.n > 1 && path.v[0]->u.var != p->ast->future && cs_syntax__is_keyword(cs_text(last->u.value), p->version)) {
+    if (path.n > 1 && path.v[0]->u.var != p->ast->future && cs_syntax_is_keyword(cs_text(last->u.value), p->version)) {
         cs_parse__hint(p, "import a different path or use an alias");
         cs_parse__error(p, last->loc, "unexpected import path, must not end with a keyword, got: %.*s",
                         CS_FMT(cs_text(last->u.value)));
@@ -381,7 +381,7 @@ static void check_rule(cs_parser *p, const cs_rule *r)
     const cs_term *name = h->ref->u.list.v[0];
     bool generated_value = h->value && !h->value_written;
     if (h->ref->u.list.n < 2 && name->kind == CS_TERM_VAR &&
-        cs_syntax__is_keyword(cs_sym_slice(name->u.var), CS_REGO_V1)) {
+        cs_syntax_is_keyword(cs_sym_slice(name->u.var), CS_REGO_V1)) {
         cs_parse__error_plain(p, r->loc, "%s keyword cannot be used for rule name", name->u.var->s);
     }
     if (r->body_generated && generated_value) {
@@ -468,6 +468,7 @@ void cs_parse__init(cs_parser *p, cs_ast *ast, const cs_source *source, const cs
     p->source = source;
     p->text = source->text;
     p->version = options ? options->version : CS_REGO_V1;
+    p->no_templates = p->version == CS_REGO_V0 || p->version == CS_REGO_V0_V1 || (options && options->no_templates);
     p->is_builtin = options ? options->is_builtin : NULL;
     p->words = p->version == CS_REGO_V1 ? CS_WORDS_V0 : p->version == CS_REGO_V2 ? CS_WORDS_ALL : 0;
     uint64_t depth = cs_limits_get()->rego_depth;

@@ -6,6 +6,12 @@ cs_term *cs_parse__true(cs_parser *p, cs_loc loc)
     return cs_term_scalar(p->ast, cs_bool(true), loc);
 }
 
+cs_term *cs_parse__true_nowhere(cs_parser *p, cs_loc loc)
+{
+    loc.nowhere = true;
+    return cs_parse__true(p, loc);
+}
+
 cs_body cs_parse__true_body(cs_parser *p, cs_loc loc)
 {
     cs_body b = {0};
@@ -71,6 +77,7 @@ bool cs_parse__keyword_rule_name(cs_parser *p, bool is_default)
 static cs_term *head_name(cs_parser *p)
 {
     cs_term *t = cs_parse__var(p);
+    uint32_t from = p->s.token_offset;
     cs_parse__scan_space(p);
     switch ((unsigned)p->s.token) {
     case CS_TOK_ADD:
@@ -95,7 +102,7 @@ static cs_term *head_name(cs_parser *p)
         break;
     }
     if (p->s.token == CS_TOK_LPAREN || p->s.token == CS_TOK_DOT || p->s.token == CS_TOK_LBRACK) {
-        return cs_parse__ref(p, t);
+        return cs_parse__ref(p, t, from);
     }
     return t;
 }
@@ -179,7 +186,7 @@ static bool parse_head(cs_parser *p, bool is_default, cs_head *h)
     }
     h->loc = cs_parse__span_here(p, loc);
     if (!h->value && (h->ref->u.list.n != 2 || h->args.n)) {
-        h->value = cs_parse__true(p, h->loc);
+        h->value = cs_parse__true_nowhere(p, h->loc);
     }
     return true;
 }
@@ -256,7 +263,7 @@ static bool else_value(cs_parser *p, cs_rule *r)
     switch ((unsigned)p->s.token) {
     case CS_TOK_LBRACE:
     case CS_TOK_IF:
-        r->head.value = cs_parse__true(p, r->head.loc);
+        r->head.value = cs_parse__true_nowhere(p, r->head.loc);
         r->head.value_written = false;
         return true;
     case CS_TOK_ASSIGN:
@@ -302,8 +309,20 @@ static bool else_body(cs_parser *p, cs_rule *r)
         return false;
     }
     cs_body_append(p->ast, &r->body, e);
-    cs_syntax__set_loc(e, r->loc);
+    r->body_spread = true;
     return true;
+}
+
+/* The text of each `else` goes on to the end of the last one. A statement without braces has the place of its rule, all
+ * through. */
+static void span_chain(cs_parser *p, cs_rule *first)
+{
+    for (cs_rule *r = first; r; r = r->other) {
+        r->loc = cs_parse__span_here(p, r->loc);
+        if (r->body_spread || r->body_generated) {
+            cs_syntax__set_loc(r->body.v[0], r->loc);
+        }
+    }
 }
 
 /* All that follow, at `else`. The limit on nesting bounds the chain too: stages may recurse over it. */
@@ -325,13 +344,13 @@ static cs_rule *parse_else(cs_parser *p, const cs_head *head)
         if (!else_body(p, r)) {
             return NULL;
         }
-        r->loc = cs_parse__span_here(p, r->loc);
         *link = r;
         link = &r->other;
         if (tail) {
             break;
         }
     }
+    span_chain(p, first);
     return first;
 }
 

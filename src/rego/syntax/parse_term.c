@@ -83,7 +83,6 @@ cs_term *cs_parse__number(cs_parser *p)
         cs_parse__illegal(p, "invalid float");
         return NULL;
     }
-    loc = cs_parse__span(loc, p->s.token_end);
     return cs_term_scalar(p->ast, v, loc);
 }
 
@@ -109,6 +108,7 @@ cs_term *cs_parse__string(cs_parser *p)
 
 static cs_term *parenthesised(cs_parser *p)
 {
+    uint32_t from = p->s.token_offset;
     cs_parse__scan(p);
     cs_term *t = cs_parse__infix(p);
     if (!t) {
@@ -118,7 +118,10 @@ static cs_term *parenthesised(cs_parser *p)
         cs_parse__error(p, cs_parse__loc(p), "non-terminated expression");
         return NULL;
     }
-    t->loc = cs_parse__span(t->loc, p->s.token_end);
+    t->loc = cs_parse__span_from(t->loc, from, p->s.token_end);
+    if (t->kind == CS_TERM_REF && t->u.list.n == 1) {
+        t->u.list.v[0]->loc = t->loc; /* one place for both, in OPA */
+    }
     return t;
 }
 
@@ -131,12 +134,13 @@ static bool is_root(const cs_parser *p, const cs_term *t)
 /* What may follow a term without white space: . [ ( */
 static cs_term *finish(cs_parser *p, cs_term *head)
 {
+    uint32_t from = p->s.token_offset;
     cs_parse__scan_space(p);
     switch ((unsigned)p->s.token) {
     case CS_TOK_LPAREN:
     case CS_TOK_DOT:
     case CS_TOK_LBRACK:
-        return cs_parse__ref(p, head);
+        return cs_parse__ref(p, head, from);
     case CS_TOK_WHITESPACE:
         cs_parse__scan(p);
         break;
@@ -221,10 +225,11 @@ static bool bracket_part(cs_parser *p)
 }
 
 /* At . [ or ( after `head`. A call may itself be the head of a further reference: f(x).y(z).w */
-cs_term *cs_parse__ref(cs_parser *p, cs_term *head)
+cs_term *cs_parse__ref(cs_parser *p, cs_term *head, uint32_t from)
 {
     size_t mark = p->scratch.n;
     cs_loc loc = head->loc;
+    loc.from = from;
     for (;;) {
         if (!may_head_ref(head)) {
             cs_parse__error(p, loc, "illegal ref (head cannot be %s)", cs_term_kind_name(head));
@@ -332,8 +337,9 @@ cs_term *cs_parse__term(cs_parser *p)
     t = begin_term(p, &minus_ref);
     t = t ? finish(p, t) : NULL;
     if (t && minus_ref) {
-        cs_loc whole = cs_parse__span_here(p, start);
-        cs_term *list[3] = {cs_term_operator(p->ast, "minus", start), cs_term_scalar(p->ast, cs_int(0), start), t};
+        cs_loc whole = cs_parse__span_here(p, start), nowhere = start;
+        nowhere.nowhere = true;
+        cs_term *list[3] = {cs_term_operator(p->ast, "minus", nowhere), cs_term_scalar(p->ast, cs_int(0), start), t};
         t = cs_term_list(p->ast, CS_TERM_CALL, list, 3, whole);
     }
     if (t && !cs_parse__check_height(p, t->height)) {
@@ -374,8 +380,9 @@ static int level_of(cs_token t)
 }
 
 /* A chain of operators that bind at least as tightly as `level`; every operator is left-associative. When an operand is
- * missing the chain so far is the result (the error stands), and only looser operators may follow it. */
-static cs_term *parse_chain(cs_parser *p, int level)
+ * missing the chain so far is the result (the error stands), and only looser operators may follow it. The text of each
+ * call begins at `from`. */
+static cs_term *parse_chain(cs_parser *p, int level, uint32_t from)
 {
     cs_term *left = cs_parse__term(p);
     int ceiling = LEVEL_PRODUCT;
@@ -386,12 +393,12 @@ static cs_term *parse_chain(cs_parser *p, int level)
         }
         cs_term *list[3] = {cs_term_operator(p->ast, cs_token__name(p->s.token), cs_parse__loc(p)), left, NULL};
         cs_parse__scan(p);
-        list[2] = at == LEVEL_PRODUCT ? cs_parse__term(p) : parse_chain(p, at + 1);
+        list[2] = at == LEVEL_PRODUCT ? cs_parse__term(p) : parse_chain(p, at + 1, p->s.token_offset);
         if (!list[2]) {
             ceiling = at - 1;
             continue;
         }
-        left = cs_term_list(p->ast, CS_TERM_CALL, list, 3, cs_parse__span_here(p, left->loc));
+        left = cs_term_list(p->ast, CS_TERM_CALL, list, 3, cs_parse__span_from(left->loc, from, p->s.last_end));
         ceiling = at;
         if (!cs_parse__check_height(p, left->height)) {
             return NULL;
@@ -400,7 +407,7 @@ static cs_term *parse_chain(cs_parser *p, int level)
     return left;
 }
 
-static cs_term *member(cs_parser *p, const char *name, cs_term *key, cs_term *left)
+static cs_term *member(cs_parser *p, const char *name, cs_term *key, cs_term *left, uint32_t from)
 {
     cs_term *list[4] = {cs_term_operator(p->ast, name, cs_parse__loc(p))};
     uint32_t n = 1;
@@ -410,23 +417,23 @@ static cs_term *member(cs_parser *p, const char *name, cs_term *key, cs_term *le
     }
     list[n++] = left;
     cs_parse__scan(p);
-    list[n] = parse_chain(p, LEVEL_RELATION);
+    list[n] = parse_chain(p, LEVEL_RELATION, p->s.token_offset);
     if (!list[n]) {
         return NULL;
     }
-    cs_term *t = cs_term_list(p->ast, CS_TERM_CALL, list, n + 1, cs_parse__span_here(p, start));
+    cs_term *t = cs_term_list(p->ast, CS_TERM_CALL, list, n + 1, cs_parse__span_from(start, from, p->s.last_end));
     return cs_parse__check_height(p, t->height) ? t : NULL;
 }
 
 /* `k, v in xs`; NULL, with the state put back, when it is not that. */
-static cs_term *member_pair(cs_parser *p, cs_term *key)
+static cs_term *member_pair(cs_parser *p, cs_term *key, uint32_t from)
 {
     cs_parse_state saved = p->s;
     cs_parse__scan(p);
-    cs_term *value = parse_chain(p, LEVEL_RELATION);
+    cs_term *value = parse_chain(p, LEVEL_RELATION, from);
     cs_term *t = NULL;
     if (value && p->s.token == CS_TOK_IN) {
-        t = member(p, "internal.member_3", key, value);
+        t = member(p, "internal.member_3", key, value, from);
     }
     if (!t) {
         p->s = saved;
@@ -436,12 +443,13 @@ static cs_term *member_pair(cs_parser *p, cs_term *key)
 
 static cs_term *parse_in(cs_parser *p, bool pairs)
 {
-    cs_term *left = parse_chain(p, LEVEL_RELATION);
+    uint32_t from = p->s.token_offset;
+    cs_term *left = parse_chain(p, LEVEL_RELATION, from);
     while (left) {
-        cs_term *t = pairs && p->s.token == CS_TOK_COMMA ? member_pair(p, left) : NULL;
+        cs_term *t = pairs && p->s.token == CS_TOK_COMMA ? member_pair(p, left, from) : NULL;
         if (!t) {
             (void)cs_parse__ahead_ref(p);
-            t = p->s.token == CS_TOK_IN ? member(p, "internal.member_2", NULL, left) : NULL;
+            t = p->s.token == CS_TOK_IN ? member(p, "internal.member_2", NULL, left, from) : NULL;
         }
         if (!t) {
             return left;

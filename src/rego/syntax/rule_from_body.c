@@ -1,14 +1,14 @@
 /* Rules without a body: "p := 1", "f(x) = y", "p.a.b" parse as statements and are turned into rules. */
 #include "rego/syntax/internal.h"
 
-static cs_rule *make_rule(cs_parser *p, cs_term *ref, cs_loc loc)
+static cs_rule *make_rule(cs_parser *p, cs_term *ref, cs_loc loc, cs_loc body)
 {
     cs_rule *r = cs_arena_new(p->arena, cs_rule);
     r->loc = loc;
     r->head.loc = loc;
     r->head.ref = ref->kind == CS_TERM_VAR ? cs_term_list(p->ast, CS_TERM_REF, &ref, 1, ref->loc) : ref;
     r->head.shows_name = r->head.ref->u.list.n < 2;
-    r->body = cs_parse__true_body(p, loc);
+    r->body = cs_parse__true_body(p, body);
     r->body_generated = true;
     return r;
 }
@@ -25,7 +25,7 @@ static bool has_name(const cs_term *ref)
 
 static cs_rule *make_function(cs_parser *p, cs_terms call, cs_term *value, cs_loc loc)
 {
-    cs_rule *r = make_rule(p, call.v[0], loc);
+    cs_rule *r = make_rule(p, call.v[0], loc, value->loc);
     r->head.args.v = call.v + 1;
     r->head.args.n = call.n - 1;
     r->head.is_function = r->head.args.n > 0;
@@ -46,7 +46,7 @@ static cs_rule *from_equation(cs_parser *p, const cs_expr *e, const char **why)
     if (left->kind == CS_TERM_CALL && has_name(left->u.list.v[0])) {
         r = make_function(p, left->u.list, right, e->loc);
     } else if (left->kind == CS_TERM_VAR || has_name(left)) {
-        r = make_rule(p, left, e->loc);
+        r = make_rule(p, left, e->loc, right->loc);
         r->head.value = right;
         r->head.value_written = true;
         if (r->head.ref->u.list.n == 2) {
@@ -79,11 +79,11 @@ static cs_rule *from_term(cs_parser *p, cs_term *t, const char **why)
         return NULL;
     }
     if (t->u.list.n > 2) {
-        cs_rule *r = make_rule(p, t, t->loc);
+        cs_rule *r = make_rule(p, t, t->loc, t->loc);
         r->head.value = cs_parse__true(p, t->loc);
         return r;
     }
-    cs_rule *r = make_rule(p, t->u.list.v[0], t->loc);
+    cs_rule *r = make_rule(p, t->u.list.v[0], t->loc, t->loc);
     r->head.key = t->u.list.v[1];
     return r;
 }

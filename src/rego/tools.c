@@ -1,0 +1,119 @@
+/* The door to what looks at one module's text: formatting, and the tree. */
+#include "countersign/format.h"
+#include "rego/builtin/builtin.h"
+#include "rego/format/format.h"
+#include "rego/syntax/parse.h"
+
+static bool is_builtin(cs_slice name)
+{
+    return cs_builtin_find(name) != NULL;
+}
+
+static cs_err parse(cs_ast *ast, cs_slice file, cs_slice text, cs_rego_version version, bool annotations,
+                    cs_module **out, cs_errors *errors)
+{
+    cs_parse_options options = {.version = version, .annotations = annotations, .is_builtin = is_builtin};
+    return cs_parse_module(ast, file, text, &options, out, errors);
+}
+
+/* ---- formatting */
+/* The list, named by the file if it is the layout's. */
+static cs_format_result failed(const cs_errors *errors, cs_slice file, cs_buf *out)
+{
+    if (file.n) {
+        cs_buf_slice(out, file);
+        cs_buf_text(out, ": ");
+    }
+    cs_errors_print(out, errors);
+    return CS_FORMAT_FAILED;
+}
+
+static cs_format_result format_in(cs_ast *ast, cs_slice file, cs_slice text, const cs_format_options *options,
+                                  cs_buf *out, cs_errors *errors)
+{
+    cs_module *m = NULL;
+    cs_parse_options reading = {.version = options->read_v0 ? CS_REGO_V0 : CS_REGO_V1,
+                                .no_templates = options->no_templates,
+                                .is_builtin = is_builtin};
+    cs_layout layout = {.v1 = options->target != CS_FORMAT_V0,
+                        .v0 = options->target != CS_FORMAT_V1,
+                        .drop_imports = options->drop_imports,
+                        .quote_keywords = options->quote_keywords,
+                        .stop_at_changes = options->stop_at_changes};
+    if (cs_parse_module(ast, file, text, &reading, &m, errors) != CS_OK ||
+        (layout.v1 && cs_layout_check_v1(m, errors) != CS_OK)) {
+        return failed(errors, CS_LIT(""), out);
+    }
+    switch (cs_layout_module(ast, m, &layout, out, errors)) {
+    case CS_LAYOUT_DONE:
+        break;
+    case CS_LAYOUT_CHANGES:
+        return CS_FORMAT_CHANGES;
+    case CS_LAYOUT_FAILED:
+        return failed(errors, file, out);
+    }
+    return CS_FORMAT_DONE;
+}
+
+cs_format_result cs_format(cs_slice file, cs_slice text, const cs_format_options *options, cs_buf *out)
+{
+    cs_arena arena;
+    cs_ast ast;
+    cs_errors errors;
+    cs_arena_init(&arena, 0);
+    cs_ast_init(&ast, &arena);
+    cs_errors_init(&errors);
+    cs_buf_clear(out);
+    cs_format_result result = format_in(&ast, file, text, options, out, &errors);
+    cs_errors_destroy(&errors);
+    cs_arena_destroy(&arena);
+    return result;
+}
+
+bool cs_format_readable(cs_slice file, cs_slice text, cs_format_target target, cs_buf *why)
+{
+    static const cs_rego_version versions[] = {
+        [CS_FORMAT_V1] = CS_REGO_V1, [CS_FORMAT_V0] = CS_REGO_V0, [CS_FORMAT_V0_V1] = CS_REGO_V0_V1};
+    cs_arena arena;
+    cs_ast ast;
+    cs_errors errors;
+    cs_module *m = NULL;
+    cs_arena_init(&arena, 0);
+    cs_ast_init(&ast, &arena);
+    cs_errors_init(&errors);
+    cs_buf_clear(why);
+    bool ok = parse(&ast, file, text, versions[target], false, &m, &errors) == CS_OK;
+    if (!ok) {
+        cs_errors_print(why, &errors);
+    }
+    cs_errors_destroy(&errors);
+    cs_arena_destroy(&arena);
+    return ok;
+}
+
+/* ---- trees */
+cs_err cs_module_tree(cs_arena *a, cs_slice file, cs_slice text, const cs_tree_options *options, cs_value *out,
+                      cs_errors *errors)
+{
+    cs_ast ast;
+    cs_module *m = NULL;
+    cs_ast_init(&ast, a);
+    CS_TRY(parse(&ast, file, text, options->v0 ? CS_REGO_V0 : CS_REGO_V1, true, &m, errors));
+    *out = cs_module_to_json_with(a, m, options->places, !options->no_comments);
+    return CS_OK;
+}
+
+cs_err cs_module_outline(cs_slice file, cs_slice text, const cs_tree_options *options, cs_buf *out, cs_errors *errors)
+{
+    cs_arena arena;
+    cs_ast ast;
+    cs_module *m = NULL;
+    cs_arena_init(&arena, 0);
+    cs_ast_init(&ast, &arena);
+    cs_err err = parse(&ast, file, text, options->v0 ? CS_REGO_V0 : CS_REGO_V1, true, &m, errors);
+    if (err == CS_OK) {
+        cs_module_print_outline(out, m, !options->no_comments);
+    }
+    cs_arena_destroy(&arena);
+    return err;
+}
