@@ -66,6 +66,7 @@ typedef struct cs_with_target {
 typedef struct cs_with_site {
     cs_with_target *v;
     uint32_t n;
+    const uint64_t *affected; /* bits by code: those whose result it can change; NULL = all */
 } cs_with_site;
 
 typedef enum cs_code_kind { CS_CODE_RULE, CS_CODE_FUNCTION, CS_CODE_EXTENT, CS_CODE_QUERY } cs_code_kind;

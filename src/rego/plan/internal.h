@@ -101,6 +101,10 @@ bool cs_plan__choose(cs_builder *b, const cs_choice *choices, uint32_t n, uint32
 /* Can there be nothing but base data at data.<path>? */
 bool cs_plan__is_base(const cs_program *program, const cs_value *path, uint32_t n);
 
+/* ---- affected.c */
+/* Tells every with-site of the program which codes it affects. All codes are planned. */
+void cs_plan__affected(cs_planner *p);
+
 /* ---- rule.c, extent.c */
 void cs_plan__document(cs_planner *p, const cs_rule_node *node, cs_code *code);
 void cs_plan__function_code(cs_planner *p, const cs_rule_node *node, cs_code *code);

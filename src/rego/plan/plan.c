@@ -134,6 +134,9 @@ cs_err cs_plan_policy(cs_arena *arena, const cs_compiled *compiled, cs_program *
             break;
         }
     }
+    if (p.err == CS_OK) {
+        cs_plan__affected(&p);
+    }
     *out = program;
     return p.err;
 }

@@ -66,7 +66,7 @@ static void plan_mock(cs_builder *b, const cs_term *value, cs_with_target *out)
 /* Makes the context of the expression's modifiers; the register that holds it. */
 static uint32_t plan_context(cs_builder *b, const cs_expr *e)
 {
-    cs_with_site site = {cs_arena_array(b->p->arena, cs_with_target, e->n_with), e->n_with};
+    cs_with_site site = {cs_arena_array(b->p->arena, cs_with_target, e->n_with), e->n_with, NULL};
     uint32_t values = cs_plan__regs(b, e->n_with);
     for (uint32_t i = 0; i < e->n_with; i++) {
         if (!plan_target(b, e->with[i].target, &site.v[i])) {

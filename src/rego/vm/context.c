@@ -6,8 +6,7 @@ cs_context *cs_vm__context_new(cs_run *run, const cs_context *like)
     if (like) {
         *c = *like;
     }
-    c->n_pages = run->program->n_codes / CS_MEMO_PAGE + 1;
-    c->pages = cs_arena_array(run->arena, cs_value *, c->n_pages);
+    c->pages = NULL;
     c->calls = NULL;
     c->n_calls = 0;
     c->calls_mask = 0;
@@ -96,9 +95,35 @@ static void unfold_live(cs_run *run, cs_context *c, const cs_path *path)
     }
 }
 
+/* Putting a value at a path changes nothing beside it, unless something that is no object has to give way. */
+static bool beside_stays(cs_value root, const cs_path *path)
+{
+    for (uint32_t i = 0; i < path->n && root.kind == CS_OBJECT; i++) {
+        const cs_value *item = cs_object_get(root, path->keys[i]);
+        if (!item || i + 1 == path->n) {
+            return true;
+        }
+        root = *item;
+    }
+    return path->n == 0 || root.kind == CS_UNDEFINED;
+}
+
+static bool keeps_others(const cs_context *from, const cs_with_site *site)
+{
+    bool keeps = site->affected != NULL;
+    for (uint32_t i = 0; i < site->n && keeps; i++) {
+        const cs_with_target *t = &site->v[i];
+        keeps = (t->kind != CS_TARGET_INPUT || beside_stays(from->input, &t->path)) &&
+                (t->kind != CS_TARGET_DATA || beside_stays(from->data, &t->path));
+    }
+    return keeps;
+}
+
 cs_context *cs_vm__with(cs_run *run, cs_context *from, const cs_with_site *site, const cs_value *values)
 {
     cs_context *c = cs_vm__context_new(run, from);
+    c->parent = keeps_others(from, site) ? from : NULL;
+    c->affected = site->affected;
     c->mocks = copy_mocks(run, from, 0);
     for (uint32_t i = 0; i < site->n; i++) {
         const cs_with_target *t = &site->v[i];

@@ -50,9 +50,10 @@ struct cs_context {
     uint32_t n_overrides;
     cs_mock *mocks;
     uint32_t n_mocks;
-    cs_value **pages; /* documents by code: aux 1 = known (kind undefined included) */
-    uint32_t n_pages;
-    cs_call_memo *calls; /* functions by arguments: open addressing */
+    cs_context *parent;       /* knows the results of all codes that are not in `affected`; NULL: nobody does */
+    const uint64_t *affected; /* bits by code */
+    cs_value **pages;         /* documents by code: aux 1 = known (kind undefined included); NULL = none yet */
+    cs_call_memo *calls;      /* functions by arguments: open addressing */
     uint32_t n_calls;
     uint32_t calls_mask;
 };

@@ -1,7 +1,20 @@
 #include "rego/vm/internal.h"
 
+/* The context whose memory has the results of a code. */
+static cs_context *home(cs_context *c, uint32_t code)
+{
+    while (c->parent && !(c->affected[code / 64] >> code % 64 & 1)) {
+        c = c->parent;
+    }
+    return c;
+}
+
 cs_value *cs_vm__memo_slot(cs_run *run, cs_context *c, uint32_t code)
 {
+    c = home(c, code);
+    if (!c->pages) {
+        c->pages = cs_arena_array(run->arena, cs_value *, run->program->n_codes / CS_MEMO_PAGE + 1);
+    }
     cs_value **page = &c->pages[code / CS_MEMO_PAGE];
     if (!*page) {
         *page = cs_arena_array(run->arena, cs_value, CS_MEMO_PAGE);
@@ -25,6 +38,7 @@ const cs_value *cs_vm__call_find(cs_run *run, cs_context *c, uint32_t code, cons
                                  const cs_value **key)
 {
     uint32_t hash = hash_args(code, args, n);
+    c = home(c, code);
     if (c->calls) {
         for (uint32_t i = hash & c->calls_mask; c->calls[i].args; i = (i + 1) & c->calls_mask) {
             const cs_call_memo *m = &c->calls[i];
@@ -64,6 +78,7 @@ static void grow(cs_run *run, cs_context *c)
 
 void cs_vm__call_remember(cs_run *run, cs_context *c, uint32_t code, const cs_value *args, uint32_t n, cs_value result)
 {
+    c = home(c, code);
     if (!c->calls || c->n_calls * 4 >= (c->calls_mask + 1) * 3) {
         grow(run, c);
     }
