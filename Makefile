@@ -3,7 +3,7 @@
 .DEFAULT_GOAL := build
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: build run test check lint fmt clang asan race unit e2e conformance api bench fuzz replay objects lib clean help FORCE
+.PHONY: build run test check lint fmt clang asan race unit e2e conformance api bench fuzz replay objects lib docs clean help FORCE
 MAKEFLAGS += --no-builtin-rules
 
 B ?= build
@@ -191,6 +191,15 @@ bench: build $(PERF_BIN) ## this server and opa in turn, ratios; evaluation alon
 
 objects: $(OBJ.release) $(OBJ.clang) ## compile with both compilers, link nothing (with FOLDERS: only those folders)
 lib: $(B)/libcountersign.a ## the library alone
+
+docs: build ## the manual page and completion scripts, in $(B)/share as they are installed below /usr/share
+	@mkdir -p $(B)/share/man/man1 $(B)/share/bash-completion/completions $(B)/share/zsh/site-functions \
+	    $(B)/share/fish/vendor_completions.d $(B)/share/powershell
+	@$(B)/countersign completion man > $(B)/share/man/man1/countersign.1
+	@$(B)/countersign completion bash > $(B)/share/bash-completion/completions/countersign
+	@$(B)/countersign completion zsh > $(B)/share/zsh/site-functions/_countersign
+	@$(B)/countersign completion fish > $(B)/share/fish/vendor_completions.d/countersign.fish
+	@$(B)/countersign completion powershell > $(B)/share/powershell/countersign.ps1
 
 clean: ## remove the build folder
 	rm -rf $(B)

@@ -222,10 +222,32 @@ static int from_environment(parse *p)
     return -1;
 }
 
+/* While cs_args_describe runs a command: who wants its rows. The program's commands run on one thread. */
+static struct {
+    void (*each)(void *self, const cs_arg *args, size_t n);
+    void *self;
+} describing;
+
+void cs_args_describe(cs_cmd_fn *command, const char *name, void (*each)(void *self, const cs_arg *args, size_t n),
+                      void *self)
+{
+    char word[64];
+    (void)snprintf(word, sizeof word, "%s", name);
+    char *argv[] = {word, NULL};
+    describing.each = each;
+    describing.self = self;
+    (void)command(1, argv);
+    describing.each = NULL;
+}
+
 int cs_args_parse(cs_arena *a, int argc, char **argv, const cs_arg *args, size_t n, cs_arg_list *positional)
 {
     parse p = {.arena = a, .command = argv[0], .args = args, .n = n, .seen = cs_arena_array(a, bool, n + 1)};
     *positional = (cs_arg_list){0};
+    if (describing.each != NULL) {
+        describing.each(describing.self, args, n);
+        return 0;
+    }
     for (int i = 1; i < argc; i++) {
         int status = -1;
         if (strcmp(argv[i], "--") == 0) {

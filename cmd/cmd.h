@@ -45,6 +45,11 @@ typedef struct cs_arg {
  * printed). */
 int cs_args_parse(cs_arena *a, int argc, char **argv, const cs_arg *args, size_t n, cs_arg_list *positional);
 
+/* Calls a command only as far as its cs_args_parse, which hands its rows to `each` instead of parsing. The rows are
+ * gone when `each` returns; the texts in them stay. For what is made out of them: completion, the manual page. */
+void cs_args_describe(cs_cmd_fn *command, const char *name, void (*each)(void *self, const cs_arg *args, size_t n),
+                      void *self);
+
 /* "error: text" on stderr; returns 1. */
 int cs_cmd_fail(const char *format, ...) CS_PRINTF(1, 2);
 /* What stands in e, likewise. */
