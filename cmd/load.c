@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "countersign/base/file.h"
+#include "countersign/base/time.h"
 #include "countersign/base/vec.h"
 #include "countersign/json.h"
 #include "countersign/yaml.h"
@@ -63,10 +64,16 @@ cs_err cs_cmd_load(const cs_cmd_sources *sources, cs_cmd_loaded *out, cs_errors 
     memset(out, 0, sizeof *out);
     cs_arena_init(&out->arena, 0);
     gathered g = {0};
+    int64_t start = cs_time_mono_ns();
     CS_TRY(load_all(sources, out, &g, e));
+    out->load_ns = cs_time_mono_ns() - start;
     out->data = cs_freeze(&out->arena, g.data);
     cs_policy_options options = {.strict = sources->strict,
                                  .keep_print = sources->keep_print,
+                                 .test_rules = sources->test_rules,
+                                 .test_values = sources->test_values,
+                                 .parse_ns = &out->parse_ns,
+                                 .compile_ns = &out->compile_ns,
                                  .data_exists = data_exists,
                                  .data_exists_self = &out->data};
     return cs_policy_compile(g.modules.v, g.modules.n, &options, &out->policy, errors);
@@ -145,6 +152,23 @@ cs_err cs_cmd_read_value(cs_arena *a, const char *path, cs_value *out, cs_error 
         err = yaml ? cs_yaml_read(a, cs_buf_view(&bytes), out, e)
                    : cs_json_read(a, cs_buf_view(&bytes), NULL, out, NULL, e);
         err = err == CS_OK ? CS_OK : cs_fail_in(e, "%s: ", path);
+    }
+    cs_buf_destroy(&bytes);
+    return err;
+}
+
+cs_err cs_cmd_read_any(cs_arena *a, const char *path, cs_value *out, cs_error *e)
+{
+    cs_buf bytes;
+    cs_buf_init(&bytes);
+    cs_slice name = cs_slice_of(path);
+    if (cs_slice_starts(name, CS_LIT("file://"))) {
+        path += strlen("file://");
+    }
+    cs_err err = cs_file_read(path, cs_limits_get()->json_bytes, &bytes, e);
+    if (err == CS_OK && cs_json_read(a, cs_buf_view(&bytes), NULL, out, NULL, e) != CS_OK) {
+        err = cs_yaml_read(a, cs_buf_view(&bytes), out, e);
+        err = err == CS_OK ? CS_OK : cs_fail_in(e, "unable to parse input: ");
     }
     cs_buf_destroy(&bytes);
     return err;

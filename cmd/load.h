@@ -10,9 +10,10 @@ typedef struct cs_cmd_sources {
     cs_arg_list data;    /* -d: files and folders */
     cs_arg_list bundles; /* -b: bundles */
     cs_arg_list ignore;
-    bool v0;
+    bool v0, v1; /* modules are Rego v0, or v1 (which is what they are without either) */
     bool strict;
     bool keep_print;
+    bool test_rules, test_values; /* as in cs_policy_options */
 } cs_cmd_sources;
 
 typedef struct cs_cmd_loaded {
@@ -22,6 +23,7 @@ typedef struct cs_cmd_loaded {
     cs_bundle_loaded *files;
     cs_bundle **bundles;
     size_t n_bundles;
+    int64_t load_ns, parse_ns, compile_ns;
 } cs_cmd_loaded;
 
 /* Loads and compiles. On failure *errors has the compiler's list, or *e the reason when errors->n is 0. */
@@ -34,5 +36,7 @@ void cs_cmd_report(const cs_errors *errors, const cs_error *e, bool json);
 void cs_cmd_print_json(cs_value v, unsigned flags);
 /* Reads a JSON or YAML file ("-" is standard input). */
 CS_MUST_CHECK cs_err cs_cmd_read_value(cs_arena *a, const char *path, cs_value *out, cs_error *e);
+/* The same, whatever the file is called: what is not JSON is read as YAML. */
+CS_MUST_CHECK cs_err cs_cmd_read_any(cs_arena *a, const char *path, cs_value *out, cs_error *e);
 
 #endif

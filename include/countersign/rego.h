@@ -101,6 +101,8 @@ typedef struct cs_query_options {
     size_t n_imports;
     bool server; /* refuse http.send and the like in the text, as OPA's server does */
     bool keep_print;
+    bool v0; /* the text is Rego v0 */
+    int64_t *parse_ns, *compile_ns; /* if wanted: what it took */
 } cs_query_options;
 
 /* The document at data.<path>: the fast door. Always succeeds: what is not there is undefined. */
@@ -142,6 +144,9 @@ typedef struct cs_eval {
     const int *cancel;         /* stops with CS_ERR_EVAL_CANCEL when it becomes non-zero; may be NULL */
     int64_t deadline_mono_ns;  /* on host->mono_ns; 0 = none */
     uint64_t max_instructions; /* 0 = the limit eval_instructions */
+    /* Told of every error of a built-in function that is not fatal; may be NULL. */
+    void (*builtin_error)(void *self, const cs_error *e);
+    void *builtin_error_self;
     const cs_tracer *tracer;   /* told of every step; evaluation is slower then. NULL = nobody */
     /* Called on any thread when a run that answered CS_RUN_WAIT can go on; NULL where cs_run_wait is used. */
     cs_exchange_wake *wake;

@@ -127,7 +127,8 @@ typedef struct cs_traceback_frame {
     bool located;
     cs_slice file;
     uint32_t row, col;
-    cs_slice text; /* "file:row: source", as it is printed */
+    cs_slice source; /* of the expression, as written */
+    cs_slice text;   /* "file:row: source", as it is printed: values for variables, one line */
 } cs_traceback_frame;
 
 /* The innermost first. `code` is the error that ended the evaluation. */

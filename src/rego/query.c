@@ -1,4 +1,5 @@
 /* Queries: prepared once, run many times. */
+#include "countersign/base/time.h"
 #include "rego/internal.h"
 #include "rego/topdown/topdown.h"
 
@@ -49,6 +50,16 @@ cs_query_text cs_query_expression(const cs_query *query, size_t i)
     return i < query->n_texts ? query->texts[i] : (cs_query_text){CS_LIT(""), 0, 0};
 }
 
+/* The time since *start, if it is wanted; *start is now. */
+static void took(int64_t *ns, int64_t *start)
+{
+    int64_t now = cs_time_mono_ns();
+    if (ns) {
+        *ns = now - *start;
+    }
+    *start = now;
+}
+
 cs_err cs_query_prepare(cs_policy *policy, cs_slice text, const cs_query_options *options, cs_query **out,
                         cs_errors *errors)
 {
@@ -56,11 +67,14 @@ cs_err cs_query_prepare(cs_policy *policy, cs_slice text, const cs_query_options
     cs_query *q = new_query(policy);
     cs_body body;
     cs_ast_init(&q->ast, &q->arena);
-    cs_parse_options parse_options = {.version = CS_REGO_V1};
+    cs_parse_options parse_options = {.version = options && options->v0 ? CS_REGO_V0 : CS_REGO_V1};
     cs_slice copy = cs_slice_make(cs_arena_dup(&q->arena, text.p, text.n), text.n);
+    options = options ? options : &defaults;
+    int64_t start = cs_time_mono_ns();
     cs_err err = cs_parse_query(&q->ast, copy, &parse_options, &body, errors);
+    took(options->parse_ns, &start);
     if (err == CS_OK) {
-        err = cs_compile_query(&q->ast, policy->compiled, body, options ? options : &defaults, &q->compiled, errors);
+        err = cs_compile_query(&q->ast, policy->compiled, body, options, &q->compiled, errors);
     }
     if (err != CS_OK) {
         cs_query_release(q);
@@ -69,6 +83,7 @@ cs_err cs_query_prepare(cs_policy *policy, cs_slice text, const cs_query_options
     keep_texts(q, &q->compiled);
     cs_error e = {0};
     err = cs_plan_query(&q->arena, policy->program, &q->compiled, &q->code, &e);
+    took(options->compile_ns, &start);
     return finish(q, err, &e, out, errors);
 }
 

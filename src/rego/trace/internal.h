@@ -35,6 +35,7 @@ struct cs_trace__step {
 };
 
 typedef CS_VEC(const cs_trace__step *) cs_trace__steps;
+typedef CS_VEC(const cs_term *) cs_trace__terms;
 
 struct cs_trace {
     cs_arena *arena;

@@ -100,6 +100,9 @@ static bool call_builtin(cs_run *run, cs_frame *f, const cs_insn *i, uint32_t ro
     } else if (run->eval->strict && run->builtin_err == CS_OK && !f->conflict) {
         run->builtin_err = err;
         run->builtin_error = run->error;
+    } else if (!run->eval->strict && run->eval->builtin_error) {
+        run->error.code = err;
+        run->eval->builtin_error(run->eval->builtin_error_self, &run->error);
     }
     return false;
 }

@@ -1,0 +1,54 @@
+/* What the files of the eval command share. */
+#ifndef CS_CMD_EVAL_H
+#define CS_CMD_EVAL_H
+
+#include "load.h"
+#include "metrics_table.h"
+#include "problem.h"
+
+typedef struct cs_eval_flags {
+    cs_cmd_sources sources;
+    const char *input, *format, *package, *explain, *timeout, *dump, *target, *schema, *capabilities;
+    bool stdin_input, stdin_query, fail, fail_defined;
+    bool strict_builtin_errors, show_builtin_errors;
+    bool metrics, instrument, profile, coverage, var_values;
+    bool no_indexing, no_early_exit, store_read_speed;
+    cs_arg_list imports, coverage_runs, profile_sort, entrypoints;
+    int64_t count, profile_limit, pretty_limit, optimize;
+    /* Partial evaluation. */
+    bool partial, shallow_inlining, nondeterministic;
+    cs_arg_list unknowns, disable_inlining;
+} cs_eval_flags;
+
+/* What an evaluation has to show. */
+typedef struct cs_eval_output {
+    cs_arena *arena; /* of everything in it */
+    cs_cmd_problems problems;
+    size_t n_harmless; /* problems that are errors of built-ins only collected */
+    cs_value answers;  /* [[bindings, values]…]; undefined if there was an error */
+    const cs_query *query;
+    /* Partial evaluation: what it left, as JSON and in each of the other forms; undefined and empty without. */
+    cs_value partial;
+    bool partial_defined;
+    cs_slice partial_pretty, partial_source;
+    cs_cmd_metrics metrics;       /* --metrics, --count 1 */
+    cs_cmd_statistics statistics; /* --metrics, --count n */
+    bool explained;
+    cs_trace_view explanation;
+    const cs_profile_line *profile;
+    size_t n_profile;
+    const cs_profile_line **profiles; /* with --count n: one for each run, n_profile lines each */
+    cs_coverage_report *coverage;
+} cs_eval_output;
+
+/* Evaluates (eval_run.c). Problems are in the output. The query lives until cs_cmd_eval_free. */
+void cs_eval__run(const cs_eval_flags *f, cs_cmd_loaded *loaded, cs_slice text, cs_eval_output *out);
+
+/* Partial evaluation instead (eval_partial.c). */
+void cs_eval__partial(const cs_eval_flags *f, cs_cmd_loaded *loaded, cs_slice text, cs_value input,
+                         cs_eval_output *out);
+
+/* Prints in the form of --format (eval_print.c). */
+void cs_eval__print(const cs_eval_flags *f, const cs_eval_output *out);
+
+#endif

@@ -1,0 +1,150 @@
+/* Errors as commands print them. */
+#include "problem.h"
+
+static cs_slice keep(cs_arena *a, cs_slice s)
+{
+    return cs_slice_make(cs_arena_dup(a, s.p, s.n), s.n);
+}
+
+/* Codes of the language and its evaluation are OPA's; others it prints without one. */
+static cs_slice shown_code(cs_err code)
+{
+    cs_slice name = cs_slice_of(cs_err_name(code));
+    bool shown = cs_slice_starts(name, CS_LIT("rego_")) || cs_slice_starts(name, CS_LIT("eval_"));
+    return code != CS_OK && shown ? name : CS_LIT("");
+}
+
+static cs_slice place_of(cs_arena *a, cs_slice file, uint32_t row, uint32_t col)
+{
+    size_t n;
+    const char *text =
+        file.n ? cs_arena_printf(a, &n, "%.*s:%u", CS_FMT(file), row) : cs_arena_printf(a, &n, "%u:%u", row, col);
+    return cs_slice_make(text, n);
+}
+
+void cs_cmd_problems_add_list(cs_cmd_problems *p, const cs_errors *errors)
+{
+    cs_value json = cs_errors_to_json(p->arena, errors);
+    for (size_t i = 0; i < errors->n; i++) {
+        const cs_errors_item *e = &errors->v[i];
+        const cs_value *details = cs_object_get_text(json.u.items[i], "details");
+        cs_slice file = keep(p->arena, e->file);
+        cs_cmd_problem one = {.code = shown_code(e->code),
+                              .message = keep(p->arena, e->text),
+                              .located = e->row != 0,
+                              .file = file,
+                              .row = e->row,
+                              .col = e->col,
+                              .lines = keep(p->arena, e->details),
+                              .details = details ? *details : cs_undefined()};
+        one.place = place_of(p->arena, file, e->row, e->col);
+        CS_VEC_PUSH_IN(p->arena, &p->list, one);
+    }
+}
+
+void cs_cmd_problems_add(cs_cmd_problems *p, const cs_error *e, const cs_traceback_frame *frames, size_t n)
+{
+    cs_slice file = keep(p->arena, cs_slice_of(e->file));
+    cs_cmd_problem one = {.code = shown_code(e->code),
+                          .message = keep(p->arena, cs_slice_of(e->text)),
+                          .located = e->row != 0,
+                          .file = file,
+                          .row = e->row,
+                          .col = e->col,
+                          .details = cs_undefined(),
+                          .frames = frames,
+                          .n_frames = n};
+    one.place = place_of(p->arena, file, e->row, e->col);
+    /* In a query the place is named by its text. */
+    if (n && file.n == 0 && frames[0].located && frames[0].row == e->row && frames[0].source.n) {
+        one.place = frames[0].source;
+    }
+    CS_VEC_PUSH_IN(p->arena, &p->list, one);
+}
+
+void cs_cmd_problem_print(cs_buf *out, const cs_cmd_problem *problem)
+{
+    if (problem->located) {
+        cs_buf_slice(out, problem->place);
+        cs_buf_text(out, ": ");
+    }
+    if (problem->code.n) {
+        cs_buf_slice(out, problem->code);
+        cs_buf_text(out, ": ");
+    }
+    cs_buf_slice(out, problem->message);
+    cs_slice rest = problem->lines, line;
+    while (rest.n && cs_slice_next(&rest, '\n', &line)) {
+        cs_buf_text(out, "\n\t");
+        cs_buf_slice(out, line);
+    }
+}
+
+void cs_cmd_problems_print(cs_buf *out, const cs_cmd_problems *p)
+{
+    if (p->list.n == 1) {
+        cs_buf_text(out, "1 error occurred: ");
+    } else {
+        cs_buf_printf(out, "%zu errors occurred:\n", p->list.n);
+    }
+    for (size_t i = 0; i < p->list.n; i++) {
+        cs_buf_text(out, i ? "\n" : "");
+        cs_cmd_problem_print(out, &p->list.v[i]);
+        if (p->list.v[i].n_frames) {
+            cs_buf_text(out, "\n\nTraceback:");
+        }
+        for (size_t k = 0; k < p->list.v[i].n_frames; k++) {
+            cs_buf_printf(out, "\n  %.*s", CS_FMT(p->list.v[i].frames[k].text));
+        }
+    }
+}
+
+static void write_place(cs_json_text *out, cs_slice file, uint32_t row, uint32_t col)
+{
+    cs_json_key(out, "location");
+    cs_json_open(out, '{');
+    cs_json_put_text(out, "file", file);
+    cs_json_put(out, "row", cs_int(row));
+    cs_json_put(out, "col", cs_int(col));
+    cs_json_close(out);
+}
+
+/* OPA's topdown errors have the code first, its lists of the command line the message. */
+void cs_cmd_problem_write(cs_json_text *out, const cs_cmd_problem *problem)
+{
+    cs_json_open(out, '{');
+    cs_json_put_text(out, "message", problem->message);
+    if (problem->code.n) {
+        cs_json_put_text(out, "code", problem->code);
+    }
+    if (problem->located) {
+        write_place(out, problem->file, problem->row, problem->col);
+    }
+    if (!cs_is_undefined(problem->details)) {
+        cs_json_put(out, "details", problem->details);
+    }
+    if (problem->n_frames) {
+        cs_json_key(out, "stack_trace");
+        cs_json_open(out, '[');
+        for (size_t i = 0; i < problem->n_frames; i++) {
+            const cs_traceback_frame *f = &problem->frames[i];
+            cs_json_open(out, '{');
+            cs_json_put(out, "query_id", cs_int((int64_t)f->query_id));
+            if (f->located) {
+                write_place(out, f->file, f->row, f->col);
+            }
+            cs_json_close(out);
+        }
+        cs_json_close(out);
+    }
+    cs_json_close(out);
+}
+
+void cs_cmd_problems_write(cs_json_text *out, const cs_cmd_problems *p)
+{
+    cs_json_open(out, '[');
+    for (size_t i = 0; i < p->list.n; i++) {
+        cs_cmd_problem_write(out, &p->list.v[i]);
+    }
+    cs_json_close(out);
+}
