@@ -109,19 +109,37 @@ static void write_place(cs_json_text *out, cs_slice file, uint32_t row, uint32_t
     cs_json_close(out);
 }
 
-/* OPA's topdown errors have the code first, its lists of the command line the message. */
-void cs_cmd_problem_write(cs_json_text *out, const cs_cmd_problem *problem)
+/* A line of the source and a place in it are a record, with the members in that order. */
+static void write_details(cs_json_text *out, cs_value details)
+{
+    const cs_value *line = cs_is(details, CS_OBJECT) ? cs_object_get_text(details, "line") : NULL;
+    const cs_value *at = line ? cs_object_get_text(details, "idx") : NULL;
+    if (!at || cs_count(details) != 2) {
+        cs_json_value(out, details);
+        return;
+    }
+    cs_json_open(out, '{');
+    cs_json_put(out, "line", *line);
+    cs_json_put(out, "idx", *at);
+    cs_json_close(out);
+}
+
+static void write_problem(cs_json_text *out, const cs_cmd_problem *problem, bool code_first)
 {
     cs_json_open(out, '{');
+    if (code_first && problem->code.n) {
+        cs_json_put_text(out, "code", problem->code);
+    }
     cs_json_put_text(out, "message", problem->message);
-    if (problem->code.n) {
+    if (!code_first && problem->code.n) {
         cs_json_put_text(out, "code", problem->code);
     }
     if (problem->located) {
         write_place(out, problem->file, problem->row, problem->col);
     }
     if (!cs_is_undefined(problem->details)) {
-        cs_json_put(out, "details", problem->details);
+        cs_json_key(out, "details");
+        write_details(out, problem->details);
     }
     if (problem->n_frames) {
         cs_json_key(out, "stack_trace");
@@ -138,6 +156,16 @@ void cs_cmd_problem_write(cs_json_text *out, const cs_cmd_problem *problem)
         cs_json_close(out);
     }
     cs_json_close(out);
+}
+
+void cs_cmd_problem_write(cs_json_text *out, const cs_cmd_problem *problem)
+{
+    write_problem(out, problem, false);
+}
+
+void cs_cmd_problem_write_code_first(cs_json_text *out, const cs_cmd_problem *problem)
+{
+    write_problem(out, problem, true);
 }
 
 void cs_cmd_problems_write(cs_json_text *out, const cs_cmd_problems *p)

@@ -33,6 +33,8 @@ void cs_cmd_problem_print(cs_buf *out, const cs_cmd_problem *problem);
 void cs_cmd_problems_print(cs_buf *out, const cs_cmd_problems *p);
 /* One error as an object, and all of them as an array. */
 void cs_cmd_problem_write(cs_json_text *out, const cs_cmd_problem *problem);
+/* With the code in front, as a test's error stands in its result. */
+void cs_cmd_problem_write_code_first(cs_json_text *out, const cs_cmd_problem *problem);
 void cs_cmd_problems_write(cs_json_text *out, const cs_cmd_problems *p);
 
 #endif

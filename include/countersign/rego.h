@@ -89,6 +89,24 @@ bool cs_policy_has_rule(const cs_policy *policy, const cs_value *path, size_t n,
  * {"path": [...], "file": "...", "row": n, "name": "..."}; rules that are functions have "function": true. */
 cs_value cs_policy_rules(cs_arena *a, const cs_policy *policy);
 
+/* A test: a rule whose name, or a part of whose name, begins with test_ (or todo_test_). */
+typedef struct cs_policy_test {
+    cs_slice package;     /* "data.a" */
+    cs_slice name;        /* "test_x" */
+    cs_slice query;       /* "data.a.test_x" */
+    const cs_value *path; /* the same as keys after `data` */
+    size_t n_path;
+    cs_slice file;
+    uint32_t row, col;
+    bool todo;  /* not to be run yet */
+    bool cases; /* data-driven: its value is an object of cases */
+} cs_policy_test;
+
+/* All tests whose query the pattern matches ("" = all), by file and place; each definition is a test. Texts live with
+ * the arena and the policy. CS_ERR_EVAL_BUILTIN: the pattern is none. */
+CS_MUST_CHECK cs_err cs_policy_tests(cs_arena *a, const cs_policy *policy, cs_slice pattern, const cs_policy_test **out,
+                                     size_t *n, cs_error *e);
+
 enum { CS_DUMP_AST = 1, CS_DUMP_IR = 2, CS_DUMP_CODE = 4 };
 void cs_policy_dump(cs_buf *out, const cs_policy *policy, unsigned what);
 
@@ -101,7 +119,7 @@ typedef struct cs_query_options {
     size_t n_imports;
     bool server; /* refuse http.send and the like in the text, as OPA's server does */
     bool keep_print;
-    bool v0; /* the text is Rego v0 */
+    bool v0;                        /* the text is Rego v0 */
     int64_t *parse_ns, *compile_ns; /* if wanted: what it took */
 } cs_query_options;
 
@@ -147,7 +165,7 @@ typedef struct cs_eval {
     /* Told of every error of a built-in function that is not fatal; may be NULL. */
     void (*builtin_error)(void *self, const cs_error *e);
     void *builtin_error_self;
-    const cs_tracer *tracer;   /* told of every step; evaluation is slower then. NULL = nobody */
+    const cs_tracer *tracer; /* told of every step; evaluation is slower then. NULL = nobody */
     /* Called on any thread when a run that answered CS_RUN_WAIT can go on; NULL where cs_run_wait is used. */
     cs_exchange_wake *wake;
     void *wake_self;
