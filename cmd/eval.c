@@ -151,17 +151,17 @@ int cs_cmd_eval(int argc, char **argv)
     cs_arena a;
     cs_arena_init(&a, 0);
     cs_eval_flags f = {.format = "json",
-                     .package = "",
-                     .explain = "off",
-                     .timeout = "",
-                     .dump = "",
-                     .target = "rego",
-                     .schema = "",
-                     .capabilities = "",
-                     .count = 1,
-                     .profile_limit = 10,
-                     .pretty_limit = 80,
-                     .sources = {.keep_print = true}};
+                       .package = "",
+                       .explain = "off",
+                       .timeout = "",
+                       .dump = "",
+                       .target = "rego",
+                       .schema = "",
+                       .capabilities = "",
+                       .count = 1,
+                       .profile_limit = 10,
+                       .pretty_limit = 80,
+                       .sources = {.keep_print = true}};
     bool given[3] = {false};
     cs_arg args[] = {
 #define EVAL_FLAG(name, letter, type, out, words, help, given_out) {name, letter, type, &(out), words, help, given_out},

@@ -46,7 +46,7 @@ void cs_eval__run(const cs_eval_flags *f, cs_cmd_loaded *loaded, cs_slice text, 
 
 /* Partial evaluation instead (eval_partial.c). */
 void cs_eval__partial(const cs_eval_flags *f, cs_cmd_loaded *loaded, cs_slice text, cs_value input,
-                         cs_eval_output *out);
+                      cs_eval_output *out);
 
 /* Prints in the form of --format (eval_print.c). */
 void cs_eval__print(const cs_eval_flags *f, const cs_eval_output *out);

@@ -31,7 +31,7 @@ struct cs_test_case {
 typedef struct cs_test_bench {
     uint64_t n;          /* turns */
     int64_t ns, eval_ns; /* all of them together */
-    uint64_t bytes;        /* of the arena, which is reused: nothing is allocated in a turn */
+    uint64_t bytes;      /* of the arena, which is reused: nothing is allocated in a turn */
 } cs_test_bench;
 
 typedef struct cs_test_result {

@@ -45,8 +45,22 @@ static void drop_print(void *self, cs_slice file, uint32_t row, cs_slice line)
 
 /* ---- one evaluation */
 
-static void add_problem(cs_test_result *r, const cs_query *query, const cs_eval *eval, const cs_error *e)
+/* The query as text, so that the outermost frame of a traceback shows it as OPA's does. */
+static cs_query *as_text(const cs_test_run *run, const cs_test_result *r)
 {
+    cs_errors errors;
+    cs_query *query = NULL;
+    cs_errors_init(&errors);
+    if (cs_query_prepare(run->loaded->policy, r->test->query, NULL, &query, &errors) != CS_OK) {
+        query = NULL;
+    }
+    cs_errors_destroy(&errors);
+    return query;
+}
+
+static void add_problem(const cs_test_run *run, cs_test_result *r, const cs_eval *eval, const cs_error *e)
+{
+    cs_query *query = e->code == CS_ERR_EVAL_CANCEL ? NULL : as_text(run, r);
     cs_error shown = *e;
     size_t n = 0;
     const cs_traceback_frame *frames = NULL;
@@ -69,6 +83,7 @@ static void add_problem(cs_test_result *r, const cs_query *query, const cs_eval 
         }
     }
     cs_cmd_problems_add(&r->problems, &shown, frames, n);
+    cs_query_release(query);
 }
 
 static void merge(cs_test_run *run, size_t i, const cs_coverage *coverage)
@@ -167,7 +182,7 @@ static void evaluate(cs_test_run *run, cs_test_result *r, listener *l, cs_eval *
             judge(r, l, document_of(eval, answer));
         } else {
             r->outcome = CS_TEST_ERROR;
-            add_problem(r, query, eval, &e);
+            add_problem(run, r, eval, &e);
         }
         if (coverage && err == CS_OK) {
             cover(run, query, eval, coverage);

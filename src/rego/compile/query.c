@@ -116,7 +116,7 @@ static cs_term *capture(query *q, cs_expr *e)
         return NULL;
     }
     /* A wildcard: not a variable of the answer, and "_" in errors. */
-    const cs_sym *name = cs_sym_printf(c->ast, "$term%u", (unsigned)q->captures.n);
+    const cs_sym *name = cs_sym_printf(c->ast, "$term%u", (unsigned)q->captures.n + 1);
     cs_term *local = cs_term_var(c->ast, name, e->loc);
     if (e->kind == CS_EXPR_TERM) {
         cs_term *call[3] = {cs_term_operator(c->ast, "eq", e->loc), e->u.term, local};

@@ -89,6 +89,49 @@ void cs_td__event_index(cs_td_frame *f, const cs_rule_node *node, const cs_td_ru
                               .message = cs_slice_make(text, n)});
 }
 
+/* ---- variables */
+typedef struct naming {
+    const cs_trace_event *event;
+    void (*each)(void *self, const cs_term *var, const cs_term *value, cs_slice written, cs_loc loc);
+    void *self;
+} naming;
+
+static const cs_sym *written_name(const cs_td_frame *f, const cs_term *var)
+{
+    return cs_local_original(f->run->policy, f->run->query->compiled, var->u.var);
+}
+
+/* Variables that the node names and that have no value yet: only the names that their authors gave them are known. */
+static bool name_unbound(void *self, cs_term *t)
+{
+    const naming *n = self;
+    const cs_td_frame *f = n->event->frame;
+    if (t->kind != CS_TERM_VAR) {
+        return true;
+    }
+    for (uint32_t i = 0; i < f->b->n; i++) {
+        if (f->b->v[i].key->u.var == t->u.var) {
+            return true;
+        }
+    }
+    const cs_sym *name = written_name(f, t);
+    if (name != t->u.var) {
+        n->each(n->self, t, NULL, cs_sym_slice(name), t->loc);
+    }
+    return true;
+}
+
+static void walk_node(const cs_walker *w, const cs_trace_event *event)
+{
+    if (event->rule) {
+        cs_walk_rule(w, (cs_rule *)(uintptr_t)event->rule);
+    } else if (event->body) {
+        cs_walk_body(w, *event->body);
+    } else if (event->expr) {
+        cs_walk_expr(w, (cs_expr *)(uintptr_t)event->expr);
+    }
+}
+
 void cs_trace_locals(const cs_trace_event *event,
                      void (*each)(void *self, const cs_term *var, const cs_term *value, cs_slice written, cs_loc loc),
                      void *self)
@@ -98,9 +141,10 @@ void cs_trace_locals(const cs_trace_event *event,
     for (uint32_t i = 0; i < f->b->n; i++) {
         const cs_term *key = f->b->v[i].key;
         cs_opd v = cs_td__plug(f, (cs_opd){key, cs_undefined()});
-        const cs_sym *name = cs_local_original(run->policy, run->query->compiled, key->u.var);
-        each(self, key, cs_opd_term(run, v, key->loc), cs_sym_slice(name), key->loc);
+        each(self, key, cs_opd_term(run, v, key->loc), cs_sym_slice(written_name(f, key)), key->loc);
     }
+    naming names = {event, each, self};
+    walk_node(&(cs_walker){.self = &names, .term = name_unbound}, event);
 }
 
 /* ---- documents that are known */
@@ -135,11 +179,5 @@ void cs_trace_documents(const cs_trace_event *event, void (*each)(void *self, co
 {
     documents d = {event, each, self};
     cs_walker w = {.self = &d, .term = known_document};
-    if (event->rule) {
-        cs_walk_rule(&w, (cs_rule *)(uintptr_t)event->rule);
-    } else if (event->body) {
-        cs_walk_body(&w, *event->body);
-    } else if (event->expr) {
-        cs_walk_expr(&w, (cs_expr *)(uintptr_t)event->expr);
-    }
+    walk_node(&w, event);
 }

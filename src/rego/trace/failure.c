@@ -120,8 +120,7 @@ static void show_var(showing *s, const cs_term *t)
     if (!local && !s->unknown_too) {
         return;
     }
-    cs_slice name = local && local->written.n ? local->written : cs_sym_slice(t->u.var);
-    shown one = at_place(name, t->loc);
+    shown one = at_place(local ? cs_trace__name_of(local) : cs_sym_slice(t->u.var), t->loc);
     if (local && local->value) {
         one.known = true;
         one.value = cs_trace__term_text(s->arena, local->value);

@@ -48,6 +48,8 @@ const char *cs_trace__op_name(cs_trace_op op);
 
 /* ---- names.c */
 const cs_trace__local *cs_trace__local_of(const cs_trace__step *step, const cs_sym *var);
+/* As it is shown: "_" for wildcards. */
+cs_slice cs_trace__name_of(const cs_trace__local *local);
 /* What happened to which node, as text: a rule's path, a ref, an expression, a body, each with the written names. */
 void cs_trace__print_node(cs_buf *out, cs_arena *a, const cs_trace__step *step);
 /* The text that a location spans; "" if there is none. */

@@ -16,6 +16,12 @@ const cs_trace__local *cs_trace__local_of(const cs_trace__step *step, const cs_s
     return NULL;
 }
 
+cs_slice cs_trace__name_of(const cs_trace__local *local)
+{
+    cs_slice name = local->written.n ? local->written : cs_sym_slice(local->var->u.var);
+    return cs_slice_starts(name, CS_LIT("$")) ? CS_LIT("_") : name;
+}
+
 cs_slice cs_trace__source(cs_loc loc)
 {
     if (!loc.source) {
@@ -180,8 +186,7 @@ static bool name_var(void *self, cs_term *t)
     }
     const cs_trace__local *local = cs_trace__local_of(n->step, t->u.var);
     if (local && local->value) {
-        cs_slice own = cs_trace__term_text(n->arena, local->var);
-        put(n, local->written.n ? local->written : own, cs_trace__term_text(n->arena, local->value));
+        put(n, cs_trace__name_of(local), cs_trace__term_text(n->arena, local->value));
     }
     return true;
 }
