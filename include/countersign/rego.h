@@ -201,7 +201,7 @@ cs_run_stats cs_run_get_stats(const cs_run *run);
  * refused. */
 CS_MUST_CHECK cs_err cs_rego_parse_value(cs_arena *a, cs_slice text, cs_value *out, cs_errors *errors);
 
-/* OPA's capabilities document for what this build has. */
-cs_value cs_rego_capabilities(cs_arena *a);
+/* OPA's capabilities document for what this build has; `v0` for modules of the language before 1.0. */
+cs_value cs_rego_capabilities(cs_arena *a, bool v0);
 
 #endif

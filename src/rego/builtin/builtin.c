@@ -63,6 +63,35 @@ typedef struct type_table {
 
 static _Atomic(type_table *) all_types;
 
+/* Puts the texts of descriptions.def into the named arguments and the result. */
+static void describe(cs_type *function, const char *texts)
+{
+    cs_slice rest = cs_slice_of(texts), text;
+    for (uint32_t i = 0; cs_slice_next(&rest, '\n', &text); i++) {
+        const cs_type *part = i < function->n ? function->of[i] : function->dynamic;
+        if (part && part->kind == CS_TYPE_NAMED) {
+            ((cs_type *)(uintptr_t)part)->description = text; /* made a moment ago, and nobody else's yet */
+        }
+    }
+}
+
+static void describe_all(type_table *table)
+{
+    static const struct {
+        const char *name;
+        const char *texts;
+    } described[] = {
+#define CS_DESCRIBE(name, texts) {name, texts},
+#include "rego/builtin/descriptions.def"
+#undef CS_DESCRIBE
+    };
+    for (size_t i = 0; i < sizeof described / sizeof *described; i++) {
+        const cs_builtin *b = cs_builtin_find(cs_slice_of(described[i].name));
+        cs_assert(b);
+        describe((cs_type *)(uintptr_t)table->types[b->index], described[i].texts);
+    }
+}
+
 const cs_type *cs_builtin_type(const cs_builtin *b)
 {
     type_table *table = atomic_load_explicit(&all_types, memory_order_acquire);
@@ -72,6 +101,7 @@ const cs_type *cs_builtin_type(const cs_builtin *b)
         for (size_t i = 0; i < ROWS; i++) {
             made->types[i] = cs_type_parse(&made->arena, rows[i].signature);
         }
+        describe_all(made);
         if (atomic_compare_exchange_strong(&all_types, &table, made)) {
             table = made;
         } else {
@@ -134,11 +164,17 @@ static cs_value texts(cs_arena *a, const char *const *list, uint32_t n)
     return cs_array(items, n);
 }
 
-cs_value cs_rego_capabilities(cs_arena *a)
+#define TEXTS(a, list) texts((a), (list), sizeof(list) / sizeof *(list))
+
+cs_value cs_rego_capabilities(cs_arena *a, bool v0)
 {
     static const char *const keywords[] = {"and", "not", "or"};
     static const char *const features[] = {"keywords_in_refs", "rego_v1", "rego_v2", "rego_v2_import",
                                            "template_strings"};
+    static const char *const v0_keywords[] = {"and", "contains", "every", "if", "in", "not", "or"};
+    static const char *const v0_features[] = {"keywords_in_refs", "rego_v1",        "rego_v1_import",
+                                              "rego_v2",          "rego_v2_import", "rule_head_ref_string_prefixes",
+                                              "rule_head_refs"};
     cs_value *items = cs_arena_alloc(a, ROWS * sizeof *items);
     uint32_t n = 0;
     for (uint32_t i = 0; i < ROWS; i++) {
@@ -148,7 +184,7 @@ cs_value cs_rego_capabilities(cs_arena *a)
     }
     cs_value out = cs_object_new(a, 3);
     cs_object_put_text(a, out, "builtins", cs_array(items, n));
-    cs_object_put_text(a, out, "future_keywords", texts(a, keywords, sizeof keywords / sizeof *keywords));
-    cs_object_put_text(a, out, "features", texts(a, features, sizeof features / sizeof *features));
+    cs_object_put_text(a, out, "future_keywords", v0 ? TEXTS(a, v0_keywords) : TEXTS(a, keywords));
+    cs_object_put_text(a, out, "features", v0 ? TEXTS(a, v0_features) : TEXTS(a, features));
     return out;
 }

@@ -31,6 +31,7 @@ struct cs_type {
         *dynamic; /* ARRAY: other items; OBJECT: dynamic values; SET: elements; NAMED: the type; FUNCTION: the result */
     const cs_type *variadic; /* FUNCTION */
     cs_slice name;           /* NAMED */
+    cs_slice description;    /* NAMED; empty if there is none */
 };
 
 /* ---- the atoms, and what is needed everywhere; static */

@@ -328,6 +328,9 @@ cs_value cs_type_to_json(cs_arena *a, const cs_type *t)
     if (t->kind == CS_TYPE_NAMED) {
         cs_value named = cs_type_to_json(a, t->dynamic);
         cs_object_put_text(a, named, "name", cs_string(t->name));
+        if (t->description.n) {
+            cs_object_put_text(a, named, "description", cs_string(t->description));
+        }
         return named;
     }
     cs_value out = cs_object_new(a, 4);

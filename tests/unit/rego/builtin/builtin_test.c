@@ -80,7 +80,7 @@ Test(builtin, signatures_print_as_they_are_written)
 
 Test(builtin, capabilities_list_what_can_be_called)
 {
-    cs_value document = cs_rego_capabilities(&arena);
+    cs_value document = cs_rego_capabilities(&arena, false);
     const cs_value *list = cs_object_get_text(document, "builtins");
     cr_assert_not_null(list);
     bool print = false;

@@ -1,0 +1,107 @@
+#!/usr/bin/env python3
+"""The capabilities document against OPA's, recorded without the texts; with OPA on the machine (environment: OPA) against
+what it prints, byte by byte. Any difference that is not listed here with its reason fails. `--record` records anew."""
+import json
+import os
+import subprocess
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+RECORD = os.path.join(HERE, "capabilities_expected.json")
+
+# Differences: the path of what differs, and why.
+LISTED = {
+    "builtins.*.description": "what a function does is told in OPA's manual; the document's other texts travel in errors",
+    "builtins.http.send": "not built in yet",
+    "builtins.json.match_schema": "not built in yet",
+    "builtins.json.verify_schema": "not built in yet",
+    "builtins.net.lookup_ip_addr": "not built in yet",
+    "builtins.providers.aws.sign_req": "not built in yet",
+    "builtins.strings.render_template": "not built in yet",
+}
+
+
+def document(program, *flags):
+    done = subprocess.run([program, "capabilities", "--current", *flags], capture_output=True, text=True, check=True)
+    return done.stdout
+
+
+def without_texts(value):
+    """For the record: names, types and flags, without descriptions."""
+    if isinstance(value, dict):
+        return {k: without_texts(v) for k, v in value.items() if k != "description"}
+    return [without_texts(v) for v in value] if isinstance(value, list) else value
+
+
+def by_name(text):
+    parsed = json.loads(text)
+    parsed["builtins"] = {b["name"]: b for b in parsed["builtins"]}
+    return parsed
+
+
+def differences(want, have, texts):
+    """Paths at which the documents differ, up to a member of a built-in."""
+    out = []
+    for key in sorted(set(want) | set(have)):
+        if key != "builtins" and want.get(key) != have.get(key):
+            out.append(key)
+    for name in sorted(set(want["builtins"]) | set(have["builtins"])):
+        one, other = want["builtins"].get(name), have["builtins"].get(name)
+        if one is None or other is None:
+            out.append("builtins." + name)
+            continue
+        for key in sorted(set(one) | set(other)):
+            if not texts and key == "description":
+                continue
+            x, y = one.get(key), other.get(key)
+            if (x, y) != (None, None) and (x != y if texts else without_texts(x) != without_texts(y)):
+                out.append("builtins.%s.%s" % (name, key))
+    return out
+
+
+def listed(path):
+    parts = path.split(".")
+    return path in LISTED or ".".join(["builtins", "*", parts[-1]]) in LISTED
+
+
+def reduced(text):
+    """The text without what the list allows to differ: descriptions of functions, and built-ins that only one has."""
+    parsed = json.loads(text)
+    kept = [b for b in parsed["builtins"] if not listed("builtins." + b["name"])]
+    for builtin in kept:
+        builtin.pop("description", None)
+    parsed["builtins"] = kept
+    return json.dumps(parsed, indent=2)
+
+
+def main():
+    ours = os.environ.get("COUNTERSIGN", "build/release/countersign")
+    opa = os.environ.get("OPA", "")
+    if "--record" in sys.argv:
+        with open(RECORD, "w", encoding="utf-8") as file:
+            for flags in ([], ["--v0-compatible"]):
+                file.write(json.dumps(without_texts(json.loads(document(opa, *flags)))) + "\n")
+        return 0
+    with open(RECORD, encoding="utf-8") as file:
+        recorded = file.read().splitlines()
+    passed = failed = 0
+    for expected, flags in zip(recorded, ([], ["--v0-compatible"])):
+        checks = [(by_name(expected), False, "the record")]
+        text = document(ours, *flags)
+        if opa:
+            checks.append((by_name(document(opa, *flags)), True, "opa"))
+            same = reduced(document(opa, *flags)) == reduced(text)
+            passed, failed = passed + same, failed + (not same)
+            print("" if same else "order or layout differs from opa's %s" % flags, end="" if same else "\n")
+        for want, texts, name in checks:
+            found = differences(want, by_name(text), texts)
+            unlisted = [path for path in found if not listed(path)]
+            passed, failed = passed + (not unlisted), failed + bool(unlisted)
+            for path in unlisted:
+                print("differs from %s: %s" % (name, path))
+    print("%d passed, %d failed" % (passed, failed))
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
