@@ -8,4 +8,13 @@
  */
 void cs_format__float(cs_sink *s, double v, char verb, int precision);
 
+/* fmt.Sprintf over values as Go's templates have them (template.h): numbers are json.Number, private values ints and
+ * floats, null is nil. */
+CS_MUST_CHECK cs_err cs_format__go(cs_call *call, cs_slice format, const cs_value *args, size_t n, cs_value *out);
+
+/* strconv.QuoteToASCII, between quotes of the given kind. */
+void cs_format__quote_ascii(cs_sink *s, cs_slice text, char quote);
+/* strconv.CanBackquote */
+bool cs_format__can_backquote(cs_slice text);
+
 #endif

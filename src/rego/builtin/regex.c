@@ -315,7 +315,7 @@ cs_err cs_builtin__regex_split(cs_call *call, cs_value *out)
 /* ------------------------------------------------------------------------------------------------ replacing */
 
 /* Letters, digits and '_'. Beyond ASCII what is no letter is told by its block: precise enough for names of groups. */
-static bool name_rune(uint32_t r)
+bool cs_regex__is_word(uint32_t r)
 {
     static const struct {
         uint32_t from, to;
@@ -339,7 +339,7 @@ static bool name_rune(uint32_t r)
 static bool template_name(cs_slice rest, cs_slice *name, size_t *width)
 {
     size_t from = rest.n && *rest.p == '{' ? 1 : 0, at = from, w;
-    while (at < rest.n && name_rune(cs_utf8_decode(rest.p + at, rest.n - at, &w))) {
+    while (at < rest.n && cs_regex__is_word(cs_utf8_decode(rest.p + at, rest.n - at, &w))) {
         at += w;
     }
     if (at == from || (from && (at == rest.n || rest.p[at] != '}'))) {

@@ -8,4 +8,7 @@
  * are kept by the process. */
 CS_MUST_CHECK cs_err cs_regex__match(cs_call *call, cs_slice pattern, cs_slice text, bool *out);
 
+/* A letter, a digit or '_', in all of Unicode. */
+bool cs_regex__is_word(uint32_t r);
+
 #endif

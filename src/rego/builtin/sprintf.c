@@ -5,17 +5,19 @@
 
 #include "countersign/base/utf8.h"
 #include "rego/builtin/format.h"
+#include "rego/builtin/template.h"
 
 #define WIDEST 1000000 /* Go's bound for widths, precisions and indexes */
 
-typedef enum arg_kind { ARG_INT, ARG_BIG, ARG_FLOAT, ARG_STRING } arg_kind;
+typedef enum arg_kind { ARG_INT, ARG_BIG, ARG_FLOAT, ARG_STRING, ARG_BOOL, ARG_NIL, ARG_TREE } arg_kind;
 
 typedef struct arg {
     arg_kind kind;
     int64_t i;
     double d;
     cs_slice text;  /* of a string */
-    cs_value value; /* of a big integer */
+    cs_value value; /* of a big integer, or of a tree */
+    const char *type;
 } arg;
 
 typedef struct printer {
@@ -23,6 +25,7 @@ typedef struct printer {
     cs_sink out;
     cs_slice format;
     size_t at;
+    bool go; /* the arguments are a template's, not Rego's */
     const cs_value *args;
     uint32_t n_args;
     int64_t arg; /* next argument */
@@ -54,8 +57,47 @@ static cs_err number_arg(cs_value v, arg *out)
     return CS_OK;
 }
 
+/* An argument of a template. */
+static cs_err template_arg(const printer *p, cs_value v, arg *out)
+{
+    char room[32];
+    *out = (arg){.value = v, .type = cs_tmpl__type((cs_tmpl_value){v, false})};
+    switch ((cs_kind)v.kind) {
+    case CS_BOOL:
+        out->kind = ARG_BOOL;
+        out->text = cs_slice_of(v.u.i ? "true" : "false");
+        break;
+    case CS_NUMBER:
+        out->kind = ARG_STRING;
+        out->text = cs_text(cs_string_copy(p->call->arena, cs_number_text(v, room)));
+        break;
+    case CS_STRING:
+        out->kind = ARG_STRING;
+        out->text = cs_text(v);
+        break;
+    case CS_ARRAY:
+    case CS_OBJECT:
+        out->kind = ARG_TREE;
+        break;
+    case CS_PRIVATE:
+        out->kind = v.aux == CS_TMPL_FLOAT ? ARG_FLOAT : ARG_INT;
+        out->i = v.u.i;
+        out->d = v.aux == CS_TMPL_FLOAT ? cs_tmpl__double(v) : 0;
+        break;
+    case CS_UNDEFINED:
+    case CS_NULL:
+    case CS_SET:
+        out->kind = ARG_NIL;
+        break;
+    }
+    return CS_OK;
+}
+
 static cs_err get_arg(printer *p, cs_value v, arg *out)
 {
+    if (p->go) {
+        return template_arg(p, v, out);
+    }
     if (v.kind == CS_NUMBER) {
         return number_arg(v, out);
     }
@@ -205,46 +247,6 @@ static uint32_t rune_of(int64_t v)
     return v < 0 || v > 0x10FFFF || (v >= 0xD800 && v <= 0xDFFF) ? CS_RUNE_BAD : (uint32_t)v;
 }
 
-static void escape_rune(cs_sink *s, uint32_t r)
-{
-    static const char from[] = "\a\b\f\n\r\t\v", to[] = "abfnrtv";
-    const char *short_form = r && r < 0x80 ? strchr(from, (int)r) : NULL;
-    char text[16];
-    int n;
-    if (short_form) {
-        n = snprintf(text, sizeof text, "\\%c", to[short_form - from]);
-    } else if (r < ' ' || r == 0x7F) {
-        n = snprintf(text, sizeof text, "\\x%02x", r);
-    } else if (r < 0x10000) {
-        n = snprintf(text, sizeof text, "\\u%04x", r);
-    } else {
-        n = snprintf(text, sizeof text, "\\U%08x", r);
-    }
-    cs_sink__put(s, text, n > 0 ? (size_t)n : 0);
-}
-
-/* strconv.QuoteToASCII, between quotes of the given kind. */
-static void quote_ascii(cs_sink *s, cs_slice text, char quote)
-{
-    cs_sink__byte(s, quote);
-    for (size_t i = 0, width; i < text.n; i += width) {
-        uint32_t r = cs_utf8_decode(text.p + i, text.n - i, &width);
-        if (r == CS_RUNE_BAD && width == 1) {
-            char hex[8];
-            int n = snprintf(hex, sizeof hex, "\\x%02x", (unsigned char)text.p[i]);
-            cs_sink__put(s, hex, n > 0 ? (size_t)n : 0);
-        } else if (r == (uint32_t)quote || r == '\\') {
-            cs_sink__byte(s, '\\');
-            cs_sink__byte(s, (char)r);
-        } else if (r >= ' ' && r < 0x7F) {
-            cs_sink__byte(s, (char)r);
-        } else {
-            escape_rune(s, r);
-        }
-    }
-    cs_sink__byte(s, quote);
-}
-
 /* 'x': what %q makes of an integer. */
 static void quoted_rune(printer *p, int64_t v)
 {
@@ -253,7 +255,7 @@ static void quoted_rune(printer *p, int64_t v)
     cs_sink text;
     cs_sink__init(&text, p->call);
     if (p->plus || rune.n == 1) {
-        quote_ascii(&text, rune, '\'');
+        cs_format__quote_ascii(&text, rune, '\'');
     } else {
         cs_sink__quote(&text, rune);
         text.p[0] = text.p[text.n - 1] = '\'';
@@ -300,28 +302,17 @@ static cs_slice truncated(const printer *p, cs_slice text)
     return cs_slice_sub(text, 0, cs_utf8_offset(text, (size_t)p->precision));
 }
 
-static bool can_backquote(cs_slice text)
-{
-    for (size_t i = 0, width; i < text.n; i += width) {
-        uint32_t r = cs_utf8_decode(text.p + i, text.n - i, &width);
-        if (r == 0xFEFF || (width == 1 && (r == CS_RUNE_BAD || (r < ' ' && r != '\t') || r == '`' || r == 0x7F))) {
-            return false;
-        }
-    }
-    return true;
-}
-
 static void quoted_string(printer *p, cs_slice text)
 {
     text = truncated(p, text);
     cs_sink quoted;
     cs_sink__init(&quoted, p->call);
-    if (p->sharp && can_backquote(text)) {
+    if (p->sharp && cs_format__can_backquote(text)) {
         cs_sink__byte(&quoted, '`');
         cs_sink__slice(&quoted, text);
         cs_sink__byte(&quoted, '`');
     } else if (p->plus) {
-        quote_ascii(&quoted, text, '"');
+        cs_format__quote_ascii(&quoted, text, '"');
     } else {
         cs_sink__quote(&quoted, text);
     }
@@ -445,10 +436,35 @@ static void floating(printer *p, double v, char verb, int64_t precision)
 
 /* ------------------------------------------------------------------------------------------------ verbs */
 
-static const char *type_text(arg_kind kind)
+static const char *type_text(const arg *a)
 {
     static const char *const names[] = {"int64", "*big.Int", "float64", "string"};
-    return names[kind];
+    return a->type ? a->type : names[a->kind];
+}
+
+static cs_err print_arg(printer *p, cs_value v, uint32_t verb);
+
+/* Lists and maps: the verb for each item. */
+static void print_tree(printer *p, cs_value v, uint32_t verb)
+{
+    cs_value one;
+    bool map = v.kind == CS_OBJECT;
+    cs_sink__text(&p->out, map ? "map[" : "[");
+    for (uint32_t i = 0; i < cs_count(v); i++) {
+        cs_sink__text(&p->out, i ? " " : "");
+        if (map) {
+            (void)print_arg(p, cs_entry(v, i, &one), verb);
+            cs_sink__byte(&p->out, ':');
+        } else {
+            one = v.u.items[i];
+        }
+        if (one.kind == CS_NULL) {
+            cs_sink__text(&p->out, "<nil>");
+        } else {
+            (void)print_arg(p, one, verb);
+        }
+    }
+    cs_sink__byte(&p->out, ']');
 }
 
 static bool try_verb(printer *p, const arg *a, uint32_t verb)
@@ -489,6 +505,19 @@ static bool try_verb(printer *p, const arg *a, uint32_t verb)
         }
         floating(p, a->d, c == 'v' ? 'g' : c == 'F' ? 'f' : c, strchr("fFeE", c) ? 6 : -1);
         return true;
+    case ARG_BOOL:
+        if (c == 't' || c == 'v') {
+            pad(p, a->text);
+        }
+        return c == 't' || c == 'v';
+    case ARG_TREE:
+        print_tree(p, a->value, verb);
+        return true;
+    case ARG_NIL:
+        if (c == 'v') {
+            pad(p, CS_LIT("<nil>"));
+        }
+        return c == 'v';
     case ARG_STRING:
         break;
     }
@@ -509,15 +538,15 @@ static cs_err print_arg(printer *p, cs_value v, uint32_t verb)
     arg a;
     CS_TRY(get_arg(p, v, &a));
     if (verb == 'T') {
-        pad(p, truncated(p, cs_slice_of(type_text(a.kind))));
+        pad(p, truncated(p, cs_slice_of(a.kind == ARG_NIL ? "<nil>" : type_text(&a))));
         return CS_OK;
     }
     if (!try_verb(p, &a, verb)) {
         cs_sink__text(&p->out, "%!");
         cs_sink__rune(&p->out, verb);
         cs_sink__byte(&p->out, '(');
-        cs_sink__text(&p->out, type_text(a.kind));
-        cs_sink__byte(&p->out, '=');
+        cs_sink__text(&p->out, a.kind == ARG_NIL ? "" : type_text(&a));
+        cs_sink__text(&p->out, a.kind == ARG_NIL ? "" : "=");
         (void)try_verb(p, &a, 'v');
         cs_sink__byte(&p->out, ')');
     }
@@ -715,12 +744,45 @@ static cs_err print_extra(printer *p)
         arg a;
         CS_TRY(get_arg(p, p->args[i], &a));
         cs_sink__text(&p->out, i > (uint32_t)p->arg ? ", " : "");
-        cs_sink__text(&p->out, type_text(a.kind));
-        cs_sink__byte(&p->out, '=');
+        cs_sink__text(&p->out, a.kind == ARG_NIL ? "" : type_text(&a));
+        cs_sink__text(&p->out, a.kind == ARG_NIL ? "" : "=");
         (void)try_verb(p, &a, 'v');
     }
     cs_sink__byte(&p->out, ')');
     return CS_OK;
+}
+
+static cs_err format_all(printer *p, cs_call *call, const cs_value *args, size_t n, cs_value *out)
+{
+    p->call = call;
+    p->at = 0;
+    p->args = args;
+    p->n_args = (uint32_t)n;
+    p->arg = 0;
+    p->reordered = false;
+    clear_flags(p);
+    cs_sink__init(&p->out, call);
+    while (p->at < p->format.n && !p->out.full) {
+        size_t percent = cs_slice_find_byte(p->format, '%', p->at);
+        size_t end = percent == SIZE_MAX ? p->format.n : percent;
+        cs_sink__slice(&p->out, cs_slice_sub(p->format, p->at, end));
+        p->at = end + 1;
+        if (percent != SIZE_MAX) {
+            CS_TRY(directive(p));
+        }
+    }
+    if (!p->reordered && p->arg < (int64_t)p->n_args) {
+        CS_TRY(print_extra(p));
+    }
+    return cs_sink__done(&p->out, out);
+}
+
+cs_err cs_format__go(cs_call *call, cs_slice format, const cs_value *args, size_t n, cs_value *out)
+{
+    printer p;
+    p.format = format;
+    p.go = true;
+    return format_all(&p, call, args, n, out);
 }
 
 cs_err cs_builtin__sprintf(cs_call *call, cs_value *out)
@@ -729,25 +791,6 @@ cs_err cs_builtin__sprintf(cs_call *call, cs_value *out)
     printer p; /* the room for the text is not worth clearing */
     CS_TRY(cs_call_string(call, 1, &p.format));
     CS_TRY(cs_call__array(call, 2, &args));
-    p.call = call;
-    p.at = 0;
-    p.args = args.u.items;
-    p.n_args = args.n;
-    p.arg = 0;
-    p.reordered = false;
-    clear_flags(&p);
-    cs_sink__init(&p.out, call);
-    while (p.at < p.format.n && !p.out.full) {
-        size_t percent = cs_slice_find_byte(p.format, '%', p.at);
-        size_t end = percent == SIZE_MAX ? p.format.n : percent;
-        cs_sink__slice(&p.out, cs_slice_sub(p.format, p.at, end));
-        p.at = end + 1;
-        if (percent != SIZE_MAX) {
-            CS_TRY(directive(&p));
-        }
-    }
-    if (!p.reordered && p.arg < (int64_t)p.n_args) {
-        CS_TRY(print_extra(&p));
-    }
-    return cs_sink__done(&p.out, out);
+    p.go = false;
+    return format_all(&p, call, args.u.items, args.n, out);
 }

@@ -58,6 +58,11 @@ static void escape(cs_sink *s, cs_slice text, part where)
     }
 }
 
+void cs_url__escape_query(cs_sink *s, cs_slice text)
+{
+    escape(s, text, PART_QUERY);
+}
+
 static int hex_value(char c)
 {
     return c >= '0' && c <= '9'   ? c - '0'
