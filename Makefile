@@ -169,9 +169,15 @@ replay: $(FUZZ_BIN) ## every fuzz target over its corpus, under ASan and UBSan
 	@B=$(B) tests/fuzz/run $(FUZZ_BIN)
 
 SECONDS ?= 60
+SEED ?= 1
+ifeq ($(F),rego_diff)
+fuzz: build
+	OPA=$(OPA) COUNTERSIGN=$(B)/countersign tests/fuzz/rego_diff/run --seconds $(SECONDS) --seed $(SEED)
+else
 fuzz: $(B)/fuzz/tests/fuzz/fuzz_$(F) ## libFuzzer on one target: F=json SECONDS=60; new inputs go to build/fuzz/corpus
 	@mkdir -p $(B)/fuzz/corpus/$(F)
 	$< -max_total_time=$(SECONDS) -timeout=10 -rss_limit_mb=4096 $(B)/fuzz/corpus/$(F) tests/fuzz/corpus/$(F)
+endif
 
 # MODE=asan runs these suites against the program with sanitizers, MODE=release the cases without them, several times faster.
 PROGRAM := $(if $(filter-out release,$(MODE)),$(B)/$(MODE)/countersign,$(B)/countersign)

@@ -50,15 +50,8 @@ static cs_slice node_name(cs_arena *arena, const cs_program *program, uint32_t n
     }
     cs_buf_text(&buf, "data");
     while (n > 0) {
-        cs_value key = program->nodes[chain[--n]].key;
-        if (key.kind == CS_STRING) {
-            cs_buf_byte(&buf, '.');
-            cs_buf_slice(&buf, cs_text(key));
-        } else {
-            cs_buf_byte(&buf, '[');
-            cs_value_print(&buf, key);
-            cs_buf_byte(&buf, ']');
-        }
+        cs_term key = {.kind = CS_TERM_SCALAR, .u.value = program->nodes[chain[--n]].key};
+        cs_ref_part_print(&buf, &key);
     }
     cs_slice name = cs_slice_make(cs_arena_dup(arena, buf.p, buf.n), buf.n);
     cs_buf_destroy(&buf);

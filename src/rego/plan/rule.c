@@ -273,7 +273,32 @@ static void put_rules_below(shared *s, uint32_t node, cs_value *keys, uint32_t d
     }
 }
 
-static void plan_collection(cs_builder *b, const cs_rule *const *rules, uint32_t n, bool entries, uint32_t node)
+/* Is there a rule above whose head's ref varies from there on: p[x] := 1 above p.q? */
+static bool in_entries(const cs_rule_node *node)
+{
+    for (node = node->parent; node; node = node->parent) {
+        for (uint32_t i = 0; i < node->n_rules; i++) {
+            const cs_term *ref = node->rules[i]->head.ref;
+            if (cs_ref_ground_prefix(ref) < ref->u.list.n) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+/* A collection that is part of a partial object is there from its first element on only. */
+static void plan_empty_is_undefined(cs_builder *b, uint32_t acc, bool entries)
+{
+    uint32_t filled = cs_plan__label(b);
+    cs_value empty = entries ? cs_object_new(b->p->arena, 0) : cs_set_new(b->p->arena, 0);
+    cs_plan__emit(b, CS_OP_EQK, acc, 0, 0, cs_plan__k(b, empty), filled);
+    cs_plan__emit(b, CS_OP_CLEAR, acc, 0, 0, 0, 0);
+    cs_plan__place(b, filled);
+}
+
+static void plan_collection(cs_builder *b, const cs_rule *const *rules, uint32_t n, bool entries, uint32_t node,
+                            bool is_part)
 {
     shared s = {.b = b, .candidates = CS_PLAN_NO_REG};
     s.acc = cs_plan__reg(b);
@@ -285,6 +310,9 @@ static void plan_collection(cs_builder *b, const cs_rule *const *rules, uint32_t
         put_rules_below(&s, node, NULL, 0);
     }
     cs_plan__emit(b, CS_OP_SEAL, s.acc, 0, 0, 0, 0);
+    if (is_part) {
+        plan_empty_is_undefined(b, s.acc, entries);
+    }
     cs_plan__emit(b, CS_OP_RETURN, s.acc, 0, 0, 0, 0);
 }
 
@@ -317,7 +345,7 @@ void cs_plan__document(cs_planner *p, const cs_rule_node *node, cs_code *code)
     cs_builder b;
     cs_plan__begin(&b, p, code);
     if (entries || (n > 0 && rules[0]->head.key)) {
-        plan_collection(&b, rules, n, entries, code->node);
+        plan_collection(&b, rules, n, entries, code->node, in_entries(node));
     } else {
         plan_single_value(&b, rules, n, fallback);
     }

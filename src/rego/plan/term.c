@@ -77,7 +77,10 @@ static uint32_t plan_comprehension(cs_builder *b, const cs_term *t)
     uint32_t head = cs_plan__term(b, t->u.comprehension.head);
     if (t->kind == CS_TERM_OBJECT_COMPREHENSION) {
         uint32_t key = cs_plan__term(b, t->u.comprehension.key);
+        cs_loc loc = b->loc;
+        b->loc = t->u.comprehension.key->loc; /* where a conflict of keys is said to be */
         cs_plan__emit(b, CS_OP_PUT, acc, key, head, 0, 0);
+        b->loc = loc;
     } else {
         cs_plan__emit(b, t->kind == CS_TERM_ARRAY_COMPREHENSION ? CS_OP_PUSH : CS_OP_ADD, acc, head, 0, 0, 0);
     }

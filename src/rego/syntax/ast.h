@@ -71,6 +71,8 @@ uint32_t cs_ref_ground_prefix(const cs_term *ref);
 
 /* ---- text, as OPA's String methods print it */
 void cs_term_print(cs_buf *out, const cs_term *t);
+/* An operand of a ref as it stands behind the head: .name, ["other text"] or [term]. */
+void cs_ref_part_print(cs_buf *out, const cs_term *t);
 void cs_expr_print(cs_buf *out, const cs_expr *e);
 void cs_body_print(cs_buf *out, cs_body b);
 void cs_head_print(cs_buf *out, const cs_head *h, cs_rego_version version);

@@ -37,7 +37,7 @@ static bool needs_escape(cs_slice s)
     return false;
 }
 
-static void print_ref_part(cs_buf *out, const cs_term *t)
+void cs_ref_part_print(cs_buf *out, const cs_term *t)
 {
     if (!cs_term_is_string(t)) {
         cs_buf_byte(out, '[');
@@ -71,7 +71,7 @@ static void print_ref(cs_buf *out, cs_terms ref)
         cs_term_print(out, ref.v[0]);
     }
     for (uint32_t i = 1; i < ref.n; i++) {
-        print_ref_part(out, ref.v[i]);
+        cs_ref_part_print(out, ref.v[i]);
     }
 }
 

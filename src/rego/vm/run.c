@@ -122,7 +122,8 @@ cs_err cs_vm_step(cs_run *run, cs_run_state *state, cs_value *result, cs_error *
     }
     *state = CS_RUN_DONE;
     cs_builtin_state_destroy(&run->builtins);
-    if (run->err == CS_OK && run->builtin_err != CS_OK) {
+    /* The first built-in error goes before whatever came of it, a conflict included (OPA v1/topdown/query.go). */
+    if (run->builtin_err != CS_OK) {
         run->err = run->builtin_err;
         run->error = run->builtin_error;
     }
