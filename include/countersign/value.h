@@ -165,6 +165,9 @@ cs_value cs_set_clone(cs_arena *a, cs_value set, uint32_t extra);
 const char *cs_kind_name(cs_value v); /* "null", "boolean", "number", "string", "array", "object", "set", "undefined" */
 /* As Rego text: [1, "x"], {"a": 1}, {1, 2}, set(). Strings quoted as OPA quotes them (Go's strconv.Quote). */
 void cs_value_print(cs_buf *out, cs_value v);
+/* The same on one line, as errors show it: runs of white space become single spaces, and what is longer than `max`
+ * characters ends in "...". */
+void cs_value_print_line(cs_buf *out, cs_value v, uint32_t max);
 /* Go's strconv.Quote of a text. */
 void cs_quote(cs_buf *out, cs_slice s);
 

@@ -178,7 +178,7 @@ static cs_err run_traced(const cs_query *query, const cs_eval *eval, cs_value *r
 
 cs_err cs_query_run(const cs_query *query, const cs_eval *eval, cs_value *result, cs_error *e)
 {
-    if (eval->tracer) {
+    if (eval->tracer || eval->strict) {
         return run_traced(query, eval, result, e);
     }
     cs_run *run = cs_run_start(query, eval);

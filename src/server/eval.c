@@ -257,6 +257,15 @@ void cs_server__evaluate(cs_server__request *r)
     v->spec.live = cs_store_live(s->o.store, &v->spec.n_live);
     v->error.row = 0;
     v->error.file[0] = v->error.text[0] = 0;
+    if (v->strict) {
+        v->err = cs_query_run(cs_prepared_query(v->prepared), &v->spec, &v->result, &v->error);
+        if (v->err != CS_OK) {
+            v->error.code = v->err;
+            v->result = cs_undefined();
+        }
+        finish(r);
+        return;
+    }
     v->run = cs_run_start(cs_prepared_query(v->prepared), &v->spec);
     step(r);
 }

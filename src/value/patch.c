@@ -360,7 +360,15 @@ static cs_err run_operation(cs_arena *a, cs_value *doc, cs_value operation, cs_e
     CS_TRY(fetch(*doc, path, n, &found, e));
     CS_TRY(attribute(operation, "value", &value, e));
     if (!cs_equal(found, value)) {
-        return cs_fail(e, CS_ERR_EVAL_BUILTIN, "value from EditTree != patch value.");
+        cs_buf text;
+        cs_buf_init(&text);
+        cs_buf_text(&text, "value from EditTree != patch value.\n\nExpected: ");
+        cs_value_print(&text, value);
+        cs_buf_text(&text, "\n\nFound: ");
+        cs_value_print(&text, found);
+        cs_err err = cs_fail(e, CS_ERR_EVAL_BUILTIN, "%.*s", CS_FMT(cs_buf_view(&text)));
+        cs_buf_destroy(&text);
+        return err;
     }
     return CS_OK;
 }

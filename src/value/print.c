@@ -135,3 +135,33 @@ void cs_value_print(cs_buf *out, cs_value v)
         break;
     }
 }
+
+void cs_value_print_line(cs_buf *out, cs_value v, uint32_t max)
+{
+    cs_buf text;
+    cs_buf_init(&text);
+    cs_value_print(&text, v);
+    uint32_t shown = 0;
+    bool space = false;
+    for (size_t i = 0; i < text.n;) {
+        size_t width;
+        uint32_t rune = cs_utf8_decode(text.p + i, text.n - i, &width);
+        if (cs_utf8_is_space(rune)) {
+            space = shown > 0;
+        } else {
+            if (space && shown < max) {
+                cs_buf_byte(out, ' ');
+                shown++;
+            }
+            if (shown == max) {
+                cs_buf_text(out, "...");
+                break;
+            }
+            cs_buf_slice(out, cs_slice_make(text.p + i, width));
+            shown++;
+            space = false;
+        }
+        i += width;
+    }
+    cs_buf_destroy(&text);
+}

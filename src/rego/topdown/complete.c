@@ -72,8 +72,8 @@ static cs_go take(cs_k *k)
     cs_td__event_rule(rk->child, CS_TRACE_EXIT, rk->rule->rule);
     rk->produced = true;
     cs_opd v = cs_td__plug_term(rk->child, rk->rule->rule->head.value);
-    if (!v.t && !cs_td__conflict_add(rk->conflicts, rk->rule->rule, v.v)) {
-        return cs_td__early(rk->child, NULL);
+    if (!v.t) {
+        CS_GO(cs_td__conflict_add(rk->conflicts, rk->rule->rule, v.v));
     }
     cs_td__event_rule(rk->child, CS_TRACE_REDO, rk->rule->rule);
     return NULL;

@@ -3,8 +3,11 @@
 #include "rego/topdown/internal.h"
 
 #define CONFLICTS_MAX 10U
-/* Long values are cut, so that an error stays readable. */
-#define VALUE_TEXT_MAX 120U
+/* Long values are cut to so many characters, so that an error stays readable. */
+#define VALUE_TEXT_MAX 80U
+
+/* Ends a rule that has produced a value of the list: one from each is enough to point at it. */
+static const cs_stop found_one = {CS_STOP_ERROR, NULL};
 
 static void print_ref(cs_buf *out, cs_td *run, const cs_td_rule *rule)
 {
@@ -27,19 +30,18 @@ cs_go cs_td__conflict(cs_td *run, const cs_td_rule *rule)
     return stop;
 }
 
-bool cs_td__conflict_add(cs_td_conflicts *c, const cs_rule *rule, cs_value v)
+cs_go cs_td__conflict_add(cs_td_conflicts *c, const cs_rule *rule, cs_value v)
 {
-    c->found = false;
     if (c->n > 0 && cs_equal(c->values[0], v)) {
-        return true;
+        return NULL;
     }
     if (c->n == CONFLICTS_MAX) {
         c->more = true;
-        return false;
+        return &found_one;
     }
     c->values[c->n] = v;
     c->places[c->n++] = rule->loc;
-    return c->n == 1;
+    return c->n == 1 ? NULL : &found_one;
 }
 
 static bool stands_before(const cs_loc *a, const cs_loc *b)
@@ -70,12 +72,7 @@ static void list_values(cs_buf *text, const cs_td_conflicts *c)
     for (uint32_t i = 0; i < c->n; i++) {
         const cs_loc *loc = &c->places[i];
         cs_buf_text(text, "\n  ");
-        size_t from = text->n;
-        cs_value_print(text, c->values[i]);
-        if (text->n - from > VALUE_TEXT_MAX) {
-            text->n = from + VALUE_TEXT_MAX;
-            cs_buf_text(text, "...");
-        }
+        cs_value_print_line(text, c->values[i], VALUE_TEXT_MAX);
         cs_buf_text(text, " at ");
         cs_slice file = loc->source ? loc->source->file : CS_LIT("");
         cs_buf_slice(text, file);
@@ -107,7 +104,7 @@ cs_go cs_td__conflict_list(cs_td_frame *f, cs_go stop, const cs_td_rule *rule, c
             continue;
         }
         cs_go ended = again(self, &rules->v[i], &c, &produced);
-        if (ended && ended->kind == CS_STOP_ERROR) {
+        if (ended && ended->kind == CS_STOP_ERROR && ended != &found_one) {
             break;
         }
     }
@@ -122,8 +119,10 @@ cs_go cs_td__conflict_list(cs_td_frame *f, cs_go stop, const cs_td_rule *rule, c
     cs_buf_init(&text);
     cs_buf_text(&text, error.text);
     list_values(&text, &c);
-    cs_err code = cs_fail(&run->error, error.code, "%.*s", CS_FMT(cs_buf_view(&text)));
-    run->err = code;
+    run->err = cs_fail(&run->error, error.code, "%.*s", CS_FMT(cs_buf_view(&text)));
+    memcpy(run->error.file, error.file, sizeof error.file);
+    run->error.row = error.row;
+    run->error.col = error.col;
     cs_buf_destroy(&text);
     return stop;
 }

@@ -309,10 +309,10 @@ typedef struct cs_td_conflicts {
     cs_value values[10];
     cs_loc places[10];
     uint32_t n;
-    bool more, found;
+    bool more;
 } cs_td_conflicts;
 /* Takes a value of a rule; false: enough of this rule. */
-bool cs_td__conflict_add(cs_td_conflicts *c, const cs_rule *rule, cs_value v);
+cs_go cs_td__conflict_add(cs_td_conflicts *c, const cs_rule *rule, cs_value v);
 cs_go cs_td__conflict(cs_td *run, const cs_td_rule *rule);
 /* If `stop` is the rule's own conflict, all of the rules are run again to list every value. */
 cs_go cs_td__conflict_list(cs_td_frame *f, cs_go stop, const cs_td_rule *rule, const cs_td_rules *rules,

@@ -2,8 +2,6 @@
  * definitions run, so that the error can list every value and where it came from (OPA v1/topdown/conflicts.go). */
 #include "rego/vm/internal.h"
 
-#include "countersign/base/utf8.h"
-
 void cs_vm__conflict(cs_run *run, cs_frame *f, cs_value first, uint32_t first_def, cs_value value, uint32_t def)
 {
     cs_conflict *c = f->conflict;
@@ -50,36 +48,6 @@ static void sort_by_place(const cs_code *code, cs_conflict *c)
 /* Long values are cut to so many characters, so that an error stays readable. */
 #define VALUE_TEXT_MAX 80U
 
-/* The value on one line: runs of space have become single ones. */
-static void put_value(cs_buf *out, cs_value v)
-{
-    cs_buf text;
-    cs_buf_init(&text);
-    cs_value_print(&text, v);
-    uint32_t shown = 0;
-    bool space = false;
-    for (size_t i = 0; i < text.n;) {
-        size_t width;
-        uint32_t rune = cs_utf8_decode(text.p + i, text.n - i, &width);
-        if (cs_utf8_is_space(rune)) {
-            space = true;
-        } else if (shown + (space && shown > 0) >= VALUE_TEXT_MAX) {
-            cs_buf_text(out, shown < VALUE_TEXT_MAX && space ? " ..." : "...");
-            break;
-        } else {
-            if (space && shown > 0) {
-                cs_buf_byte(out, ' ');
-                shown++;
-            }
-            cs_buf_slice(out, cs_slice_make(text.p + i, width));
-            shown++;
-            space = false;
-        }
-        i += width;
-    }
-    cs_buf_destroy(&text);
-}
-
 cs_err cs_vm__conflict_error(cs_run *run, const cs_frame *f)
 {
     cs_conflict *c = f->conflict;
@@ -95,7 +63,7 @@ cs_err cs_vm__conflict_error(cs_run *run, const cs_frame *f)
     for (uint32_t i = 0; i < c->n; i++) {
         const cs_loc *loc = &code->defs[c->defs[i]];
         cs_buf_text(&text, "\n  ");
-        put_value(&text, c->values[i]);
+        cs_value_print_line(&text, c->values[i], VALUE_TEXT_MAX);
         cs_buf_text(&text, " at ");
         cs_buf_slice(&text, loc->source ? loc->source->file : CS_LIT(""));
         cs_buf_printf(&text, ":%u", loc->row);
