@@ -127,6 +127,35 @@ static cs_err array_index(cs_value key, uint32_t n, int64_t *out, cs_error *e)
     return CS_OK;
 }
 
+/* What stands where a collection should. OPA names the type as its implementation does. */
+static cs_err fail_scalar(cs_error *e, const char *where, cs_value found)
+{
+    const char *type = found.kind == CS_NULL     ? "Null"
+                       : found.kind == CS_BOOL   ? "Boolean"
+                       : found.kind == CS_NUMBER ? "Number"
+                                                 : "String";
+    cs_buf text;
+    cs_buf_init(&text);
+    cs_buf_printf(&text, "expected composite type%s, found value: ", where);
+    cs_value_print(&text, found);
+    cs_err err = cs_fail(e, CS_ERR_EVAL_BUILTIN, "%.*s (type: ast.%s)", CS_FMT(cs_buf_view(&text)), type);
+    cs_buf_destroy(&text);
+    return err;
+}
+
+static cs_err fail_absent(cs_error *e, cs_value key, const char *what, cs_value node)
+{
+    cs_buf text;
+    cs_buf_init(&text);
+    cs_buf_text(&text, "path ");
+    cs_value_print(&text, key);
+    cs_buf_printf(&text, " does not exist in %s term ", what);
+    cs_value_print(&text, node);
+    cs_err err = cs_fail(e, CS_ERR_EVAL_BUILTIN, "%.*s", CS_FMT(cs_buf_view(&text)));
+    cs_buf_destroy(&text);
+    return err;
+}
+
 /* The child of a node under a key, and where it stands (entry or index). */
 static cs_err child_of(cs_value node, cs_value key, cs_value *child, uint32_t *place, cs_error *e)
 {
@@ -134,20 +163,25 @@ static cs_err child_of(cs_value node, cs_value key, cs_value *child, uint32_t *p
         int64_t i = 0;
         CS_TRY(array_index(key, node.n, &i, e));
         if (i < 0 || i >= (int64_t)node.n) {
-            return fail_key(e, "path ", key, " does not exist in array term");
+            return fail_absent(e, key, "array", node);
         }
         *place = (uint32_t)i;
         *child = node.u.items[i];
         return CS_OK;
     }
     if (!cs_is(node, CS_OBJECT) && !cs_is(node, CS_SET)) {
-        return fail_key(e, "expected composite type for path ", key, "");
+        cs_buf path;
+        cs_buf_init(&path);
+        cs_buf_text(&path, " for path ");
+        cs_value_print(&path, key);
+        cs_err err = fail_scalar(e, cs_buf_cstr(&path), node);
+        cs_buf_destroy(&path);
+        return err;
     }
     const cs_table *t = node.u.table;
     *place = cs_value__find(t, key, cs_hash(key));
     if (*place == CS_TABLE_NONE) {
-        return fail_key(e, "path ", key,
-                        cs_is(node, CS_SET) ? " does not exist in set term" : " does not exist in object term");
+        return fail_absent(e, key, cs_is(node, CS_SET) ? "set" : "object", node);
     }
     *child = t->vals != NULL ? t->vals[*place] : t->keys[*place];
     return CS_OK;
@@ -221,7 +255,7 @@ static cs_err insert_child(cs_arena *a, cs_value node, cs_value key, cs_value va
         return CS_OK;
     }
     if (!cs_is(node, CS_ARRAY)) {
-        return fail_key(e, "expected composite type, found value: ", node, "");
+        return fail_scalar(e, "", node);
     }
     int64_t i = 0;
     CS_TRY(array_index(key, node.n, &i, e));
@@ -244,7 +278,7 @@ static cs_err delete_child(cs_arena *a, cs_value node, cs_value key, cs_value *o
         return CS_OK;
     }
     if (!cs_is(node, CS_OBJECT) && !cs_is(node, CS_SET)) {
-        return fail_key(e, "expected composite type, found value: ", node, "");
+        return fail_scalar(e, "", node);
     }
     uint32_t entry = cs_value__find(node.u.table, key, cs_hash(key));
     if (entry == CS_TABLE_NONE) {

@@ -50,7 +50,7 @@ static bool check_var_key(checking *k, uint32_t at, const cs_type *keys, const k
     const cs_term *key = k->ref->v[at];
     const cs_type *known = cs_env__of(k->env, key);
     if (!known) {
-        cs_env__put(k->env, key->u.var, keys);
+        cs_env__put(k->env, key->u.var, keys ? keys : &cs_type_any); /* what is no collection tells nothing */
         return true;
     }
     if (cs_types__unifies(k->env->tc, keys, known)) {

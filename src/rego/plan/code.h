@@ -77,6 +77,7 @@ typedef struct cs_code {
     uint32_t node; /* of the rule tree, or CS_NO_NODE */
     cs_slice name; /* "data.a.p" */
     uint32_t n_params;
+    bool is_part; /* a document that is an entry of a partial object above */
     uint32_t n_regs;
     const cs_insn *insns;
     uint32_t n_insns;

@@ -88,6 +88,10 @@ void cs_plan__expr_without_with(cs_builder *b, const cs_expr *e);
 /* The code of the function a call's or a with's ref names, or CS_NO_CODE. */
 uint32_t cs_plan__function(const cs_builder *b, const cs_term *ref);
 
+/* ---- hoist.c */
+/* The body of a rule, reads of base documents first. */
+void cs_plan__rule_body(cs_builder *b, cs_body body);
+
 /* ---- choose.c */
 /* One of the bodies among which an index chooses. */
 typedef struct cs_choice {

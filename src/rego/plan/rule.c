@@ -53,7 +53,7 @@ static void plan_single(shared *s, const part *p, uint32_t done, uint32_t matche
     for (uint32_t i = 0; i < args->n; i++) {
         cs_plan__unify(b, args->v[i], i);
     }
-    cs_plan__body(b, rule->body);
+    cs_plan__rule_body(b, rule->body);
     b->loc = rule->loc;
     uint32_t value = cs_plan__term(b, rule->head.value);
     bool looped = b->loops != loops;
@@ -108,7 +108,7 @@ static void plan_element(shared *s, const part *p)
 {
     cs_builder *b = s->b;
     const cs_rule *rule = p->rule;
-    cs_plan__body(b, rule->body);
+    cs_plan__rule_body(b, rule->body);
     cs_plan__emit(b, CS_OP_ADD, s->acc, cs_plan__term(b, rule->head.key), 0, 0, 0);
     cs_plan__jump(b, b->fail);
 }
@@ -118,7 +118,7 @@ static void plan_entry(shared *s, const part *p)
 {
     cs_builder *b = s->b;
     const cs_rule *rule = p->rule;
-    cs_plan__body(b, rule->body);
+    cs_plan__rule_body(b, rule->body);
     b->loc = rule->loc;
     const cs_terms *ref = &rule->head.ref->u.list;
     uint32_t from = cs_ref_ground_prefix(rule->head.ref);
@@ -247,7 +247,7 @@ static void plan_single_value(cs_builder *b, const cs_rule *const *rules, uint32
 }
 
 /* The rules below a partial object's own place belong to the same document: p[x] := 1 beside p.q.r := 2. */
-static void put_rules_below(shared *s, uint32_t node, cs_value *keys, uint32_t depth)
+static void put_rules_below(shared *s, uint32_t node, const cs_rule_node *rules, cs_value *keys, uint32_t depth)
 {
     cs_builder *b = s->b;
     const cs_program *program = b->p->program;
@@ -259,11 +259,14 @@ static void put_rules_below(shared *s, uint32_t node, cs_value *keys, uint32_t d
         }
         path[depth] = program->nodes[child].key;
         if (!program->nodes[child].is_rule) {
-            put_rules_below(s, child, path, depth + 1);
+            put_rules_below(s, child, rules->children[i], path, depth + 1);
             continue;
         }
         uint32_t skip = cs_plan__label(b);
         uint32_t regs = cs_plan__regs(b, depth + 2);
+        if (rules->children[i]->n_rules > 0) {
+            b->loc = rules->children[i]->rules[0]->loc;
+        }
         for (uint32_t k = 0; k <= depth; k++) {
             cs_plan__emit(b, CS_OP_LOADK, regs + k, 0, 0, cs_plan__k(b, path[k]), 0);
         }
@@ -297,8 +300,8 @@ static void plan_empty_is_undefined(cs_builder *b, uint32_t acc, bool entries)
     cs_plan__place(b, filled);
 }
 
-static void plan_collection(cs_builder *b, const cs_rule *const *rules, uint32_t n, bool entries, uint32_t node,
-                            bool is_part)
+static void plan_collection(cs_builder *b, const cs_rule *const *rules, uint32_t n, bool entries,
+                            const cs_rule_node *node)
 {
     shared s = {.b = b, .candidates = CS_PLAN_NO_REG};
     s.acc = cs_plan__reg(b);
@@ -307,10 +310,10 @@ static void plan_collection(cs_builder *b, const cs_rule *const *rules, uint32_t
     plan_definitions(&s, rules, n, entries ? plan_entry : plan_element);
     cs_plan__place(b, s.finish);
     if (entries) {
-        put_rules_below(&s, node, NULL, 0);
+        put_rules_below(&s, b->code->node, node, NULL, 0);
     }
     cs_plan__emit(b, CS_OP_SEAL, s.acc, 0, 0, 0, 0);
-    if (is_part) {
+    if (b->code->is_part) {
         plan_empty_is_undefined(b, s.acc, entries);
     }
     cs_plan__emit(b, CS_OP_RETURN, s.acc, 0, 0, 0, 0);
@@ -344,8 +347,9 @@ void cs_plan__document(cs_planner *p, const cs_rule_node *node, cs_code *code)
     }
     cs_builder b;
     cs_plan__begin(&b, p, code);
+    code->is_part = in_entries(node);
     if (entries || (n > 0 && rules[0]->head.key)) {
-        plan_collection(&b, rules, n, entries, code->node, in_entries(node));
+        plan_collection(&b, rules, n, entries, node);
     } else {
         plan_single_value(&b, rules, n, fallback);
     }

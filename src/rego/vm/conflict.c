@@ -48,12 +48,22 @@ static void sort_by_place(const cs_code *code, cs_conflict *c)
 /* Long values are cut to so many characters, so that an error stays readable. */
 #define VALUE_TEXT_MAX 80U
 
+cs_err cs_vm__key_conflict(cs_run *run, const cs_loc *where)
+{
+    run->err = cs_fail(&run->error, CS_ERR_EVAL_CONFLICT, "object keys must be unique");
+    cs_vm__place(where, &run->error);
+    return run->err;
+}
+
 cs_err cs_vm__conflict_error(cs_run *run, const cs_frame *f)
 {
     cs_conflict *c = f->conflict;
     const cs_code *code = f->code;
     cs_loc where = code->defs[c->defs[1]];
     cs_buf text;
+    if (code->is_part) { /* then it is the object whose key has two values */
+        return cs_vm__key_conflict(run, &where);
+    }
     cs_buf_init(&text);
     sort_by_place(code, c);
     cs_buf_text(&text, code->kind == CS_CODE_FUNCTION ? "function " : "rule ");

@@ -169,6 +169,7 @@ void cs_vm__push(cs_arena *a, cs_growing *g, cs_value v);
 /* ---- conflict.c */
 void cs_vm__conflict(cs_run *run, cs_frame *f, cs_value first, uint32_t first_def, cs_value value, uint32_t def);
 cs_err cs_vm__conflict_error(cs_run *run, const cs_frame *f);
+cs_err cs_vm__key_conflict(cs_run *run, const cs_loc *where); /* two values under one key of an object */
 
 /* ---- loop.c */
 cs_err cs_vm__loop(cs_run *run, cs_run_state *state);

@@ -462,7 +462,7 @@ dot: /* v is the key */
     goto call_document;
 
 key_conflict:
-    return cs_vm__fail(run, code, i, CS_ERR_EVAL_CONFLICT, "object keys must be unique");
+    return cs_vm__key_conflict(run, &code->locs[i - code->insns]);
 
 call_document:
     callee = run->program->codes[target];

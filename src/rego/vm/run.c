@@ -106,6 +106,17 @@ void cs_vm_abandon(cs_run *run)
     cs_builtin_state_destroy(&run->builtins);
 }
 
+/* A document with a conflict goes on only to list its values: what goes wrong on the way is not what ended it. */
+static void first_conflict(cs_run *run)
+{
+    for (uint32_t i = 0; i < run->n_frames; i++) {
+        if (run->frames[i].conflict) {
+            (void)cs_vm__conflict_error(run, &run->frames[i]);
+            return;
+        }
+    }
+}
+
 cs_err cs_vm_step(cs_run *run, cs_run_state *state, cs_value *result, cs_error *e)
 {
     if (run->builtins.waiting && !goes_on(run)) {
@@ -122,6 +133,9 @@ cs_err cs_vm_step(cs_run *run, cs_run_state *state, cs_value *result, cs_error *
     }
     *state = CS_RUN_DONE;
     cs_builtin_state_destroy(&run->builtins);
+    if (run->err == CS_ERR_EVAL_CONFLICT) {
+        first_conflict(run);
+    }
     /* The first built-in error goes before whatever came of it, a conflict included (OPA v1/topdown/query.go). */
     if (run->builtin_err != CS_OK) {
         run->err = run->builtin_err;

@@ -1,0 +1,102 @@
+/* Rule bodies with their cheapest conditions first: reads of documents that are there from the start (input, base
+ * data), alone, compared with a constant, or given a name.
+ *
+ * OPA's index leaves out a rule that one of them makes fail before any of its body runs (v1/ast/index.go), so an error
+ * that the body would run into is never seen there. Moving these statements to the front has the same effect, for rules
+ * that have no index, too, and a body that fails fails early. They depend on nothing, and what they name cannot be used
+ * before, so the order of the others is what it was. */
+#include "rego/plan/internal.h"
+
+/* Longer bodies are planned as they stand: looking back from each statement is quadratic. */
+#define STATEMENTS_MAX 64U
+
+static bool reads_base(const cs_builder *b, const cs_term *t)
+{
+    if (t->kind != CS_TERM_REF || t->u.list.v[0]->kind != CS_TERM_VAR) {
+        return false;
+    }
+    cs_slice head = cs_sym_slice(t->u.list.v[0]->u.var);
+    bool data = cs_slice_eq(head, CS_LIT("data"));
+    if (!data && !cs_slice_eq(head, CS_LIT("input"))) {
+        return false;
+    }
+    uint32_t n = t->u.list.n - 1;
+    cs_value *path = cs_arena_array(b->p->arena, cs_value, n + 1);
+    for (uint32_t i = 0; i < n; i++) {
+        if (t->u.list.v[i + 1]->kind != CS_TERM_SCALAR) {
+            return false;
+        }
+        path[i] = t->u.list.v[i + 1]->u.value;
+    }
+    return !data || cs_plan__is_base(b->p->program, path, n);
+}
+
+typedef struct looking {
+    const cs_sym *var;
+    bool found;
+} looking;
+
+static bool is_it(void *self, cs_term *t)
+{
+    looking *l = self;
+    l->found = l->found || (t->kind == CS_TERM_VAR && t->u.var == l->var);
+    return !l->found;
+}
+
+/* Does statement `i` give the variable its value, as far as the body's order tells? */
+static bool is_new(const cs_builder *b, cs_body body, uint32_t i, const cs_sym *var)
+{
+    looking l = {.var = var};
+    cs_walker w = {.self = &l, .term = is_it};
+    for (size_t k = 0; k < b->bindings.n; k++) {
+        if (b->bindings.v[k].name == var) {
+            return false;
+        }
+    }
+    for (uint32_t k = 0; k < i && !l.found; k++) {
+        cs_walk_expr(&w, body.v[k]);
+    }
+    return !l.found;
+}
+
+static bool goes_first(const cs_builder *b, cs_body body, uint32_t i)
+{
+    const cs_expr *e = body.v[i];
+    if (e->negated || e->n_with) {
+        return false;
+    }
+    if (e->kind == CS_EXPR_TERM) {
+        return reads_base(b, e->u.term);
+    }
+    if (e->kind != CS_EXPR_CALL || e->u.call.n != 3 || !cs_ref_is(e->u.call.v[0], "eq")) {
+        return false;
+    }
+    const cs_term *left = e->u.call.v[1];
+    const cs_term *right = e->u.call.v[2];
+    if (left->kind == CS_TERM_REF) {
+        const cs_term *other = right;
+        right = left;
+        left = other;
+    }
+    bool plain = left->kind == CS_TERM_SCALAR || (left->kind == CS_TERM_VAR && is_new(b, body, i, left->u.var));
+    return plain && reads_base(b, right);
+}
+
+void cs_plan__rule_body(cs_builder *b, cs_body body)
+{
+    cs_expr **order = cs_arena_array(b->p->arena, cs_expr *, body.n + 1);
+    bool *first = cs_arena_array(b->p->arena, bool, body.n + 1);
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < body.n; i++) {
+        first[i] = body.n <= STATEMENTS_MAX && goes_first(b, body, i);
+        if (first[i]) {
+            order[n++] = body.v[i];
+        }
+    }
+    for (uint32_t i = 0; i < body.n; i++) {
+        if (!first[i]) {
+            order[n++] = body.v[i];
+        }
+    }
+    cs_plan__body(b, (cs_body){order, n});
+}

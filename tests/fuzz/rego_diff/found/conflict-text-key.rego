@@ -1,0 +1,5 @@
+package fuzz
+
+r0["<&>"] := x if {
+	some x in input.a
+}
