@@ -94,6 +94,8 @@ typedef struct cs_compiled_query {
     void *rewritten; /* names of locals as written, private to the compiler */
 } cs_compiled_query;
 
+/* Can a body that was made of rewritten statements (partial evaluation) succeed at all, as far as types tell? */
+bool cs_body_passes_types(cs_ast *ast, const cs_compiled *policy, cs_body body);
 /* The name that a local stands for, as its author wrote it; the local itself if it stands for none. `query` may be
  * NULL. Thread-safe. */
 const cs_sym *cs_local_original(const cs_compiled *policy, const cs_compiled_query *query, const cs_sym *local);

@@ -436,3 +436,19 @@ void cs_types__query(cs_compiler *c, cs_body b)
     cs_types__body(&base, &layer, b, &errors);
     cs_types__hand_over(c, &errors, true);
 }
+
+bool cs_body_passes_types(cs_ast *ast, const cs_compiled *policy, cs_body body)
+{
+    static const cs_query_options no_options;
+    const cs_policy_options policy_options = {0};
+    cs_compiler c = {.ast = ast, .policy = &policy_options, .compiled = policy, .query = &no_options};
+    cs_compile__begin(&c);
+    cs_type_checker tc = {.c = &c, .arena = ast->arena, .closures = {.arena = ast->arena}};
+    tc.relaxed = cs_syms__new(ast->arena);
+    cs_type_env base = {.tc = &tc, .own = cs_syms__new(ast->arena), .data = policy->types};
+    cs_type_env layer = cs_env__layer(&base);
+    cs_type_errors errors = {0};
+    cs_types__body(&base, &layer, body, &errors);
+    cs_arena_destroy(&c.scratch);
+    return errors.n == 0;
+}

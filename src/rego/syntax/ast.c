@@ -153,6 +153,11 @@ void cs_syntax__expr_measure(cs_expr *e)
     e->height = above(h);
 }
 
+void cs_expr_measure(cs_expr *e)
+{
+    cs_syntax__expr_measure(e);
+}
+
 /* ---- terms */
 static cs_term *term_new(cs_ast *ast, cs_term_kind kind, cs_loc loc)
 {

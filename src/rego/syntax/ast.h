@@ -32,6 +32,8 @@ cs_expr *cs_expr_copy(cs_ast *ast, const cs_expr *e); /* deep */
 cs_body cs_body_copy(cs_ast *ast, cs_body b);
 cs_head cs_head_copy(cs_ast *ast, const cs_head *h);
 cs_rule *cs_rule_copy(cs_ast *ast, const cs_rule *r);
+/* Sets e->height from its parts, after a maker that is not one of these has put them in. */
+void cs_expr_measure(cs_expr *e);
 /* Sets e->index. *b must be empty or have grown by this function alone (its room follows from its length). */
 void cs_body_append(cs_ast *ast, cs_body *b, cs_expr *e);
 
