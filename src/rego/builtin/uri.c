@@ -550,6 +550,11 @@ void cs_url__print(cs_sink *s, const cs_url *url)
 
 /* ------------------------------------------------------------------------------------------------ resolving */
 
+void cs_url__print_path(cs_sink *s, const cs_url *url)
+{
+    put_escaped(s, url->raw_path, url->path, PART_PATH);
+}
+
 static cs_slice path_text(cs_call *call, const cs_url *u)
 {
     cs_sink s;

@@ -17,6 +17,8 @@ typedef struct cs_url {
 CS_MUST_CHECK cs_err cs_url__parse(cs_call *call, cs_slice text, cs_url *out);
 /* `ref` as it is meant in the document at `base` (RFC 3986 §5.2). */
 CS_MUST_CHECK cs_err cs_url__resolve(cs_call *call, const cs_url *base, const cs_url *ref, cs_url *out);
+/* The path as it is sent: as written if that is a fit escaping, else escaped. */
+void cs_url__print_path(cs_sink *s, const cs_url *url);
 /* Go's url.QueryEscape. */
 void cs_url__escape_query(cs_sink *s, cs_slice text);
 void cs_url__print(cs_sink *s, const cs_url *url);
