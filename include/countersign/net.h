@@ -8,6 +8,7 @@
 #include "countersign/base/arena.h"
 #include "countersign/base/buf.h"
 #include "countersign/base/err.h"
+#include "countersign/base/network.h"
 #include "countersign/base/slice.h"
 
 /* ---- loops */
@@ -172,5 +173,15 @@ typedef struct cs_http_answer {
  * was too long. On failure *out needs no destroying. Any thread. */
 CS_MUST_CHECK cs_err cs_http_fetch(const cs_http_fetch_options *options, cs_http_answer *out, cs_error *e);
 void cs_http_answer_destroy(cs_http_answer *answer);
+
+/* ---- the network of evaluations (base/network.h): HTTP requests, lookups and pauses on threads of its own, which
+ * start with the first exchange. At most `limits.exchanges` are under way; an answer has at most
+ * `limits.exchange_bytes` of body. Any thread may start exchanges. */
+typedef struct cs_network_options {
+    const char *(*read_env)(const char *name); /* the environment; never NULL */
+} cs_network_options;
+cs_network *cs_network_new(const cs_network_options *options);
+/* Every exchange must have been ended. A lookup that is still under way is waited for. NULL is fine. */
+void cs_network_free(cs_network *network);
 
 #endif

@@ -74,6 +74,8 @@ struct cs_network {
     bool (*wait)(cs_exchange *x, int64_t timeout_ns);
     /* Frees it, and stops it if it is still under way. No `wake` is running or will come after this. */
     void (*end)(cs_exchange *x);
+    /* An environment variable, or NULL. Files are read by base/file.h. */
+    const char *(*read_env)(const char *name);
 };
 
 #endif
