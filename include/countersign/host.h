@@ -8,8 +8,15 @@
 #include "countersign/base/network.h"
 #include "countersign/value.h"
 
-/* Answers of http.send that outlive an evaluation; any number of threads share one. */
+/* Answers of http.send that outlive an evaluation; any number of threads share one (rego/builtin/http_cache.c). */
 typedef struct cs_http_cache cs_http_cache;
+typedef struct cs_http_cache_options {
+    int64_t max_bytes;         /* 0 = no bound */
+    int64_t threshold_percent; /* 1..100: of max_bytes, where eviction begins; 0 = no bound either, as in OPA */
+    int64_t stale_period_ns;   /* how often ended entries are swept; 0 = never */
+} cs_http_cache_options;
+cs_http_cache *cs_http_cache_new(const cs_http_cache_options *options);
+void cs_http_cache_free(cs_http_cache *cache); /* when no evaluation uses it; NULL is fine */
 
 typedef struct cs_host {
     void *self;
@@ -28,6 +35,8 @@ typedef struct cs_host {
     cs_http_cache *http_cache;
     /* A case of a data-driven test begins (internal.test_case): its name, an array. NULL = nobody wants to know. */
     void (*test_case)(void *self, cs_value name);
+    /* The hosts that may be asked: an array of strings; anything else = any. */
+    cs_value allow_net;
 } cs_host;
 
 /* A host for tests and tools: clock fixed at `now_ns`, random bytes from `seed`, print dropped, empty runtime. `*host`

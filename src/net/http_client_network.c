@@ -1,10 +1,12 @@
 /* The network of evaluations: exchanges under way on a thread of their own, with libcurl's multi interface; lookups on
  * a few more. The threads start with the first exchange. */
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 
 #include <curl/curl.h>
 
+#include "countersign/base/file.h"
 #include "countersign/base/limits.h"
 #include "countersign/base/mem.h"
 #include "countersign/base/time.h"
@@ -318,10 +320,26 @@ static void network_end(cs_exchange *x)
     }
 }
 
+static cs_err read_file(const char *path, cs_buf *out, cs_error *e)
+{
+    errno = 0;
+    if (cs_file_read(path, cs_limits_get()->exchange_bytes, out, e) == CS_OK) {
+        return CS_OK;
+    }
+    int number = errno != 0 ? errno : EIO;
+    cs_buf why;
+    cs_buf_init(&why);
+    cs_net__words_errno(&why, number);
+    cs_err err =
+        cs_fail(e, CS_ERR_IO, number == EISDIR ? "read %s: %.*s" : "open %s: %.*s", path, CS_FMT(cs_buf_view(&why)));
+    cs_buf_destroy(&why);
+    return err;
+}
+
 cs_network *cs_network_new(const cs_network_options *options)
 {
     cs_net__network *n = cs_zalloc(sizeof *n);
-    n->shape = (cs_network){network_start, network_answer, network_wait, network_end, options->read_env};
+    n->shape = (cs_network){network_start, network_answer, network_wait, network_end, options->read_env, read_file};
     n->last_lookup = &n->lookups;
     cs_mutex_init(&n->lock);
     cs_cond_init(&n->over);

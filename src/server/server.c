@@ -417,7 +417,8 @@ cs_err cs_server_new(const cs_server_options *options, cs_server **out, cs_error
                                        .print = host_print,
                                        .runtime = host_runtime,
                                        .network = options->network,
-                                       .http_cache = options->http_cache};
+                                       .http_cache = options->http_cache,
+                                       .allow_net = cs_undefined()};
     }
     keys_of(s, options->config->default_authorization_decision, &s->authz_path, &s->n_authz_path);
     keys_of(s, options->config->gateways.decision, &s->gateway_path, &s->n_gateway_path);

@@ -74,8 +74,10 @@ struct cs_network {
     bool (*wait)(cs_exchange *x, int64_t timeout_ns);
     /* Frees it, and stops it if it is still under way. No `wake` is running or will come after this. */
     void (*end)(cs_exchange *x);
-    /* An environment variable, or NULL. Files are read by base/file.h. */
+    /* An environment variable, or NULL. */
     const char *(*read_env)(const char *name);
+    /* A whole file, appended to *out: certificates. CS_ERR_IO in Go's words: "open a.pem: no such file or directory" */
+    cs_err (*read_file)(const char *path, cs_buf *out, cs_error *e);
 };
 
 #endif

@@ -642,6 +642,23 @@ cs_err cs_url__resolve(cs_call *call, const cs_url *base, const cs_url *ref, cs_
     return set_path(call, path_text(call, base), path_text(call, ref), out);
 }
 
+void cs_url__print_path(cs_sink *s, const cs_url *url)
+{
+    put_escaped(s, url->raw_path, url->path, PART_PATH);
+}
+
+cs_slice cs_url__hostname(cs_slice host)
+{
+    size_t colon = last_byte(host, ':');
+    if (colon != SIZE_MAX && valid_port(cs_slice_sub(host, colon, host.n))) {
+        host = cs_slice_sub(host, 0, colon);
+    }
+    if (cs_slice_starts(host, CS_LIT("[")) && cs_slice_ends(host, CS_LIT("]"))) {
+        host = cs_slice_sub(host, 1, host.n - 1);
+    }
+    return host;
+}
+
 static void put_part(cs_call *call, cs_value object, const char *name, cs_slice text)
 {
     if (text.n) {

@@ -439,6 +439,34 @@ static cs_err check_pair(cs_call *call, const cs_x509_key *pub, const cs_x509_pr
     return same ? CS_OK : cs_call_error(call, "tls: private key does not match public key");
 }
 
+bool cs_x509__any_certificate(cs_call *call, cs_slice pem)
+{
+    cs_call quiet = *call;
+    cs_pem_block block;
+    cs_x509_cert cert;
+    quiet.e = NULL;
+    while (cs_pem__next(call->arena, &pem, &block)) {
+        if (cs_slice_is(block.type, "CERTIFICATE") && cs_x509__read(&quiet, &block.bytes, &cert) == CS_OK) {
+            return true;
+        }
+    }
+    return false;
+}
+
+cs_err cs_x509__check_pair(cs_call *call, cs_slice cert_pem, cs_slice key_pem)
+{
+    cs_list ders = {0};
+    cs_slice der;
+    cs_x509_cert cert;
+    cs_x509_private key;
+    CS_TRY(pair_certs(call, cert_pem, true, &ders));
+    CS_TRY(pair_key(call, key_pem, true, &der));
+    cs_slice first = cs_text(ders.v[0]);
+    CS_TRY(cs_x509__read(call, &first, &cert));
+    CS_TRY(read_any_key(call, der, &key));
+    return check_pair(call, &cert.key, &key);
+}
+
 cs_err cs_builtin__crypto_x509_parse_keypair(cs_call *call, cs_value *out)
 {
     cs_slice cert_text, key_text;

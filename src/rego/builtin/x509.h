@@ -72,6 +72,12 @@ typedef struct cs_x509_cert {
     bool inhibit_any_zero, inhibit_mapping_zero, require_explicit_zero;
 } cs_x509_cert;
 
+/* ---- PEM for TLS clients (x509.c) */
+/* Is there a certificate in the text that can be read? */
+bool cs_x509__any_certificate(cs_call *call, cs_slice pem);
+/* A certificate (with its chain behind it) and its private key, both PEM: errors as of Go's tls.X509KeyPair. */
+CS_MUST_CHECK cs_err cs_x509__check_pair(cs_call *call, cs_slice cert_pem, cs_slice key_pem);
+
 /* ---- reading (x509_parse.c, x509_extensions.c, x509_key.c) */
 /* One certificate off the front of *der. */
 CS_MUST_CHECK cs_err cs_x509__read(cs_call *call, cs_slice *der, cs_x509_cert *out);
