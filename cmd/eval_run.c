@@ -268,7 +268,7 @@ static void run_all(runner *r, cs_cmd_loaded *loaded, int64_t parse_ns, int64_t 
 
 void cs_eval__run(const cs_eval_flags *f, cs_cmd_loaded *loaded, cs_slice text, cs_eval_output *out)
 {
-    runner r = {.flags = f, .out = out, .host = *cs_host_system(), .errors = {.out = out}};
+    runner r = {.flags = f, .out = out, .host = *cs_cmd_host(), .errors = {.out = out}};
     cs_error e = {0};
     cs_errors errors;
     cs_query *query = NULL;

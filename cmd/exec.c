@@ -244,7 +244,8 @@ static void decide(exec *x, const char *path, cs_value input)
     const exec_flags *f = x->flags;
     cs_error e = {0};
     cs_value result;
-    cs_eval eval = {.arena = &x->answer, .data = x->data, .input = input, .deadline_mono_ns = x->deadline};
+    cs_eval eval = {
+        .arena = &x->answer, .data = x->data, .input = input, .host = cs_cmd_host(), .deadline_mono_ns = x->deadline};
     cs_err err = cs_query_run(x->query, &eval, &result, &e);
     bool undefined = err == CS_OK && cs_is_undefined(result);
     open_result(x, path, err == CS_OK && !undefined);

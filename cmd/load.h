@@ -34,6 +34,8 @@ void cs_cmd_loaded_free(cs_cmd_loaded *loaded);
 void cs_cmd_report(const cs_errors *errors, const cs_error *e, bool json);
 /* A JSON value and a line feed on stdout. */
 void cs_cmd_print_json(cs_value v, unsigned flags);
+/* The system's clocks and the network, for http.send and the like; good until the process ends. Any thread. */
+const cs_host *cs_cmd_host(void);
 /* Reads a JSON or YAML file ("-" is standard input). */
 CS_MUST_CHECK cs_err cs_cmd_read_value(cs_arena *a, const char *path, cs_value *out, cs_error *e);
 /* The same, whatever the file is called: what is not JSON is read as YAML. */

@@ -195,7 +195,7 @@ static void evaluate(cs_test_run *run, cs_test_result *r, listener *l, cs_eval *
 void cs_test__once(cs_test_run *run, cs_test_result *r, cs_arena *arena)
 {
     listener l = {.arena = arena};
-    cs_host host = *cs_host_system();
+    cs_host host = *cs_cmd_host();
     host.self = &l; /* the system's functions do not look at it */
     host.print = hear_print;
     host.test_case = hear_case;

@@ -81,6 +81,9 @@ typedef struct cs_config {
         bool console, prometheus;
     } status;
     struct {
+        int64_t max_size_bytes, threshold_percent, stale_period_ns;
+    } inter_query_cache; /* caching.inter_query_builtin_cache */
+    struct {
         uint64_t decoding_max_length, decoding_gzip_max_length;
         uint64_t encoding_gzip_min_length;
         int encoding_gzip_level;

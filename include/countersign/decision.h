@@ -25,7 +25,8 @@ typedef struct cs_decision {
 typedef struct cs_decision_log cs_decision_log;
 
 typedef struct cs_decision_log_options {
-    cs_store *store;                       /* for the mask and drop decisions */
+    cs_store *store;
+    const cs_host *host; /* NULL = the system's, without a network */ /* for the mask and drop decisions */
     cs_value labels;                       /* object of strings, with id and version; must outlive the log */
     cs_slice mask_decision, drop_decision; /* "/system/log/mask"; "" = none */
     bool console;

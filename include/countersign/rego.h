@@ -201,6 +201,10 @@ cs_run_stats cs_run_get_stats(const cs_run *run);
  * refused. */
 CS_MUST_CHECK cs_err cs_rego_parse_value(cs_arena *a, cs_slice text, cs_value *out, cs_errors *errors);
 
+/* Adds test.sleep(duration), which cases of OPA's suite call. For programs that run them; before any thread compiles.
+ */
+void cs_rego_enable_test_builtins(void);
+
 /* OPA's capabilities document for what this build has; `v0` for modules of the language before 1.0. */
 cs_value cs_rego_capabilities(cs_arena *a, bool v0);
 

@@ -103,11 +103,26 @@ static cs_err start_decision_log(cs_app *app, cs_error *e)
         return CS_OK;
     }
     cs_decision_log_options options = {.store = app->store,
+                                       .host = &app->host,
                                        .labels = app->labels,
                                        .mask_decision = c->decision_logs.mask_decision,
                                        .drop_decision = c->decision_logs.drop_decision,
                                        .console = c->decision_logs.console};
     return cs_decision_log_start(&options, &app->decisions, e);
+}
+
+/* What evaluations ask of the network, and what they keep of its answers. */
+static void make_network(cs_app *app)
+{
+    const cs_config *c = app->config;
+    app->network = cs_network_new(&(cs_network_options){.read_env = cs_config_env});
+    app->host = *cs_host_system();
+    app->host.network = app->network;
+    app->http_cache = cs_http_cache_new(&(cs_http_cache_options){
+        .max_bytes = c->inter_query_cache.max_size_bytes,
+        .threshold_percent = c->inter_query_cache.threshold_percent,
+        .stale_period_ns = c->inter_query_cache.stale_period_ns,
+    });
 }
 
 static cs_err make_server(cs_app *app, cs_error *e)
@@ -138,6 +153,8 @@ static cs_err make_server(cs_app *app, cs_error *e)
         .log_requests = o->log_requests,
         .state_dir = app->state_dir,
         .spend = app->spend,
+        .network = app->network,
+        .http_cache = app->http_cache,
     };
     return cs_server_new(&options, &app->server, e);
 }
@@ -170,6 +187,7 @@ static cs_err start(cs_app *app, cs_errors *errors, cs_error *e)
     CS_TRY(cs_store_new(&store, &app->store, e));
     make_labels(app);
     cs_app__make_settings(app);
+    make_network(app);
     CS_TRY(start_journal(app, e));
     CS_TRY(start_decision_log(app, e));
     CS_TRY(cs_loop_new(&app->control, e));
@@ -201,6 +219,8 @@ static void stop(cs_app *app)
     cs_journal_free(app->journal); /* its callbacks post to the workers: before these end */
     cs_server_free(app->server);
     cs_decision_log_stop(app->decisions);
+    cs_network_free(app->network); /* when nobody evaluates any more */
+    cs_http_cache_free(app->http_cache);
     cs_loop_free(app->control);
     cs_store_free(app->store);
     cs_spend_free(app->spend);

@@ -261,6 +261,11 @@ static void fill_opa(filler *f)
     c->decision_logs.console = boolean(f, "decision_logs.console");
     c->decision_logs.mask_decision = text(f, "decision_logs.mask_decision");
     c->decision_logs.drop_decision = text(f, "decision_logs.drop_decision");
+    c->inter_query_cache.max_size_bytes = integer(f, "caching.inter_query_builtin_cache.max_size_bytes");
+    c->inter_query_cache.threshold_percent =
+        integer(f, "caching.inter_query_builtin_cache.forced_eviction_threshold_percentage");
+    c->inter_query_cache.stale_period_ns =
+        integer(f, "caching.inter_query_builtin_cache.stale_entry_eviction_period_seconds") * CS_NS_PER_S;
     c->status.console = boolean(f, "status.console");
     c->status.prometheus = boolean(f, "status.prometheus");
     c->server.decoding_max_length = (uint64_t)integer(f, "server.decoding.max_length");

@@ -105,6 +105,12 @@ static void begin(running *r, cs_exchange *x)
         cs_net__exchange_over(x);
         return;
     }
+    if (x->request.timeout_ns > 0 && x->request.timeout_ns < CS_NS_PER_MS) {
+        /* libcurl counts in ms; nobody answers in less. */
+        cs_net__exchange_failed(x, CS_EXCHANGE_TIMEOUT, "context deadline exceeded");
+        cs_net__exchange_over(x);
+        return;
+    }
     CURL *curl = cs_net__transfer_new(x);
     if (curl == NULL || curl_multi_add_handle(r->multi, curl) != CURLM_OK) {
         cs_net__exchange_failed(x, CS_EXCHANGE_FAILED, "no HTTP client");

@@ -23,6 +23,7 @@ struct cs_net__transfer {
     cs_slice status_line; /* likewise; in the exchange's arena */
     bool head_done;       /* the final head is complete: what comes as headers now is a trailer */
     bool too_long, not_http, unnamed;
+    cs_slice port;
     cs_slice host;                 /* who must be in the certificate */
     struct sockaddr_storage first; /* the address tried first */
     socklen_t first_size;
@@ -201,6 +202,7 @@ static void set_url(cs_net__transfer *t, const cs_exchange_request *r)
     if (port.n == 0) {
         port = https ? CS_LIT("443") : CS_LIT("80");
     }
+    t->port = port;
     t->host = bracket ? cs_slice_sub(host, 1, host.n - 1) : host;
     const char *url = cs_arena_dup(a, r->url.p, r->url.n);
     if (r->server_name.n != 0 && https) {
@@ -370,7 +372,11 @@ static void words(cs_net__transfer *t, CURLcode code, cs_buf *out)
     (void)curl_easy_getinfo(t->curl, CURLINFO_OS_ERRNO, &error);
     switch ((int)code) {
     case CURLE_COULDNT_RESOLVE_HOST:
-        cs_buf_printf(out, "dial tcp: lookup %.*s: no such host", CS_FMT(t->host));
+        cs_buf_text(out, "dial tcp: ");
+        cs_net__words_lookup(out, t->host, "no such host");
+        break;
+    case CURLE_URL_MALFORMAT:
+        cs_buf_printf(out, "dial tcp: address %.*s: invalid port", CS_FMT(t->port));
         break;
     case CURLE_COULDNT_CONNECT:
         if (t->first_size != 0) {
@@ -458,7 +464,9 @@ void cs_net__transfer_over(cs_exchange *x, int curl_code)
         a->status = (int)status;
         a->status_text = status_text(t, (int)status);
         cs_exchange_field *list = cs_arena_array(&x->arena, cs_exchange_field, t->fields.n + 1);
-        memcpy(list, t->fields.v, t->fields.n * sizeof *list);
+        for (size_t i = 0; i < t->fields.n; i++) {
+            list[i] = t->fields.v[i];
+        }
         a->headers = list;
         a->n_headers = t->fields.n;
         /* The body moves into the exchange as it is. */

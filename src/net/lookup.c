@@ -42,15 +42,38 @@ static void name_server(cs_buf *out)
     cs_buf_destroy(&file);
 }
 
-static void fail(cs_exchange *x, const char *name, int code)
+/* Go asks no server for what cannot be a name. */
+static bool is_name(cs_slice s)
+{
+    for (size_t i = 0; i < s.n; i++) {
+        char c = s.p[i];
+        bool letter = (c | 0x20) >= 'a' && (c | 0x20) <= 'z';
+        if (!letter && (c < '0' || c > '9') && c != '-' && c != '_' && c != '.') {
+            return false;
+        }
+    }
+    return s.n != 0 && s.n < 255;
+}
+
+void cs_net__words_lookup(cs_buf *out, cs_slice name, const char *why)
 {
     cs_buf server;
     cs_buf_init(&server);
-    const char *why =
-        code == EAI_NONAME || code == EAI_NODATA || code == EAI_ADDRFAMILY ? "no such host" : "server misbehaving";
-    name_server(&server);
-    cs_net__exchange_failed(x, CS_EXCHANGE_FAILED, "lookup %s%.*s: %s", name, CS_FMT(cs_buf_view(&server)), why);
+    if (is_name(name)) {
+        name_server(&server);
+    }
+    cs_buf_printf(out, "lookup %.*s%.*s: %s", CS_FMT(name), CS_FMT(cs_buf_view(&server)), why);
     cs_buf_destroy(&server);
+}
+
+static void fail(cs_exchange *x, int code)
+{
+    cs_buf text;
+    cs_buf_init(&text);
+    bool unknown = code == EAI_NONAME || code == EAI_NODATA || code == EAI_ADDRFAMILY;
+    cs_net__words_lookup(&text, x->request.host, unknown ? "no such host" : "server misbehaving");
+    cs_net__exchange_failed(x, CS_EXCHANGE_FAILED, "%.*s", CS_FMT(cs_buf_view(&text)));
+    cs_buf_destroy(&text);
 }
 
 static void look_up(cs_exchange *x)
@@ -60,11 +83,7 @@ static void look_up(cs_exchange *x)
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *list = NULL;
     int code = name[0] != 0 && strlen(name) == x->request.host.n ? getaddrinfo(name, NULL, &hints, &list) : EAI_NONAME;
     if (code != 0) {
-        if (name[0] == 0) {
-            cs_net__exchange_failed(x, CS_EXCHANGE_FAILED, "lookup : no such host");
-            return;
-        }
-        fail(x, name, code);
+        fail(x, code);
         return;
     }
     size_t n = 0;

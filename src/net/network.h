@@ -58,6 +58,9 @@ void cs_net__exchange_over(cs_exchange *x);
 /* "…" as the failure of an exchange, in its arena. */
 void cs_net__exchange_failed(cs_exchange *x, cs_exchange_failure failure, const char *format, ...) CS_PRINTF(3, 4);
 
+/* "lookup a.b on 10.0.0.1:53: no such host" (lookup.c) */
+void cs_net__words_lookup(cs_buf *out, cs_slice name, const char *why);
+
 /* ---- lookup.c. With the lock held. */
 void cs_net__lookup_start(cs_exchange *x);
 /* Ends the threads that wait for work; one in the middle of a lookup is waited for. */

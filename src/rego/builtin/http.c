@@ -657,7 +657,7 @@ static cs_err look_in_cache(cs_call *call, job *j, cs_value *out)
 static cs_err begin(cs_call *call, job *j, cs_value *out)
 {
     cs_http_failure f = cs_http__cache_key(call, j->request, &j->key);
-    bool wanted;
+    bool wanted = false;
     f = cs_http__failed(&f) ? f : cs_http__cache_use(call, j->request, &wanted, &j->force_seconds);
     if (cs_http__failed(&f)) {
         return end_with(call, f, out);

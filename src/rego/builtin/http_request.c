@@ -452,7 +452,7 @@ static cs_http_failure read_client(cs_call *call, const sources *s, cs_http_plan
         f = use_pair(call, plan, s->cert, s->key, NULL);
     }
     if (!cs_http__failed(&f) && s->cert_file.n != 0 && s->key_file.n != 0) {
-        cs_slice cert, key;
+        cs_slice cert = CS_LIT(""), key = CS_LIT("");
         f = read_file(call, s->cert_file, &cert);
         f = cs_http__failed(&f) ? f : read_file(call, s->key_file, &key);
         f = cs_http__failed(&f) ? f : use_pair(call, plan, cert, key, NULL);

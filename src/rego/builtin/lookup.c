@@ -1,4 +1,5 @@
-/* net.lookup_ip_addr. */
+/* net.lookup_ip_addr, and the pause that tests make: what waits for the network without http.send's rules. */
+#include "countersign/base/time.h"
 #include "rego/builtin/http.h"
 #include "rego/builtin/ip.h"
 
@@ -36,4 +37,22 @@ cs_err cs_builtin__net_lookup_ip_addr(cs_call *call, cs_value *out)
     }
     cs_call_exchange_end(call);
     return err;
+}
+
+cs_err cs_builtin__test_sleep(cs_call *call, cs_value *out)
+{
+    cs_slice text;
+    const cs_exchange_answer *answer;
+    cs_exchange_request request = {.kind = CS_EXCHANGE_PAUSE};
+    *out = cs_undefined();
+    CS_TRY(cs_call_string(call, 1, &text));
+    if (!cs_time_parse_duration(text, false, &request.delay_ns)) {
+        return cs_call_error(call, "time: invalid duration");
+    }
+    if (!cs_call_exchange(call, &request, &answer)) {
+        return CS_OK;
+    }
+    cs_call_exchange_end(call);
+    *out = cs_null();
+    return CS_OK;
 }
