@@ -139,7 +139,7 @@ static void capture_values(query *q)
 {
     cs_compiler *c = &q->c;
     bool check = iterates(q) || c->body.n > 1;
-    uint32_t n = c->body.n;
+    uint32_t n = c->query->partial ? 0 : c->body.n;
     for (uint32_t i = 0; i < n; i++) {
         cs_term *local = capture(q, c->body.v[i]);
         if (!local) {
@@ -207,6 +207,23 @@ static void safety(query *q)
     q->c.body = cs_safety__body(&q->c, q->c.body, &q->c.reserved, "");
 }
 
+static bool equal_to_unify(void *self, cs_expr *e)
+{
+    query *q = self;
+    if (cs_expr__is(e, q->c.equal) && e->u.call.n == 3) {
+        e->u.call.v[0] = cs_term_operator(q->c.ast, "eq", e->u.call.v[0]->loc);
+    }
+    return true;
+}
+
+/* Nobody wants the values of statements from partial evaluation, and unifying leaves less of them. */
+static void equals(query *q)
+{
+    if (q->c.query->partial) {
+        cs_walk_body(&(cs_walker){.self = q, .expr = equal_to_unify}, q->c.body);
+    }
+}
+
 static void dynamic_terms(query *q)
 {
     q->c.body = cs_dynamic__body(&q->c, q->c.body);
@@ -227,8 +244,8 @@ static void unsafe_builtins(query *q)
 static void run(query *q)
 {
     static void (*const stages[])(query *) = {
-        capture_values, locals,    templates, voids,         prints, calls,           comprehensions,
-        withs,          undefined, safety,    dynamic_terms, types,  unsafe_builtins,
+        capture_values, locals,    templates, voids,  prints,        calls, comprehensions,
+        withs,          undefined, safety,    equals, dynamic_terms, types, unsafe_builtins,
     };
     for (size_t i = 0; i < sizeof stages / sizeof stages[0] && !q->c.stop && q->c.errors.n == 0; i++) {
         cs_arena_mark mark = cs_arena_mark_now(&q->c.scratch);

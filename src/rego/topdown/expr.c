@@ -68,16 +68,19 @@ static cs_go term_done(cs_k *k)
     return v.t || cs_truthy(v.v) ? step_done(k) : NULL;
 }
 
+/* That the value of the statement itself need not be inlined is known only to a traced partial evaluation: so it is in
+ * OPA, and the answers differ by it. */
 static cs_go eval_term(step_k *s)
 {
     cs_td *run = s->f->run;
     s->k.run = term_done;
     s->value = cs_td__new_var(s->f, "$_term_%llu_%u", (unsigned long long)s->f->id, s->f->index);
-    if (run->partial) {
+    bool disable = run->partial && cs_td__traced(s->f);
+    if (disable) {
         cs_td__disable(run, &(cs_disabled){.internal = true, .var = s->value->u.var});
     }
     cs_go stop = cs_td__unify(s->f, s->e->u.term, s->value, &s->k);
-    if (run->partial) {
+    if (disable) {
         cs_td__disable_pop(run);
     }
     return stop;

@@ -74,6 +74,9 @@ cs_go cs_td__save_plugged(cs_td_frame *f, cs_expr *const *v, uint32_t n, cs_k *k
 /* Terms of a query that was saved, in the caller's names; a lone `true` for an empty one. */
 cs_body cs_td__saved_body(cs_td *run, const cs_saved_query *q);
 cs_expr *cs_td__saved_plug(cs_td *run, const cs_saved *s);
+/* Copies whose names are those of the answer's tree: whoever reads it compares addresses. */
+cs_term *cs_td__own_term(cs_td *run, const cs_term *t);
+cs_expr *cs_td__own_expr(cs_td *run, const cs_expr *e);
 void cs_td__query_push(cs_td *run);
 cs_saved_query cs_td__query_pop(cs_td *run);
 

@@ -189,6 +189,29 @@ cs_go cs_td__save_plugged(cs_td_frame *f, cs_expr *const *v, uint32_t n, cs_k *k
 }
 
 /* ---- plugging */
+static bool own_name(void *self, cs_term *t)
+{
+    cs_td *run = self;
+    if (t->kind == CS_TERM_VAR) {
+        t->u.var = cs_sym_get(run->names, cs_sym_slice(t->u.var));
+    }
+    return true;
+}
+
+cs_term *cs_td__own_term(cs_td *run, const cs_term *t)
+{
+    cs_term *copy = cs_term_copy(run->names, t);
+    cs_walk_term(&(cs_walker){.self = run, .term = own_name}, copy);
+    return copy;
+}
+
+cs_expr *cs_td__own_expr(cs_td *run, const cs_expr *e)
+{
+    cs_expr *copy = cs_expr_copy(run->names, e);
+    cs_walk_expr(&(cs_walker){.self = run, .term = own_name}, copy);
+    return copy;
+}
+
 static cs_term *plugged(cs_td *run, const cs_term *t, cs_bindings *b)
 {
     return (cs_term *)(uintptr_t)cs_opd_term(run, cs_bindings_plug(run, b, cs_opd_of(t), run->root->b), t->loc);
@@ -198,7 +221,7 @@ cs_expr *cs_td__saved_plug(cs_td *run, const cs_saved *s)
 {
     cs_expr *e = cs_expr_copy(run->names, s->expr);
     if (!s->b1 && !s->b2) {
-        return e;
+        return cs_td__own_expr(run, e);
     }
     if (e->kind == CS_EXPR_CALL) {
         bool equality = is_equality(e);
@@ -211,7 +234,8 @@ cs_expr *cs_td__saved_plug(cs_td *run, const cs_saved *s)
     for (uint32_t i = 0; i < e->n_with; i++) {
         e->with[i].value = plugged(run, e->with[i].value, s->b1);
     }
-    return e;
+    cs_expr_measure(e);
+    return cs_td__own_expr(run, e);
 }
 
 cs_body cs_td__saved_body(cs_td *run, const cs_saved_query *q)

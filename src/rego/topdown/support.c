@@ -57,7 +57,7 @@ static cs_term *rule_ref(cs_td *run, const cs_terms *path, uint32_t n_package)
     if (v[0]->kind == CS_TERM_SCALAR) {
         v[0] = cs_term_var(run->names, cs_sym_get(run->names, cs_text(v[0]->u.value)), v[0]->loc);
     }
-    return cs_term_list(run->names, CS_TERM_REF, v, path->n - n_package, (cs_loc){0});
+    return cs_td__own_term(run, cs_term_list(run->names, CS_TERM_REF, v, path->n - n_package, (cs_loc){0}));
 }
 
 static bool exists(cs_td *run, const cs_term *path)
@@ -84,7 +84,8 @@ void cs_td__support_add(cs_td *run, const cs_term *path, uint32_t n_package, cs_
     if (!m) {
         m = cs_arena_new(run->arena, cs_module);
         m->version = CS_REGO_V1;
-        m->package = cs_term_list(run->names, CS_TERM_REF, path->u.list.v, n_package, (cs_loc){0});
+        m->package =
+            cs_td__own_term(run, cs_term_list(run->names, CS_TERM_REF, path->u.list.v, n_package, (cs_loc){0}));
         CS_VEC_PUSH_IN(run->arena, &run->partial->support, m);
     }
     if ((m->n_rules & (m->n_rules - 1)) == 0) { /* room is a power of two */
@@ -115,8 +116,11 @@ static const cs_term *namespaced(cs_td *run, const cs_terms *ref, uint32_t n)
 /* ---- rules */
 static cs_term *in_caller(cs_td *run, cs_bindings *b, const cs_term *t)
 {
-    return t ? (cs_term *)(uintptr_t)cs_opd_term(run, cs_bindings_plug(run, b, cs_opd_of(t), run->root->b), t->loc)
-             : NULL;
+    if (!t) {
+        return NULL;
+    }
+    cs_opd plugged = cs_bindings_plug(run, b, cs_opd_of(t), run->root->b);
+    return cs_td__own_term(run, cs_opd_term(run, plugged, t->loc));
 }
 
 static bool is_true(const cs_term *t)
@@ -300,8 +304,8 @@ static void add_function(const support_k *s, cs_body body)
 {
     cs_td *run = s->child->run;
     const cs_head *h = &s->rule->rule->head;
-    cs_rule *rule = new_rule(run, s->rule->rule, cs_term_copy(run->names, h->ref), NULL,
-                             in_caller(run, s->child->b, h->value), body);
+    cs_rule *rule =
+        new_rule(run, s->rule->rule, cs_td__own_term(run, h->ref), NULL, in_caller(run, s->child->b, h->value), body);
     rule->head.is_function = true;
     rule->head.args = (cs_terms){cs_arena_array(run->arena, cs_term *, h->args.n + 1), h->args.n};
     for (uint32_t i = 0; i < h->args.n; i++) {
