@@ -35,35 +35,10 @@ static void collect_error(void *self, const cs_error *e)
     size_t n = 0;
     const cs_traceback_frame *frames = NULL;
     if (c->traceback) {
-        frames = cs_traceback_frames(c->out->arena, c->traceback, e->code, &n);
+        frames = cs_traceback_frames(c->out->arena, c->traceback, &n);
     }
     cs_cmd_problems_add(&c->out->problems, e, frames, n);
     c->out->n_harmless++;
-}
-
-/* The error is told with the queries that led to it. Only the walker knows them, so the query runs once more, silently,
- * unless it was stopped from outside. */
-static void add_error(const cs_query *query, const cs_eval *eval, cs_eval_output *out, const cs_error *e)
-{
-    size_t n = 0;
-    const cs_traceback_frame *frames = NULL;
-    bool evaluated = e->code == CS_ERR_EVAL_BUILTIN || e->code == CS_ERR_EVAL_CONFLICT || e->code == CS_ERR_EVAL_TYPE ||
-                     e->code == CS_ERR_EVAL_WITH_MERGE;
-    if (evaluated) {
-        cs_error again = {0};
-        cs_value nothing;
-        cs_traceback *traceback = cs_traceback_new(out->arena);
-        cs_host host = *eval->host;
-        host.print = drop_line;
-        cs_eval traced = *eval;
-        traced.host = &host;
-        traced.tracer = cs_traceback_tracer(traceback);
-        traced.builtin_error = NULL;
-        if (cs_query_run(query, &traced, &nothing, &again) == e->code && again.row == e->row) {
-            frames = cs_traceback_frames(out->arena, traceback, e->code, &n);
-        }
-    }
-    cs_cmd_problems_add(&out->problems, e, frames, n);
 }
 
 /* ---- one run */
@@ -161,7 +136,7 @@ static void run_once(runner *r, int64_t *ns)
     *ns = cs_time_mono_ns() - start;
     if (err != CS_OK) {
         e.code = err;
-        add_error(out->query, &r->eval, out, &e);
+        cs_cmd_problems_trace(&out->problems, out->query, &r->eval, &e);
         answers = cs_undefined();
     }
     if (cs_is_undefined(out->answers)) {

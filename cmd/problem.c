@@ -1,6 +1,8 @@
 /* Errors as commands print them. */
 #include "problem.h"
 
+#include <stdio.h>
+
 static cs_slice keep(cs_arena *a, cs_slice s)
 {
     return cs_slice_make(cs_arena_dup(a, s.p, s.n), s.n);
@@ -61,6 +63,66 @@ void cs_cmd_problems_add(cs_cmd_problems *p, const cs_error *e, const cs_traceba
     }
     CS_VEC_PUSH_IN(p->arena, &p->list, one);
 }
+
+/* ---- tracebacks */
+
+typedef struct retracing {
+    cs_arena *arena;
+    cs_traceback *traceback;
+    const cs_traceback_frame *frames; /* of the first error of a built-in */
+    size_t n;
+} retracing;
+
+static void at_builtin_error(void *self, const cs_error *e)
+{
+    retracing *r = self;
+    (void)e;
+    if (!r->frames) {
+        r->frames = cs_traceback_frames(r->arena, r->traceback, &r->n);
+    }
+}
+
+static void drop_line(void *self, cs_slice file, uint32_t row, cs_slice line)
+{
+    (void)self;
+    (void)file;
+    (void)row;
+    (void)line;
+}
+
+void cs_cmd_problems_trace(cs_cmd_problems *p, const cs_query *query, const cs_eval *eval, const cs_error *e)
+{
+    bool builtin = e->code == CS_ERR_EVAL_BUILTIN || e->code == CS_ERR_EVAL_TYPE;
+    if (e->code == CS_ERR_EVAL_CANCEL && eval->deadline_mono_ns) {
+        cs_error late = {.code = e->code};
+        (void)snprintf(late.text, sizeof late.text, "context deadline exceeded");
+        cs_cmd_problems_add(p, &late, NULL, 0);
+        return;
+    }
+    if (!builtin && e->code != CS_ERR_EVAL_CONFLICT && e->code != CS_ERR_EVAL_WITH_MERGE &&
+        e->code != CS_ERR_EVAL_INTERNAL) {
+        cs_cmd_problems_add(p, e, NULL, 0);
+        return;
+    }
+    retracing r = {.arena = p->arena, .traceback = cs_traceback_new(p->arena)};
+    cs_error again = {0};
+    cs_value nothing;
+    cs_host host = *eval->host;
+    cs_eval traced = *eval;
+    host.print = drop_line;
+    host.test_case = NULL;
+    traced.host = &host;
+    traced.tracer = cs_traceback_tracer(r.traceback);
+    traced.builtin_error = builtin ? at_builtin_error : NULL;
+    traced.builtin_error_self = &r;
+    cs_err err = cs_query_run(query, &traced, &nothing, &again);
+    if (!builtin && err == e->code) {
+        r.frames = cs_traceback_frames(r.arena, r.traceback, &r.n);
+    }
+    cs_cmd_problems_add(p, e, r.frames, r.n);
+}
+
+/* ---- output */
 
 void cs_cmd_problem_print(cs_buf *out, const cs_cmd_problem *problem)
 {

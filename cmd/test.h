@@ -43,6 +43,7 @@ typedef struct cs_test_result {
     cs_slice output;          /* what it printed */
     cs_test_case *cases;      /* the root of the cases; NULL for a test without */
     const cs_trace *trace;    /* NULL if none was wanted */
+    cs_query *query;          /* what the trace points into, released with the result; NULL without */
     cs_test_bench bench;
     bool done;
 } cs_test_result;

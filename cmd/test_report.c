@@ -335,15 +335,11 @@ static void print_json(reporter *r)
         qsort(r->all.v, r->all.n, sizeof *r->all.v, slower_first);
     }
     cs_json_text t = {.out = &r->out, .flags = CS_JSON_HTML | CS_JSON_PRETTY};
-    if (r->all.n == 0) {
-        cs_json_value(&t, cs_null());
-    } else {
-        cs_json_open(&t, '[');
-        for (size_t i = 0; i < r->all.n; i++) {
-            write_result(r, &t, r->all.v[i]);
-        }
-        cs_json_close(&t);
+    cs_json_open(&t, '[');
+    for (size_t i = 0; i < r->all.n; i++) {
+        write_result(r, &t, r->all.v[i]);
     }
+    cs_json_close(&t);
     cs_buf_byte(&r->out, '\n');
     flush(r);
 }

@@ -60,29 +60,12 @@ static cs_query *as_text(const cs_test_run *run, const cs_test_result *r)
 
 static void add_problem(const cs_test_run *run, cs_test_result *r, const cs_eval *eval, const cs_error *e)
 {
-    cs_query *query = e->code == CS_ERR_EVAL_CANCEL ? NULL : as_text(run, r);
-    cs_error shown = *e;
-    size_t n = 0;
-    const cs_traceback_frame *frames = NULL;
-    if (e->code == CS_ERR_EVAL_CANCEL) {
-        shown.row = 0;
-        (void)snprintf(shown.text, sizeof shown.text, "context deadline exceeded");
-    } else if (query) {
-        /* Only the walker knows the way to the error: once more, silently. */
-        cs_error again = {0};
-        cs_value nothing;
-        cs_host host = *eval->host;
-        cs_traceback *traceback = cs_traceback_new(&r->arena);
-        host.print = drop_print;
-        host.test_case = NULL;
-        cs_eval traced = *eval;
-        traced.host = &host;
-        traced.tracer = cs_traceback_tracer(traceback);
-        if (cs_query_run(query, &traced, &nothing, &again) == e->code) {
-            frames = cs_traceback_frames(&r->arena, traceback, e->code, &n);
-        }
+    cs_query *query = as_text(run, r);
+    if (query) {
+        cs_cmd_problems_trace(&r->problems, query, eval, e);
+    } else {
+        cs_cmd_problems_add(&r->problems, e, NULL, 0);
     }
-    cs_cmd_problems_add(&r->problems, &shown, frames, n);
     cs_query_release(query);
 }
 
@@ -188,7 +171,11 @@ static void evaluate(cs_test_run *run, cs_test_result *r, listener *l, cs_eval *
             cover(run, query, eval, coverage);
         }
     }
-    cs_query_release(query);
+    if (r->trace) {
+        r->query = query;
+    } else {
+        cs_query_release(query);
+    }
     cs_errors_destroy(&errors);
 }
 

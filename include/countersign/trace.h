@@ -131,8 +131,8 @@ typedef struct cs_traceback_frame {
     cs_slice text;   /* "file:row: source", as it is printed: values for variables, one line */
 } cs_traceback_frame;
 
-/* The innermost first. `code` is the error that ended the evaluation. */
-const cs_traceback_frame *cs_traceback_frames(cs_arena *a, const cs_traceback *t, cs_err code, size_t *n);
+/* The innermost first; copies. */
+const cs_traceback_frame *cs_traceback_frames(cs_arena *a, const cs_traceback *t, size_t *n);
 
 /* ---- labels: what the annotations of the rules that held say (scopes merged, the innermost wins), each set once */
 typedef struct cs_labels cs_labels;

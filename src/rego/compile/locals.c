@@ -290,7 +290,7 @@ static cs_expr *rewrite_member(cs_scopes *s, cs_expr *e, const cs_terms *call)
 {
     cs_ast *ast = s->c->ast;
     bool keyed = call->n == 4;
-    cs_term *key = keyed ? call->v[1] : cs_compile__local_term(s->c, e->loc);
+    cs_term *key = keyed ? call->v[1] : cs_compile__local_term(s->c, (cs_loc){0});
     cs_term *value = call->v[keyed ? 2 : 1];
     cs_term *domain = call->v[keyed ? 3 : 2];
     if (!domain_is_apart(s, key, value, domain, e->loc)) {

@@ -257,7 +257,7 @@ static cs_body lift_sides(cs_compiler *c, cs_body b)
 
 static void trace_rule(cs_compiler *c, cs_rule *r)
 {
-    if (cs_slice_starts(part_name(r->head.ref->u.list.v[0]), CS_LIT("test_"))) {
+    if (r->head.shows_name && cs_slice_starts(part_name(r->head.ref->u.list.v[0]), CS_LIT("test_"))) {
         r->body = lift_sides(c, r->body);
     }
 }

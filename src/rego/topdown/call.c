@@ -73,6 +73,12 @@ static cs_go built_in_failed(const built *c, cs_err err, const cs_error *error)
     if (err != CS_ERR_EVAL_BUILTIN && err != CS_ERR_EVAL_TYPE) {
         return cs_td__fail(run, c->loc, err, "%s", error->text);
     }
+    if (run->eval->builtin_error && !run->quiet_builtins) {
+        cs_error told = *error;
+        told.code = err;
+        cs_td__place(&told, c->loc);
+        run->eval->builtin_error(run->eval->builtin_error_self, &told);
+    }
     if (run->builtin_err == CS_OK && !run->quiet_builtins) {
         run->builtin_err = err;
         run->builtin_error = *error;

@@ -30,6 +30,9 @@ cs_go cs_td__fail(cs_td *run, cs_loc loc, cs_err err, const char *format, ...)
     va_start(args, format);
     (void)vsnprintf(text, sizeof text, format, args);
     va_end(args);
+    if (run->tracer && run->tracer->failed && run->err == CS_OK) {
+        run->tracer->failed(run->tracer->self);
+    }
     run->err = cs_fail(&run->error, err, "%s", text);
     cs_td__place(&run->error, loc);
     run->conflict_of = NULL;

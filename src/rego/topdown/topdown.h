@@ -46,7 +46,8 @@ typedef struct cs_trace_event {
 struct cs_tracer {
     void *self;
     void (*event)(void *self, const cs_trace_event *event);
-    bool unify; /* wants CS_TRACE_UNIFY events (explain=debug does, the other levels do not) */
+    void (*failed)(void *self); /* an error begins, and nothing has been unwound yet; may be NULL */
+    bool unify;                 /* wants CS_TRACE_UNIFY events (explain=debug does, the other levels do not) */
     /* Evaluate without the rule index, or without early exit: what else could have been covered, and eval's
      * --disable-indexing and --disable-early-exit. */
     bool no_indexing, no_early_exit;

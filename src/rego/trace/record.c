@@ -124,11 +124,21 @@ static void tell_all(void *self, const cs_trace_event *event)
     }
 }
 
+static void tell_failed(void *self)
+{
+    const fan *f = self;
+    for (size_t i = 0; i < f->n; i++) {
+        if (f->to[i]->failed) {
+            f->to[i]->failed(f->to[i]->self);
+        }
+    }
+}
+
 const cs_tracer *cs_tracer_join(cs_arena *a, const cs_tracer *const *tracers, size_t n)
 {
     fan *f = cs_arena_new(a, fan);
     const cs_tracer **to = cs_arena_array(a, const cs_tracer *, n + 1);
-    f->tracer = (cs_tracer){.self = f, .event = tell_all};
+    f->tracer = (cs_tracer){.self = f, .event = tell_all, .failed = tell_failed};
     for (size_t i = 0; i < n; i++) {
         to[i] = tracers[i];
         f->tracer.unify |= tracers[i]->unify;

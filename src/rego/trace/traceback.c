@@ -9,28 +9,40 @@ typedef struct known {
     cs_slice value;
 } known;
 
+typedef CS_VEC(known) values;
+
 typedef struct query {
-    uint64_t id, parent_id;
-    const cs_expr *expr; /* NULL before the first */
-    CS_VEC(known) values;
+    bool entered;
+    uint64_t parent_id;
+    const cs_expr *expr;  /* NULL before the first */
+    CS_VEC(values) known; /* by the expressions' places in the body: what was bound when each was come to */
 } query;
+
+/* What a query would be at if the evaluation went on: an error lets all queries tell of their last expressions once
+ * more on its way out, and by then it has happened. */
+typedef struct pending {
+    uint64_t id;
+    const cs_expr *expr;
+} pending;
 
 struct cs_traceback {
     cs_arena *arena;
     cs_tracer tracer;
-    CS_VEC(query) open; /* from the outermost in; queries that have been left stay until others take their place */
-    uint64_t last;      /* the query of the last event */
-    bool last_left;     /* and whether it was its exit */
+    CS_VEC(query) queries; /* by their ids, which are dense */
+    CS_VEC(pending) pending;
+    uint64_t last; /* the query of the last event that counts */
+    bool failed;   /* the frames are those of the error */
+    const cs_traceback_frame *frames;
+    size_t n;
 };
 
 static query *find(cs_traceback *t, uint64_t id)
 {
-    for (size_t i = t->open.n; i-- > 0;) {
-        if (t->open.v[i].id == id) {
-            return &t->open.v[i];
-        }
+    static const query none = {0};
+    while (t->queries.n <= id) {
+        CS_VEC_PUSH_IN(t->arena, &t->queries, none);
     }
-    return NULL;
+    return &t->queries.v[id];
 }
 
 /* The variables that an expression reads: not what an every declares, not the insides of comprehensions. */
@@ -81,7 +93,7 @@ static void read_vars(cs_arena *a, cs_trace__terms *out, const cs_expr *e)
 
 typedef struct reading {
     cs_traceback *t;
-    query *q;
+    values *out;
     const cs_trace__terms *terms;
 } reading;
 
@@ -101,39 +113,66 @@ static void keep_value(void *self, const cs_term *var, const cs_term *value, cs_
             text = text.n ? text : cs_trace__term_text(r->t->arena, value);
             known one = {term->loc, text};
             if (text.n <= VALUE_MAX) {
-                CS_VEC_PUSH_IN(r->t->arena, &r->q->values, one);
+                CS_VEC_PUSH_IN(r->t->arena, r->out, one);
             }
         }
     }
 }
 
-static void follow(void *self, const cs_trace_event *event)
+static void read_values(cs_traceback *t, const cs_trace_event *event, values *out)
 {
-    cs_traceback *t = self;
-    t->last = event->query_id;
-    t->last_left = event->op == CS_TRACE_EXIT;
-    query *q = find(t, event->query_id);
-    if (!q) {
-        /* Its siblings are done with, and so is all that stands in them. */
-        while (t->open.n > 0 && event->parent_id != event->query_id &&
-               t->open.v[t->open.n - 1].id != event->parent_id) {
-            t->open.n--;
-        }
-        query fresh = {.id = event->query_id, .parent_id = event->parent_id};
-        CS_VEC_PUSH_IN(t->arena, &t->open, fresh);
-        q = &t->open.v[t->open.n - 1];
-    }
-    bool step = event->op == CS_TRACE_EVAL || event->op == CS_TRACE_REDO;
-    if (!step || !event->expr) {
-        return;
-    }
-    q->expr = event->expr;
-    q->values.n = 0;
+    out->n = 0;
     if (event->frame) {
         cs_trace__terms terms = {0};
         read_vars(t->arena, &terms, event->expr);
-        reading r = {t, q, &terms};
+        reading r = {t, out, &terms};
         cs_trace_locals(event, keep_value, &r);
+    }
+}
+
+static void settle(cs_traceback *t)
+{
+    for (size_t i = 0; i < t->pending.n; i++) {
+        find(t, t->pending.v[i].id)->expr = t->pending.v[i].expr;
+    }
+    t->pending.n = 0;
+}
+
+static void follow(void *self, const cs_trace_event *event)
+{
+    cs_traceback *t = self;
+    if (t->failed) {
+        return;
+    }
+    if (event->op == CS_TRACE_REDO) {
+        if (event->expr) {
+            pending one = {.id = event->query_id, .expr = event->expr};
+            CS_VEC_PUSH_IN(t->arena, &t->pending, one);
+        }
+        return;
+    }
+    settle(t);
+    t->last = event->query_id;
+    query *q = find(t, event->query_id);
+    q->entered = true;
+    q->parent_id = event->parent_id;
+    if (event->op == CS_TRACE_EVAL && event->expr) {
+        q->expr = event->expr;
+        static const values none = {0};
+        while (q->known.n <= event->expr->index) {
+            CS_VEC_PUSH_IN(t->arena, &q->known, none);
+        }
+        read_values(t, event, &q->known.v[event->expr->index]);
+    }
+}
+
+static void fail(void *self)
+{
+    cs_traceback *t = self;
+    if (!t->failed) {
+        settle(t);
+        t->frames = cs_traceback_frames(t->arena, t, &t->n);
+        t->failed = true;
     }
 }
 
@@ -141,7 +180,7 @@ cs_traceback *cs_traceback_new(cs_arena *a)
 {
     cs_traceback *t = cs_arena_new(a, cs_traceback);
     t->arena = a;
-    t->tracer = (cs_tracer){.self = t, .event = follow};
+    t->tracer = (cs_tracer){.self = t, .event = follow, .failed = fail};
     return t;
 }
 
@@ -157,11 +196,13 @@ static void print_source(cs_buf *out, const query *q)
 {
     cs_loc loc = q->expr->loc;
     cs_slice source = cs_trace__source(loc);
+    static const values none = {0};
+    const values *bound = q->expr->index < q->known.n ? &q->known.v[q->expr->index] : &none;
     size_t at = 0;
     for (;;) {
         const known *next = NULL;
-        for (size_t i = 0; i < q->values.n; i++) {
-            const known *v = &q->values.v[i];
+        for (size_t i = 0; i < bound->n; i++) {
+            const known *v = &bound->v[i];
             bool inside = v->loc.source == loc.source && v->loc.offset >= loc.offset + at && v->loc.length > 0 &&
                           v->loc.offset + v->loc.length <= loc.offset + source.n;
             if (inside && (!next || v->loc.offset < next->loc.offset)) {
@@ -205,18 +246,19 @@ static void print_short(cs_buf *out, cs_slice text)
     }
 }
 
-static cs_traceback_frame frame_of(cs_arena *a, const query *q)
+static cs_traceback_frame frame_of(cs_arena *a, uint64_t id, const query *q)
 {
-    cs_traceback_frame f = {.query_id = q->id, .text = CS_LIT("<unknown>")};
+    cs_traceback_frame f = {.query_id = id, .text = CS_LIT("<unknown>")};
     if (!q->expr || !q->expr->loc.source) {
         return f;
     }
     cs_loc loc = q->expr->loc;
     f.located = true;
-    f.file = loc.source->file;
+    f.file = cs_slice_make(cs_arena_dup(a, loc.source->file.p, loc.source->file.n), loc.source->file.n);
     f.row = loc.row;
     f.col = loc.col;
-    f.source = cs_trace__source(loc);
+    cs_slice source = cs_trace__source(loc);
+    f.source = cs_slice_make(cs_arena_dup(a, source.p, source.n), source.n);
     cs_buf text, whole;
     cs_buf_init(&text);
     cs_buf_init(&whole);
@@ -237,24 +279,22 @@ static cs_traceback_frame frame_of(cs_arena *a, const query *q)
     return f;
 }
 
-const cs_traceback_frame *cs_traceback_frames(cs_arena *a, const cs_traceback *t, cs_err code, size_t *n)
+const cs_traceback_frame *cs_traceback_frames(cs_arena *a, const cs_traceback *t, size_t *n)
 {
     CS_VEC(cs_traceback_frame) frames = {0};
     uint64_t id = t->last;
-    bool skip = code == CS_ERR_EVAL_CONFLICT && t->last_left;
-    for (size_t i = t->open.n; i-- > 0;) {
-        const query *q = &t->open.v[i];
-        if (q->id != id) {
-            continue;
+    if (t->failed) {
+        *n = t->n;
+        return t->frames;
+    }
+    while (id < t->queries.n && t->queries.v[id].entered) {
+        const query *q = &t->queries.v[id];
+        cs_traceback_frame f = frame_of(a, id, q);
+        CS_VEC_PUSH_IN(a, &frames, f);
+        if (q->parent_id >= id) {
+            break; /* the outermost query is its own parent */
         }
         id = q->parent_id;
-        if (skip) {
-            /* Two definitions of a document differ: their caller finds out. */
-            skip = false;
-            continue;
-        }
-        cs_traceback_frame f = frame_of(a, q);
-        CS_VEC_PUSH_IN(a, &frames, f);
     }
     *n = frames.n;
     return frames.v;
