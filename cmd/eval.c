@@ -27,6 +27,13 @@ static int load_and_evaluate(const cs_eval_flags *f, cs_slice text)
     cs_arena_init(&a, cs_limits_get()->eval_memory);
     cs_errors_init(&errors);
     cs_eval_output out = {.arena = &a, .problems = {.arena = &a}};
+    cs_value schemas;
+    if (cs_cmd_load_schemas(&a, f->sources.schema, &schemas, &e) != CS_OK) {
+        fprintf(stderr, "%s\n", e.text);
+        cs_errors_destroy(&errors);
+        cs_arena_destroy(&a);
+        return 2;
+    }
     if (cs_cmd_load(&f->sources, &loaded, &errors, &e) != CS_OK) {
         if (errors.n) {
             cs_cmd_problems_add_list(&out.problems, &errors);
@@ -156,7 +163,6 @@ int cs_cmd_eval(int argc, char **argv)
                        .timeout = "",
                        .dump = "",
                        .target = "rego",
-                       .schema = "",
                        .capabilities = "",
                        .count = 1,
                        .profile_limit = 10,

@@ -1,5 +1,6 @@
 /* Modules and data from the command line, for the engine's commands. */
 #include "load.h"
+#include "problem.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -68,7 +69,11 @@ cs_err cs_cmd_load(const cs_cmd_sources *sources, cs_cmd_loaded *out, cs_errors 
     CS_TRY(load_all(sources, out, &g, e));
     out->load_ns = cs_time_mono_ns() - start;
     out->data = cs_freeze(&out->arena, g.data);
+    cs_value schemas;
+    CS_TRY(cs_cmd_load_schemas(&out->arena, sources->schema, &schemas, e));
     cs_policy_options options = {.strict = sources->strict,
+                                 .schemas = schemas,
+                                 .schema_annotations = true,
                                  .keep_print = sources->keep_print,
                                  .test_rules = sources->test_rules,
                                  .test_values = sources->test_values,
@@ -99,32 +104,27 @@ void cs_cmd_print_json(cs_value v, unsigned flags)
     cs_buf_destroy(&text);
 }
 
-static cs_value one_error(cs_arena *a, const cs_error *e)
-{
-    cs_value item = cs_object_new(a, 3);
-    if (e->code != CS_OK) {
-        cs_object_put_text(a, item, "code", cs_string(cs_slice_of(cs_err_name(e->code))));
-    }
-    cs_object_put_text(a, item, "message", cs_string_copy(a, cs_slice_of(e->text)));
-    if (e->row) {
-        cs_value where = cs_object_new(a, 3);
-        cs_object_put_text(a, where, "file", cs_string_copy(a, cs_slice_of(e->file)));
-        cs_object_put_text(a, where, "row", cs_int(e->row));
-        cs_object_put_text(a, where, "col", cs_int(e->col));
-        cs_object_put_text(a, item, "location", where);
-    }
-    return item;
-}
-
 void cs_cmd_report(const cs_errors *errors, const cs_error *e, bool json)
 {
     if (json) {
         cs_arena a;
         cs_arena_init(&a, 0);
-        cs_value item = one_error(&a, e);
-        cs_value out = cs_object_new(&a, 1);
-        cs_object_put_text(&a, out, "errors", errors->n ? cs_errors_to_json(&a, errors) : cs_array(&item, 1));
-        cs_cmd_print_json(out, CS_JSON_PRETTY);
+        cs_cmd_problems problems = {.arena = &a};
+        if (errors->n) {
+            cs_cmd_problems_add_list(&problems, errors);
+        } else {
+            cs_cmd_problems_add(&problems, e, NULL, 0);
+        }
+        cs_buf text;
+        cs_buf_init(&text);
+        cs_json_text t = {.out = &text, .flags = CS_JSON_PRETTY | CS_JSON_HTML};
+        cs_json_open(&t, '{');
+        cs_json_key(&t, "errors");
+        cs_cmd_problems_write(&t, &problems);
+        cs_json_close(&t);
+        cs_buf_byte(&text, '\n');
+        fprintf(stderr, "%s", cs_buf_cstr(&text));
+        cs_buf_destroy(&text);
         cs_arena_destroy(&a);
         return;
     }

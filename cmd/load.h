@@ -10,7 +10,8 @@ typedef struct cs_cmd_sources {
     cs_arg_list data;    /* -d: files and folders */
     cs_arg_list bundles; /* -b: bundles */
     cs_arg_list ignore;
-    bool v0, v1; /* modules are Rego v0, or v1 (which is what they are without either) */
+    const char *schema; /* --schema: a file or a folder; NULL or "" = none */
+    bool v0, v1;        /* modules are Rego v0, or v1 (which is what they are without either) */
     bool strict;
     bool keep_print;
     bool test_rules, test_values; /* as in cs_policy_options */
@@ -30,7 +31,7 @@ typedef struct cs_cmd_loaded {
 CS_MUST_CHECK cs_err cs_cmd_load(const cs_cmd_sources *sources, cs_cmd_loaded *out, cs_errors *errors, cs_error *e);
 void cs_cmd_loaded_free(cs_cmd_loaded *loaded);
 
-/* Prints the compiler's list, or the reason, as OPA does: to stderr as text, or to stdout as {"errors": […]}. */
+/* Prints the compiler's list, or the reason, as OPA does: to stderr, as text or as {"errors": […]}. */
 void cs_cmd_report(const cs_errors *errors, const cs_error *e, bool json);
 /* A JSON value and a line feed on stdout. */
 void cs_cmd_print_json(cs_value v, unsigned flags);
@@ -40,5 +41,9 @@ const cs_host *cs_cmd_host(void);
 CS_MUST_CHECK cs_err cs_cmd_read_value(cs_arena *a, const char *path, cs_value *out, cs_error *e);
 /* The same, whatever the file is called: what is not JSON is read as YAML. */
 CS_MUST_CHECK cs_err cs_cmd_read_any(cs_arena *a, const char *path, cs_value *out, cs_error *e);
+
+/* --schema: one file is the input's schema, the files of a folder are named by their paths. Undefined for NULL and "".
+ * The result is what cs_policy_options.schemas wants. */
+CS_MUST_CHECK cs_err cs_cmd_load_schemas(cs_arena *a, const char *path, cs_value *out, cs_error *e);
 
 #endif

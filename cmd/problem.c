@@ -172,8 +172,26 @@ static void write_place(cs_json_text *out, cs_slice file, uint32_t row, uint32_t
 }
 
 /* A line of the source and a place in it are a record, with the members in that order. */
+/* Details of a ref, in the order of OPA's struct. */
+static void write_ref_details(cs_json_text *out, cs_value details)
+{
+    static const char *const keys[] = {"ref", "pos", "have", "want", "oneOf"};
+    cs_json_open(out, '{');
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+        const cs_value *v = cs_object_get_text(details, keys[i]);
+        if (v) {
+            cs_json_put(out, keys[i], *v);
+        }
+    }
+    cs_json_close(out);
+}
+
 static void write_details(cs_json_text *out, cs_value details)
 {
+    if (cs_is(details, CS_OBJECT) && cs_object_get_text(details, "ref") && cs_object_get_text(details, "pos")) {
+        write_ref_details(out, details);
+        return;
+    }
     const cs_value *line = cs_is(details, CS_OBJECT) ? cs_object_get_text(details, "line") : NULL;
     const cs_value *at = line ? cs_object_get_text(details, "idx") : NULL;
     if (!at || cs_count(details) != 2) {

@@ -68,6 +68,10 @@ typedef struct cs_policy_options {
     bool keep_print;                /* compile print() calls; otherwise they are erased */
     bool test_rules;                /* for `test`: further definitions of a test are numbered, cases say their names */
     bool test_values;               /* for `test --var-values`: what tests compare stands in variables */
+    /* Schemas by name, an object of arrays of keys ("schema.a.b" is ["a", "b"]) to JSON Schemas; [] is the input's.
+     * Undefined: there are none. They must live as long as the policy. */
+    cs_value schemas;
+    bool schema_annotations;        /* the type checker looks at `schemas` annotations */
     int64_t *parse_ns, *compile_ns; /* if wanted: what it took */
     const char *stop_after;         /* name of a compile stage, for debugging; NULL = all */
 } cs_policy_options;
@@ -120,6 +124,10 @@ typedef struct cs_query_options {
     bool server; /* refuse http.send and the like in the text, as OPA's server does */
     bool keep_print;
     bool v0;                        /* the text is Rego v0 */
+    /* Schemas by name, an object of arrays of keys ("schema.a.b" is ["a", "b"]) to JSON Schemas; [] is the input's.
+     * Undefined: there are none. They must live as long as the policy. */
+    cs_value schemas;
+    bool schema_annotations;        /* the type checker looks at `schemas` annotations */
     int64_t *parse_ns, *compile_ns; /* if wanted: what it took */
 } cs_query_options;
 

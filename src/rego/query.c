@@ -67,7 +67,8 @@ cs_err cs_query_prepare(cs_policy *policy, cs_slice text, const cs_query_options
     cs_query *q = new_query(policy);
     cs_body body;
     cs_ast_init(&q->ast, &q->arena);
-    cs_parse_options parse_options = {.version = options && options->v0 ? CS_REGO_V0 : CS_REGO_V1};
+    cs_parse_options parse_options = {.version = options && options->v0 ? CS_REGO_V0 : CS_REGO_V1,
+                                      .rules = options && options->server};
     cs_slice copy = cs_slice_make(cs_arena_dup(&q->arena, text.p, text.n), text.n);
     options = options ? options : &defaults;
     int64_t start = cs_time_mono_ns();

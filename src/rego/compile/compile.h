@@ -45,6 +45,7 @@ typedef struct cs_compiled {
     uint32_t next_local; /* for queries: their locals start here */
     void *graph;         /* dependencies, private to the compiler */
     void *types;         /* the type environment, private to the compiler */
+    void *input_types;   /* and of the input, if it has a schema */
     void *rewritten;     /* names of locals as written, private to the compiler */
 } cs_compiled;
 

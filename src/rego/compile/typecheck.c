@@ -392,9 +392,14 @@ static const cs_type *type_of_rule(const cs_type_env *env, const cs_rule *r)
 static void check_rule(cs_type_env *base, cs_rule *r)
 {
     cs_type_checker *tc = base->tc;
-    cs_type_env layer = cs_env__layer(base);
-    cs_type_errors errors = {0};
+    cs_type_env annotated = cs_env__layer(base), layer;
+    cs_type_errors errors = {0}, of_schemas = {0};
     uint32_t n;
+    if (tc->c->policy->schema_annotations) {
+        cs_types__apply_schemas(&annotated, r, &of_schemas);
+        cs_types__hand_over(tc->c, &of_schemas, true);
+    }
+    layer = cs_env__layer(annotated.data || annotated.input ? &annotated : base);
     cs_types__body(base, &layer, r->body, &errors);
     const cs_value *path = rule_keys(tc, r, &n);
     if (errors.n) {
@@ -417,6 +422,9 @@ void cs_stage__check_types(cs_compiler *c)
     tc->relaxed = cs_syms__new(c->ast->arena);
     base->tc = tc;
     base->own = cs_syms__new(c->ast->arena);
+    if (!cs_types__load_input(tc, base)) {
+        return;
+    }
     for (uint32_t i = 0; i < g->n_order && !c->full; i++) {
         cs_arena_mark mark = cs_arena_mark_now(&c->scratch);
         check_rule(base, g->rules[g->order[i]]);
@@ -424,13 +432,15 @@ void cs_stage__check_types(cs_compiler *c)
     }
     cs_type_node__sort(base->data);
     c->out->types = base->data;
+    c->out->input_types = base->input;
 }
 
 void cs_types__query(cs_compiler *c, cs_body b)
 {
     cs_type_checker tc = {.c = c, .arena = c->ast->arena, .closures = {.arena = c->ast->arena}};
     tc.relaxed = cs_syms__new(c->ast->arena);
-    cs_type_env base = {.tc = &tc, .own = cs_syms__new(c->ast->arena), .data = c->compiled->types};
+    cs_type_env base = {
+        .tc = &tc, .own = cs_syms__new(c->ast->arena), .data = c->compiled->types, .input = c->compiled->input_types};
     cs_type_env layer = cs_env__layer(&base);
     cs_type_errors errors = {0};
     cs_types__body(&base, &layer, b, &errors);

@@ -39,6 +39,7 @@ struct cs_type_checker {
     cs_pointers closures; /* comprehension → place in `closure_types` */
     CS_VEC(const cs_type *) closure_types;
     cs_syms relaxed;          /* a with-target's text → cs_type_node of the documents that it may change */
+    cs_value schema_types;    /* of schemas by name: addresses; undefined while there are none */
     struct cs_edges *readers; /* of each rule, the rules that read it; made on first use */
 };
 
@@ -58,6 +59,12 @@ void cs_type_node__insert(cs_type_checker *tc, cs_type_node **root, const cs_val
 void cs_type_node__sort(const cs_type_node *node); /* so that threads may share it */
 const cs_type *cs_types__select_constant(cs_type_checker *tc, const cs_type *t, const cs_term *key);
 bool cs_types__is_empty(const cs_type *t); /* a collection that holds nothing */
+
+/* ---- typecheck_schema.c */
+/* What the annotations of a rule, its package and those above say of documents, into a layer of its own. */
+void cs_types__apply_schemas(cs_type_env *layer, const cs_rule *r, cs_type_errors *errors);
+/* The schema of the input, if there is one; false if it is no good. */
+bool cs_types__load_input(cs_type_checker *tc, cs_type_env *base);
 
 /* ---- typecheck_unify.c */
 bool cs_types__unknown(const cs_type *t); /* anywhere in it */

@@ -10,6 +10,7 @@ typedef struct cs_parse_options {
     cs_rego_version version; /* CS_REGO_V1 unless told otherwise */
     uint32_t index;          /* of the module among its compilation's */
     bool annotations;        /* parse # METADATA blocks */
+    bool rules;              /* a query's text is tried as rules as well: other errors, and "expected body but got" */
     bool no_templates;       /* template strings are errors, as they are in v0 */
     bool (*is_builtin)(
         cs_slice name); /* a built-in's name cannot be declared as a rule `f(x)`; NULL = only operators are known */

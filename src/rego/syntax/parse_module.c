@@ -601,7 +601,7 @@ cs_err cs_parse_query(cs_ast *ast, cs_slice text, const cs_parse_options *option
     cs_parser p;
     stmt_vec list = {0};
     cs_parse__init(&p, ast, source, options);
-    p.skip_rules = true;
+    p.skip_rules = !(options && options->rules);
     cs_err err = parse_statements(&p, &list);
     cs_parse__report(&p, errors);
     cs_body body = {0};
