@@ -172,5 +172,6 @@ void cs_plan__finish(cs_builder *b)
     c->n_withs = (uint32_t)b->withs.n;
     c->defs = b->defs.v;
     c->n_defs = (uint32_t)b->defs.n;
+    c->loops = b->any_loop;
     c->n_regs = b->max_reg + 1;
 }

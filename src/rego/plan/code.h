@@ -69,7 +69,7 @@ typedef struct cs_with_site {
     const uint64_t *affected; /* bits by code: those whose result it can change; NULL = all */
 } cs_with_site;
 
-typedef enum cs_code_kind { CS_CODE_RULE, CS_CODE_FUNCTION, CS_CODE_EXTENT, CS_CODE_QUERY } cs_code_kind;
+typedef enum cs_code_kind { CS_CODE_RULE, CS_CODE_FUNCTION, CS_CODE_EXTENT, CS_CODE_QUERY, CS_CODE_PROBE } cs_code_kind;
 
 typedef struct cs_code {
     cs_code_kind kind;
@@ -77,7 +77,9 @@ typedef struct cs_code {
     uint32_t node; /* of the rule tree, or CS_NO_NODE */
     cs_slice name; /* "data.a.p" */
     uint32_t n_params;
-    bool is_part; /* a document that is an entry of a partial object above */
+    bool is_part;   /* a document that is an entry of a partial object above */
+    uint32_t probe; /* of a partial set or object: the code that makes what stands under one key, its parameter */
+    bool loops;     /* iterates over something */
     uint32_t n_regs;
     const cs_insn *insns;
     uint32_t n_insns;

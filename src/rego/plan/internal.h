@@ -36,6 +36,7 @@ typedef struct cs_builder {
     uint32_t next_reg, max_reg;
     uint32_t fail;    /* label: where a failing statement goes */
     uint32_t loops;   /* opened so far: tells whether a body iterates */
+    bool any_loop;    /* was one ever opened? */
     uint32_t context; /* register of the `with` context in force, or CS_PLAN_NO_REG */
     uint32_t sealed;  /* no instruction before this place may be changed: a label stands here */
     cs_loc loc;
@@ -111,6 +112,9 @@ void cs_plan__affected(cs_planner *p);
 
 /* ---- rule.c, extent.c */
 void cs_plan__document(cs_planner *p, const cs_rule_node *node, cs_code *code);
+/* What stands under one key of a partial set or object. */
+bool cs_plan__can_probe(const cs_rule_node *node);
+void cs_plan__probe(cs_planner *p, const cs_rule_node *node, cs_code *code);
 void cs_plan__function_code(cs_planner *p, const cs_rule_node *node, cs_code *code);
 void cs_plan__extent(cs_planner *p, uint32_t node, cs_code *code);
 bool cs_plan__is_function(const cs_rule *r);

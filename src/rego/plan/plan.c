@@ -64,6 +64,7 @@ static cs_code *add_code(cs_planner *p, cs_program *program, cs_code_kind kind, 
     code->kind = kind;
     code->node = node;
     code->id = program->n_codes;
+    code->probe = CS_NO_CODE;
     code->name = node_name(p->arena, program, node);
     program->codes[program->n_codes++] = code;
     return code;
@@ -94,6 +95,11 @@ static void declare(tree_builder *t, uint32_t id)
     if (document) {
         node->document = add_code(t->p, program, CS_CODE_RULE, id)->id;
         node->is_rule = true;
+        if (cs_plan__can_probe(from)) {
+            cs_code *probe = add_code(t->p, program, CS_CODE_PROBE, id);
+            probe->n_params = 1;
+            program->codes[node->document]->probe = probe->id;
+        }
     } else if (!function || node->n_children > 0) {
         node->document = add_code(t->p, program, CS_CODE_EXTENT, id)->id;
     }
@@ -105,7 +111,7 @@ cs_err cs_plan_policy(cs_arena *arena, const cs_compiled *compiled, cs_program *
     cs_planner p = {.arena = arena, .program = program, .e = e};
     uint32_t n = count_nodes(compiled->root);
     program->nodes = cs_arena_array(arena, cs_node, n);
-    program->codes = cs_arena_array(arena, cs_code *, 2 * (size_t)n + 1);
+    program->codes = cs_arena_array(arena, cs_code *, 3 * (size_t)n + 1);
     tree_builder t = {&p, program, cs_arena_array(arena, const cs_rule_node *, n)};
     (void)add_node(&t, compiled->root, 0);
     for (uint32_t id = 0; id < program->n_nodes; id++) {
@@ -122,6 +128,9 @@ cs_err cs_plan_policy(cs_arena *arena, const cs_compiled *compiled, cs_program *
             break;
         case CS_CODE_EXTENT:
             cs_plan__extent(&p, code->node, code);
+            break;
+        case CS_CODE_PROBE:
+            cs_plan__probe(&p, t.source[code->node], code);
             break;
         case CS_CODE_QUERY:
             break;

@@ -6,6 +6,7 @@ static cs_code *query_code(cs_arena *arena)
     code->kind = CS_CODE_QUERY;
     code->id = CS_NO_CODE;
     code->node = CS_NO_NODE;
+    code->probe = CS_NO_CODE;
     code->name = CS_LIT("query");
     return code;
 }

@@ -120,6 +120,13 @@ static uint32_t plan_data(cs_builder *b, const cs_terms *ref)
         }
         node = child;
         if (program->nodes[node].is_rule) {
+            uint32_t document = program->nodes[node].document;
+            if (program->codes[document]->probe != CS_NO_CODE && i + 1 < ref->n && !cs_plan__open(b, ref->v[i + 1])) {
+                uint32_t key = cs_plan__term(b, ref->v[i + 1]);
+                uint32_t item = cs_plan__reg(b);
+                cs_plan__emit(b, CS_OP_PROBE, item, key, 0, document, b->fail);
+                return read_rest(b, (reading){item, false}, ref, i + 2);
+            }
             uint32_t reg = cs_plan__reg(b);
             cs_plan__emit(b, CS_OP_CALL, reg, 0, 0, program->nodes[node].document, b->fail);
             return read_rest(b, (reading){reg, false}, ref, i + 1);

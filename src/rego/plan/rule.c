@@ -23,6 +23,7 @@ typedef struct shared {
     uint32_t candidates; /* register of SWITCH, or CS_PLAN_NO_REG */
     uint32_t finish;     /* label: no definition is left */
     uint32_t settled;    /* label: the value is final */
+    bool probe;          /* only what is under the key in the first register is wanted */
     bool alone;          /* one definition without else and default */
     bool same_value;     /* every definition gives the same scalar */
 } shared;
@@ -108,6 +109,12 @@ static void plan_element(shared *s, const part *p)
 {
     cs_builder *b = s->b;
     const cs_rule *rule = p->rule;
+    if (s->probe) {
+        cs_plan__unify(b, rule->head.key, 0);
+        cs_plan__rule_body(b, rule->body);
+        cs_plan__emit(b, CS_OP_RETURN, cs_plan__term(b, rule->head.key), 0, 0, 0, 0);
+        return;
+    }
     cs_plan__rule_body(b, rule->body);
     cs_plan__emit(b, CS_OP_ADD, s->acc, cs_plan__term(b, rule->head.key), 0, 0, 0);
     cs_plan__jump(b, b->fail);
@@ -118,10 +125,13 @@ static void plan_entry(shared *s, const part *p)
 {
     cs_builder *b = s->b;
     const cs_rule *rule = p->rule;
-    cs_plan__rule_body(b, rule->body);
-    b->loc = rule->loc;
     const cs_terms *ref = &rule->head.ref->u.list;
     uint32_t from = cs_ref_ground_prefix(rule->head.ref);
+    if (s->probe) {
+        cs_plan__unify(b, ref->v[from], 0);
+    }
+    cs_plan__rule_body(b, rule->body);
+    b->loc = rule->loc;
     uint32_t n = ref->n - from;
     uint32_t path = cs_plan__regs(b, n + 1);
     for (uint32_t i = 0; i < n; i++) {
@@ -133,6 +143,22 @@ static void plan_entry(shared *s, const part *p)
     cs_plan__jump(b, b->fail);
 }
 
+/* What stands for the key of a probe in a rule's head. */
+static const cs_term *probed(const cs_rule *rule)
+{
+    uint32_t from = cs_ref_ground_prefix(rule->head.ref);
+    return from < rule->head.ref->u.list.n ? rule->head.ref->u.list.v[from] : rule->head.key;
+}
+
+static const cs_terms *key_of(cs_arena *a, const cs_rule *rule)
+{
+    cs_terms *one = cs_arena_new(a, cs_terms);
+    one->v = cs_arena_array(a, cs_term *, 1);
+    one->v[0] = (cs_term *)(uintptr_t)probed(rule);
+    one->n = 1;
+    return one;
+}
+
 /* Emits the switch over the bodies if values that are there from the start tell them apart. */
 static void plan_switch(shared *s)
 {
@@ -140,8 +166,8 @@ static void plan_switch(shared *s)
     cs_choice *choices = cs_arena_array(b->p->arena, cs_choice, s->n_parts + 1);
     for (uint32_t i = 0; i < s->n_parts; i++) {
         const cs_rule *rule = s->parts[i].rule;
-        choices[i] =
-            (cs_choice){args_of(&s->parts[i]), rule->body, rule->head.key ? NULL : rule->head.value, s->labels[i]};
+        const cs_terms *args = s->probe ? key_of(b->p->arena, rule) : args_of(&s->parts[i]);
+        choices[i] = (cs_choice){args, rule->body, rule->head.key ? NULL : rule->head.value, s->labels[i]};
     }
     uint32_t number;
     if (cs_plan__choose(b, choices, s->n_parts, s->finish, &number)) {
@@ -258,11 +284,15 @@ static void put_rules_below(shared *s, uint32_t node, const cs_rule_node *rules,
             memcpy(path, keys, depth * sizeof *path);
         }
         path[depth] = program->nodes[child].key;
+        uint32_t skip = cs_plan__label(b);
+        if (s->probe && depth == 0) {
+            cs_plan__emit(b, CS_OP_EQK, 0, 0, 0, cs_plan__k(b, path[0]), skip);
+        }
         if (!program->nodes[child].is_rule) {
             put_rules_below(s, child, rules->children[i], path, depth + 1);
+            cs_plan__place(b, skip);
             continue;
         }
-        uint32_t skip = cs_plan__label(b);
         uint32_t regs = cs_plan__regs(b, depth + 2);
         if (rules->children[i]->n_rules > 0) {
             b->loc = rules->children[i]->rules[0]->loc;
@@ -334,6 +364,51 @@ static const cs_rule **split_default(cs_arena *arena, const cs_rule_node *node, 
         }
     }
     return rules;
+}
+
+/* A pattern that can be told to be a value before its variables are known. */
+static bool is_pattern(const cs_term *t)
+{
+    bool is = t->kind == CS_TERM_SCALAR || t->kind == CS_TERM_VAR || t->kind == CS_TERM_ARRAY;
+    for (uint32_t i = 0; t->kind == CS_TERM_ARRAY && i < t->u.list.n; i++) {
+        is = is && is_pattern(t->u.list.v[i]);
+    }
+    return is;
+}
+
+bool cs_plan__can_probe(const cs_rule_node *node)
+{
+    bool can = node->n_rules > 0;
+    for (uint32_t i = 0; i < node->n_rules && can; i++) {
+        const cs_rule *r = node->rules[i];
+        const cs_term *key = r->is_default || cs_plan__is_function(r) ? NULL : probed(r);
+        can = key && is_pattern(key);
+    }
+    return can;
+}
+
+void cs_plan__probe(cs_planner *p, const cs_rule_node *node, cs_code *code)
+{
+    uint32_t n;
+    const cs_rule *fallback;
+    const cs_rule **rules = split_default(p->arena, node, false, &n, &fallback);
+    const cs_term *ref = rules[0]->head.ref;
+    bool entries = cs_ref_ground_prefix(ref) < ref->u.list.n;
+    cs_builder b;
+    cs_plan__begin(&b, p, code);
+    (void)cs_plan__reg(&b);
+    shared s = {.b = &b, .candidates = CS_PLAN_NO_REG, .probe = true};
+    s.acc = cs_plan__reg(&b);
+    s.finish = cs_plan__label(&b);
+    cs_plan__emit(&b, entries ? CS_OP_NEWOBJECT : CS_OP_CLEAR, s.acc, 0, 0, 0, 0);
+    plan_definitions(&s, rules, n, entries ? plan_entry : plan_element);
+    cs_plan__place(&b, s.finish);
+    if (entries) {
+        put_rules_below(&s, code->node, node, NULL, 0);
+        cs_plan__emit(&b, CS_OP_DOT, s.acc, s.acc, 0, 0, 0);
+    }
+    cs_plan__emit(&b, CS_OP_RETURN, s.acc, 0, 0, 0, 0);
+    cs_plan__finish(&b);
 }
 
 void cs_plan__document(cs_planner *p, const cs_rule_node *node, cs_code *code)

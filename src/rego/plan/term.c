@@ -39,6 +39,7 @@ void cs_plan__loop(cs_builder *b, uint32_t reg, uint32_t *key, uint32_t *value)
     cs_plan__emit(b, CS_OP_NEXT, state, *key, *value, 0, b->fail);
     b->fail = next;
     b->loops++;
+    b->any_loop = true;
 }
 
 static uint32_t plan_composite(cs_builder *b, const cs_term *t, cs_op op)

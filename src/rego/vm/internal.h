@@ -32,6 +32,10 @@ typedef struct cs_mock {
 
 #define CS_MEMO_PAGE 64U
 
+/* Keys of a partial set or object that are asked for one by one before it is made whole. */
+#define CS_PROBES 2U
+#define CS_PROBES_ONLY UINT32_MAX
+
 /* Steps (calls and turns of loops) between two looks at limits, cancellation and the clock. */
 #define CS_SLICE_STEPS 1024U
 
@@ -52,7 +56,8 @@ struct cs_context {
     uint32_t n_mocks;
     cs_context *parent;       /* knows the results of all codes that are not in `affected`; NULL: nobody does */
     const uint64_t *affected; /* bits by code */
-    cs_value **pages;         /* documents by code: aux 1 = known (kind undefined included); NULL = none yet */
+    cs_value **pages;         /* documents by code: aux 1 = known (kind undefined included), otherwise n = how
+                                 many keys were asked for; NULL = none yet */
     cs_call_memo *calls;      /* functions by arguments: open addressing */
     uint32_t n_calls;
     uint32_t calls_mask;
@@ -73,6 +78,8 @@ typedef struct cs_frame {
     uint32_t fail;     /* label of the caller, if the result is undefined */
     uint16_t dest;     /* register of the caller */
     bool memo_document;
+    bool tentative; /* a document made whole because many of its keys were asked for: on a conflict elsewhere in it, the
+                       keys are asked for one by one again. `pc` is the PROBE */
     cs_context *context; /* in force */
     cs_context *own;     /* the one it was entered with */
     cs_conflict *conflict;

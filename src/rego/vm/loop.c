@@ -46,6 +46,7 @@ static bool push_frame(cs_run *run, const cs_code *code, const cs_value *args, u
     f->conflict = NULL;
     f->memo_args = NULL;
     f->memo_document = false;
+    f->tentative = false;
     run->stats.calls++;
     return true;
 }
@@ -71,6 +72,25 @@ static bool look_around(cs_run *run, cs_run_state *state)
     }
     *state = run->stats.instructions % run->turn < CS_SLICE_STEPS ? CS_RUN_AGAIN : CS_RUN_DONE;
     return run->err == CS_OK && *state == CS_RUN_DONE;
+}
+
+/* After a conflict: back to where a document was made whole for no better reason than that many of its keys were asked
+ * for. False if nobody did. */
+static bool retreat(cs_run *run)
+{
+    uint32_t n = run->n_frames;
+    while (n > 0 && !run->frames[n - 1].tentative) {
+        n--;
+    }
+    if (n == 0) {
+        return false;
+    }
+    const cs_frame *f = &run->frames[n - 1];
+    cs_vm__memo_slot(run, f->own, f->code->id)->n = CS_PROBES_ONLY;
+    run->pc = f->pc;
+    run->n_frames = n - 1;
+    run->err = CS_OK;
+    return true;
 }
 
 /* Calls a built-in; false when the expression is undefined (or run->err is set). */
@@ -217,7 +237,7 @@ cs_err cs_vm__loop(cs_run *run, cs_run_state *state)
     cs_value v;
     uint32_t target;
     const cs_code *callee;
-    uint32_t n_args;
+    uint32_t n_args = 0;
     RELOAD();
 next:
     i = pc++;
@@ -375,7 +395,31 @@ next:
     case CS_OP_CALL:
         target = i->u;
         goto call_document;
+    case CS_OP_PROBE: {
+        target = i->u;
+        callee = run->program->codes[target];
+        cs_value *slot = cs_vm__memo_slot(run, f->context, target);
+        if (f->context->n_overrides != 0 && cs_vm__hidden(run, f->context, callee->node)) {
+            v = cs_vm__base_at(run, f->context, callee->node);
+            v = cs_index(v.kind == CS_PRIVATE ? cs_vm__live_all(run, v.n) : v, R[i->b]);
+            goto set_or_fail;
+        }
+        if (slot->aux) {
+            run->stats.memo_hits++;
+            v = cs_index(*slot, R[i->b]);
+            goto set_or_fail;
+        }
+        if (slot->n >= CS_PROBES && slot->n != CS_PROBES_ONLY && !run->eval->strict && !run->eval->builtin_error &&
+            run->program->codes[callee->probe]->loops) {
+            goto whole;
+        }
+        slot->n += slot->n < CS_PROBES;
+        target = callee->probe;
+        n_args = 1;
+        goto call_unmocked;
+    }
     case CS_OP_CALLF:
+        n_args = i->c;
         target = i->u;
         goto call_function;
     case CS_OP_BUILTIN:
@@ -462,6 +506,11 @@ dot: /* v is the key */
     goto call_document;
 
 key_conflict:
+    if (retreat(run)) {
+        pc = run->pc;
+        RELOAD();
+        goto next;
+    }
     return cs_vm__key_conflict(run, &code->locs[i - code->insns]);
 
 call_document:
@@ -511,7 +560,7 @@ call_function:
     }
 call_unmocked : {
     const cs_value *key = NULL;
-    const cs_value *known = cs_vm__call_find(run, f->context, target, R + i->b, i->c, &key);
+    const cs_value *known = cs_vm__call_find(run, f->context, target, R + i->b, n_args, &key);
     if (known) {
         run->stats.memo_hits++;
         v = *known;
@@ -519,12 +568,24 @@ call_unmocked : {
     }
     TICK();
     cs_context *caller = f->context;
-    n_args = i->c;
     if (!push_frame(run, run->program->codes[target], R + i->b, n_args)) {
         goto too_deep;
     }
     run->frames[run->n_frames - 1].memo_args = key;
     run->frames[run->n_frames - 1].context = caller;
+    goto entered;
+}
+
+whole : { /* the instruction runs again when the document is there */
+    TICK();
+    cs_context *caller = f->context;
+    if (!push_frame(run, callee, NULL, 0)) {
+        goto too_deep;
+    }
+    run->frames[run->n_frames - 1].memo_document = true;
+    run->frames[run->n_frames - 1].tentative = true;
+    run->frames[run->n_frames - 1].context = caller;
+    pc = i;
     goto entered;
 }
 
@@ -549,7 +610,12 @@ entered:
 leave:
     v = R[i->a];
     if (__builtin_expect(f->conflict != NULL, 0)) {
-        return cs_vm__conflict_error(run, f);
+        if (!retreat(run)) {
+            return cs_vm__conflict_error(run, f);
+        }
+        pc = run->pc;
+        RELOAD();
+        goto next;
     }
     if (f->memo_document) {
         cs_value *slot = cs_vm__memo_slot(run, f->own, code->id);

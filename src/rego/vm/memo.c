@@ -22,16 +22,32 @@ cs_value *cs_vm__memo_slot(cs_run *run, cs_context *c, uint32_t code)
     return &(*page)[code % CS_MEMO_PAGE];
 }
 
-/* Arguments are the same when they are the same words: equal scalars, or the very same collection. A miss costs a
- * second evaluation, never a wrong answer, and looking never costs more than the words. */
+/* Longer strings are the same only if they are the very same. */
+#define TEXT_MAX 256U
+
+/* Arguments are the same when they are the same words (equal scalars, the very same collection), or short strings of
+ * the same bytes. A miss costs a second evaluation, never a wrong answer, and looking never costs more than that. */
 static uint32_t hash_args(uint32_t code, const cs_value *args, uint32_t n)
 {
-    return cs_hash_bytes(args, n * sizeof *args) ^ (code * 0x9E3779B1U);
+    uint32_t hash = code * 0x9E3779B1U;
+    for (uint32_t i = 0; i < n; i++) {
+        bool text = args[i].kind == CS_STRING && args[i].n <= TEXT_MAX;
+        uint32_t one = text ? cs_hash_bytes(args[i].u.s, args[i].n) : cs_hash_bytes(&args[i], sizeof *args);
+        hash = (hash ^ one) * 0x85EBCA6BU;
+        hash ^= hash >> 15;
+    }
+    return hash;
 }
 
 static bool same_args(const cs_value *a, const cs_value *b, uint32_t n)
 {
-    return memcmp(a, b, n * sizeof *a) == 0;
+    for (uint32_t i = 0; i < n; i++) {
+        bool texts = a[i].kind == CS_STRING && b[i].kind == CS_STRING && a[i].n == b[i].n && a[i].n <= TEXT_MAX;
+        if (memcmp(&a[i], &b[i], sizeof *a) != 0 && !(texts && memcmp(a[i].u.s, b[i].u.s, a[i].n) == 0)) {
+            return false;
+        }
+    }
+    return true;
 }
 
 const cs_value *cs_vm__call_find(cs_run *run, cs_context *c, uint32_t code, const cs_value *args, uint32_t n,
