@@ -22,8 +22,6 @@ void cs_url__print_path(cs_sink *s, const cs_url *url);
 /* Go's url.QueryEscape. */
 void cs_url__escape_query(cs_sink *s, cs_slice text);
 void cs_url__print(cs_sink *s, const cs_url *url);
-/* The path with its escapes. */
-void cs_url__print_path(cs_sink *s, const cs_url *url);
 /* The name without the port and the brackets of an IPv6 address. */
 cs_slice cs_url__hostname(cs_slice host);
 
