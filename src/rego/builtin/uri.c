@@ -642,11 +642,6 @@ cs_err cs_url__resolve(cs_call *call, const cs_url *base, const cs_url *ref, cs_
     return set_path(call, path_text(call, base), path_text(call, ref), out);
 }
 
-void cs_url__print_path(cs_sink *s, const cs_url *url)
-{
-    put_escaped(s, url->raw_path, url->path, PART_PATH);
-}
-
 cs_slice cs_url__hostname(cs_slice host)
 {
     size_t colon = last_byte(host, ':');
