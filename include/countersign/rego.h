@@ -129,6 +129,7 @@ typedef struct cs_query_options {
     cs_value schemas;
     bool schema_annotations;        /* the type checker looks at `schemas` annotations */
     int64_t *parse_ns, *compile_ns; /* if wanted: what it took */
+    bool partial;                   /* for partial evaluation: statements have no values, == becomes = */
 } cs_query_options;
 
 /* The document at data.<path>: the fast door. Always succeeds: what is not there is undefined. */
