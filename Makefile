@@ -198,13 +198,13 @@ bench: build $(PERF_BIN) ## this server and opa in turn, ratios; evaluation alon
 objects: $(OBJ.release) $(OBJ.clang) ## compile with both compilers, link nothing (with FOLDERS: only those folders)
 lib: $(B)/libcountersign.a ## the library alone
 
-docs: build ## the manual page and completion scripts, in $(B)/share as they are installed below /usr/share
+docs: build ## the manual page and completion scripts, in $(B)/share
 	@mkdir -p $(B)/share/man/man1 $(B)/share/bash-completion/completions $(B)/share/zsh/site-functions \
-	    $(B)/share/fish/vendor_completions.d $(B)/share/powershell
+	    $(B)/share/fish $(B)/share/powershell
 	@$(B)/countersign completion man > $(B)/share/man/man1/countersign.1
 	@$(B)/countersign completion bash > $(B)/share/bash-completion/completions/countersign
 	@$(B)/countersign completion zsh > $(B)/share/zsh/site-functions/_countersign
-	@$(B)/countersign completion fish > $(B)/share/fish/vendor_completions.d/countersign.fish
+	@$(B)/countersign completion fish > $(B)/share/fish/countersign.fish
 	@$(B)/countersign completion powershell > $(B)/share/powershell/countersign.ps1
 
 clean: ## remove the build folder

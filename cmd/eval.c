@@ -105,6 +105,9 @@ static int check_flags(cs_eval_flags *f, size_t n_queries, const bool given[3])
     if (wrong) {
         return cs_cmd_fail("%s", wrong);
     }
+    if (cs_eval__check_unknowns(f) != -1) {
+        return 1;
+    }
     for (size_t i = 0; i < f->coverage_runs.n; i++) {
         const char *run = f->coverage_runs.v[i];
         if (strcmp(run, "index_excluded") != 0 && strcmp(run, "early_exit") != 0) {

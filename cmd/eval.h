@@ -44,8 +44,10 @@ typedef struct cs_eval_output {
 /* Evaluates (eval_run.c). Problems are in the output. The query lives until cs_cmd_eval_free. */
 void cs_eval__run(const cs_eval_flags *f, cs_cmd_loaded *loaded, cs_slice text, cs_eval_output *out);
 
-/* Partial evaluation instead (eval_partial.c). */
-void cs_eval__partial(const cs_eval_flags *f, cs_cmd_loaded *loaded, cs_slice text, cs_value input,
+/* Is --unknowns as it must be? -1 to go on, else the exit status (eval_partial.c). */
+int cs_eval__check_unknowns(const cs_eval_flags *f);
+/* Partial evaluation instead. */
+void cs_eval__partial(const cs_eval_flags *f, cs_cmd_loaded *loaded, cs_slice text, const cs_eval *eval,
                       cs_eval_output *out);
 
 /* Prints in the form of --format (eval_print.c). */

@@ -94,7 +94,19 @@ static void write_all(cs_json_text *t, const cs_eval_flags *f, const cs_eval_out
         cs_json_close(t);
     }
     if (!cs_is_undefined(o->partial)) {
-        cs_json_put(t, "partial", o->partial);
+        static const char *const members[] = {"queries", "support"}, *const names[] = {"queries", "modules"};
+        unsigned flags = t->flags;
+        t->flags |= CS_JSON_AS_MADE;
+        cs_json_key(t, "partial");
+        cs_json_open(t, '{');
+        for (size_t i = 0; i < 2; i++) {
+            const cs_value *member = cs_object_get_text(o->partial, members[i]);
+            if (member) {
+                cs_json_put(t, names[i], *member);
+            }
+        }
+        cs_json_close(t);
+        t->flags = flags;
     }
     if (o->metrics.n) {
         cs_json_put(t, "metrics", cs_cmd_metrics_json(o->arena, &o->metrics));

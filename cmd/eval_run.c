@@ -265,7 +265,7 @@ void cs_eval__run(const cs_eval_flags *f, cs_cmd_loaded *loaded, cs_slice text, 
     if (read_input(f, out, &r.eval.input, &e) != CS_OK) {
         cs_cmd_problems_add(&out->problems, &e, NULL, 0);
     } else if (f->partial) {
-        cs_eval__partial(f, loaded, text, r.eval.input, out);
+        cs_eval__partial(f, loaded, text, &r.eval, out);
     } else if (cs_query_prepare(loaded->policy, text, &options, &query, &errors) != CS_OK) {
         cs_cmd_problems_add_list(&out->problems, &errors);
     } else {

@@ -1,4 +1,4 @@
-/* GET and POST /v1/query, and the place of /v1/compile. */
+/* GET and POST /v1/query. */
 #include "countersign/base/time.h"
 #include "internal.h"
 
@@ -145,13 +145,4 @@ void cs_server__query_post(cs_server__request *r)
     }
     bool given = input != NULL && !cs_is(*input, CS_NULL);
     run(r, query != NULL && cs_is(*query, CS_STRING) ? cs_text(*query) : CS_LIT(""), given ? *input : cs_undefined());
-}
-
-void cs_server__compile_post(cs_server__request *r)
-{
-    cs_value body;
-    if (cs_slice_is(r->http->method, "POST") && !read_object(r, "CompileRequestV1", &body)) {
-        return;
-    }
-    cs_server__fail(r, 501, "not_implemented", "partial evaluation (/v1/compile) is not part of this version");
 }

@@ -4,7 +4,12 @@ cd "$(mktemp -d)" || exit 1
 trap 'rm -rf "$PWD"' EXIT
 passed=0 failed=0
 check() { # what, got, want
-    if [ "$2" = "$3" ]; then passed=$((passed + 1)); else failed=$((failed + 1)); echo "FAIL $1: got '$2', want '$3'"; fi
+    if [ "$2" = "$3" ]; then
+        passed=$((passed + 1))
+    else
+        failed=$((failed + 1))
+        echo "FAIL $1: got '$2', want '$3'"
+    fi
 }
 complete_words() { # words…: what bash offers for the last
     COMP_WORDS=("$@") COMP_CWORD=$(($# - 1))

@@ -146,6 +146,7 @@ cs_go cs_td__save_unify(cs_td_frame *f, cs_opd a, cs_opd b, cs_bindings *b1, cs_
     cs_term *sides[2] = {(cs_term *)(uintptr_t)cs_opd_term(run, a, loc),
                          (cs_term *)(uintptr_t)cs_opd_term(run, b, loc)};
     cs_expr *e = cs_expr_call(run->names, "eq", sides, 2, loc);
+    e->u.call.v[0]->loc = (cs_loc){0}; /* nobody wrote this one */
     take_with(f, e);
     outputs o = {run, b1, 0};
     push_outputs(&o, a, b1);
