@@ -221,8 +221,10 @@ cs_pen_status cs_pen__notes(cs_pen *p, cs_notes *list, int64_t row)
     if (above && row - list->v[above - 1]->loc.row > 1) {
         cs_pen__blank_line(p);
     }
-    list->v += above;
-    list->n -= above;
+    if (above) { /* without comments there is no list */
+        list->v += above;
+        list->n -= above;
+    }
     while (list->n && list->v[0]->loc.row == row) {
         at = list->v[0];
         list->v++;
