@@ -15,7 +15,8 @@ check() { # what, got, want
 printf 'package a\n\np if input.x > 1\n' > a.rego
 echo '{"x": 2}' > input.json
 line=$("$program" bench -d a.rego -i input.json data.a.p -f gobench --metrics=false)
-check "gobench" "$(grep -cE $'^BenchmarkOPAEval\t *[0-9]+\t *[0-9.]+ ns/op\t *[0-9]+ B/op\t *0 allocs/op$' <<< "$line")" 1
+form=$'^BenchmarkOPAEval\t *[0-9]+\t *[0-9.]+ ns/op\t *[0-9]+ B/op\t *0 allocs/op$'
+check "gobench" "$(grep -cE "$form" <<< "$line")" 1
 "$program" bench -d a.rego -i input.json data.a.p -f json > out.json
 check "json" "$(jq -c '[keys_unsorted, (.N > 0), (.Extra.histogram_timer_rego_query_eval_ns_count == .N)]' out.json)" \
     '[["N","T","Bytes","MemAllocs","MemBytes","Extra"],true,true]'
