@@ -6,8 +6,9 @@
 
 #include "countersign/base/mem.h"
 
-#define SETS 64U /* 256 patterns; OPA keeps 100 of each kind */
-#define WAYS 4U
+#define SETS                                                                                                           \
+    1024U /* 4,096 patterns; OPA keeps 100 of each kind, and compiles those of a larger policy again and again */
+#define WAYS 8U
 #define SLOTS 64U
 
 typedef struct entry {

@@ -69,7 +69,14 @@ typedef struct cs_with_site {
     const uint64_t *affected; /* bits by code: those whose result it can change; NULL = all */
 } cs_with_site;
 
-typedef enum cs_code_kind { CS_CODE_RULE, CS_CODE_FUNCTION, CS_CODE_EXTENT, CS_CODE_QUERY, CS_CODE_PROBE } cs_code_kind;
+typedef enum cs_code_kind {
+    CS_CODE_RULE,
+    CS_CODE_FUNCTION,
+    CS_CODE_EXTENT,
+    CS_CODE_QUERY,
+    CS_CODE_GROUPS,
+    CS_CODE_PROBE
+} cs_code_kind;
 
 typedef struct cs_code {
     cs_code_kind kind;

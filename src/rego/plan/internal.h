@@ -15,7 +15,9 @@ typedef struct cs_binding {
 typedef struct cs_planner {
     cs_arena *arena;           /* what the program keeps */
     const cs_program *program; /* nodes are complete before any code is planned */
-    cs_err err;                /* sticky: the first failure */
+    cs_program *growing;       /* the same while a policy is planned, NULL for a query: codes may be added */
+    uint32_t cap_codes;
+    cs_err err; /* sticky: the first failure */
     cs_error *e;
 } cs_planner;
 
@@ -105,6 +107,14 @@ typedef struct cs_choice {
 bool cs_plan__choose(cs_builder *b, const cs_choice *choices, uint32_t n, uint32_t finish, uint32_t *number);
 /* Can there be nothing but base data at data.<path>? */
 bool cs_plan__is_base(const cs_program *program, const cs_value *path, uint32_t n);
+
+/* ---- group.c */
+/* A comprehension by groups that are made once; false if it does not allow that, and then nothing was emitted. */
+bool cs_plan__grouped(cs_builder *b, const cs_term *t, uint32_t *reg);
+
+/* ---- plan.c */
+/* Gives the code its place at code->id == n_codes. */
+void cs_plan__add_code(cs_planner *p, cs_code *code);
 
 /* ---- affected.c */
 /* Tells every with-site of the program which codes it affects. All codes are planned. */

@@ -58,6 +58,18 @@ static cs_slice node_name(cs_arena *arena, const cs_program *program, uint32_t n
     return name;
 }
 
+void cs_plan__add_code(cs_planner *p, cs_code *code)
+{
+    cs_program *program = p->growing;
+    if (program->n_codes == p->cap_codes) {
+        cs_code **codes = cs_arena_array(p->arena, cs_code *, 2 * (size_t)p->cap_codes);
+        memcpy(codes, program->codes, program->n_codes * sizeof *codes);
+        program->codes = codes;
+        p->cap_codes *= 2;
+    }
+    program->codes[program->n_codes++] = code;
+}
+
 static cs_code *add_code(cs_planner *p, cs_program *program, cs_code_kind kind, uint32_t node)
 {
     cs_code *code = cs_arena_new(p->arena, cs_code);
@@ -66,7 +78,7 @@ static cs_code *add_code(cs_planner *p, cs_program *program, cs_code_kind kind, 
     code->id = program->n_codes;
     code->probe = CS_NO_CODE;
     code->name = node_name(p->arena, program, node);
-    program->codes[program->n_codes++] = code;
+    cs_plan__add_code(p, code);
     return code;
 }
 
@@ -108,10 +120,11 @@ static void declare(tree_builder *t, uint32_t id)
 cs_err cs_plan_policy(cs_arena *arena, const cs_compiled *compiled, cs_program **out, cs_error *e)
 {
     cs_program *program = cs_arena_new(arena, cs_program);
-    cs_planner p = {.arena = arena, .program = program, .e = e};
+    cs_planner p = {.arena = arena, .program = program, .growing = program, .e = e};
     uint32_t n = count_nodes(compiled->root);
+    p.cap_codes = 3 * n + 1;
     program->nodes = cs_arena_array(arena, cs_node, n);
-    program->codes = cs_arena_array(arena, cs_code *, 3 * (size_t)n + 1);
+    program->codes = cs_arena_array(arena, cs_code *, p.cap_codes);
     tree_builder t = {&p, program, cs_arena_array(arena, const cs_rule_node *, n)};
     (void)add_node(&t, compiled->root, 0);
     for (uint32_t id = 0; id < program->n_nodes; id++) {
@@ -132,6 +145,7 @@ cs_err cs_plan_policy(cs_arena *arena, const cs_compiled *compiled, cs_program *
         case CS_CODE_PROBE:
             cs_plan__probe(&p, t.source[code->node], code);
             break;
+        case CS_CODE_GROUPS: /* planned when it was met */
         case CS_CODE_QUERY:
             break;
         }

@@ -67,6 +67,10 @@ static uint32_t plan_comprehension(cs_builder *b, const cs_term *t)
     cs_op make = t->kind == CS_TERM_ARRAY_COMPREHENSION ? CS_OP_NEWARRAY
                  : t->kind == CS_TERM_SET_COMPREHENSION ? CS_OP_NEWSET
                                                         : CS_OP_NEWOBJECT;
+    uint32_t grouped;
+    if (cs_plan__grouped(b, t, &grouped)) {
+        return grouped;
+    }
     uint32_t acc = cs_plan__reg(b);
     uint32_t outer_fail = b->fail;
     uint32_t loops = b->loops;

@@ -191,20 +191,6 @@ static inline bool start_scan(cs_value *state, cs_value v)
     return true;
 }
 
-static cs_value growing(cs_run *run)
-{
-    return (cs_value){.kind = CS_PRIVATE, .form = CS_P_GROWING, .u.p = cs_arena_new(run->arena, cs_growing)};
-}
-
-static cs_value sealed(cs_value v)
-{
-    if (v.kind == CS_PRIVATE && v.form == CS_P_GROWING) {
-        const cs_growing *g = v.u.p;
-        return cs_array(g->items, g->n);
-    }
-    return v;
-}
-
 #define RELOAD()                                                                                                       \
     do {                                                                                                               \
         f = &run->frames[run->n_frames - 1];                                                                           \
@@ -351,7 +337,7 @@ next:
         R[i->a] = make_object(run, R + i->b, i->c);
         goto next;
     case CS_OP_NEWARRAY:
-        R[i->a] = growing(run);
+        R[i->a] = cs_vm__growing(run->arena);
         goto next;
     case CS_OP_NEWSET:
         R[i->a] = cs_set_new(run->arena, 0);
@@ -375,8 +361,16 @@ next:
             goto key_conflict;
         }
         goto next;
+    case CS_OP_GROUP:
+        R[i->a] = cs_vm__group(run, R[i->b], R[i->c], i->u);
+        goto next;
+    case CS_OP_SEALALL:
+        for (uint32_t k = 0; k < R[i->a].u.table->n; k++) {
+            R[i->a].u.table->vals[k] = cs_vm__sealed(R[i->a].u.table->vals[k]);
+        }
+        goto next;
     case CS_OP_SEAL:
-        R[i->a] = sealed(R[i->a]);
+        R[i->a] = cs_vm__sealed(R[i->a]);
         goto next;
     case CS_OP_UNDERLAY:
         R[i->a] = cs_vm__underlay(run, f->context, R[i->a], i->u);

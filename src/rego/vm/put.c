@@ -69,3 +69,30 @@ void cs_vm__push(cs_arena *a, cs_growing *g, cs_value v)
     }
     g->items[g->n++] = v;
 }
+
+cs_value cs_vm__growing(cs_arena *a)
+{
+    return (cs_value){.kind = CS_PRIVATE, .form = CS_P_GROWING, .u.p = cs_arena_new(a, cs_growing)};
+}
+
+cs_value cs_vm__sealed(cs_value v)
+{
+    if (v.kind == CS_PRIVATE && v.form == CS_P_GROWING) {
+        const cs_growing *g = v.u.p;
+        return cs_array(g->items, g->n);
+    }
+    return v;
+}
+
+cs_value cs_vm__group(cs_run *run, cs_value groups, cs_value key, uint32_t kind)
+{
+    const cs_value *there = cs_object_get(groups, key);
+    if (there) {
+        return *there;
+    }
+    cs_value fresh = kind == CS_OBJECT ? cs_object_new(run->arena, 0)
+                     : kind == CS_SET  ? cs_set_new(run->arena, 0)
+                                       : cs_vm__growing(run->arena);
+    cs_object_put(run->arena, groups, key, fresh);
+    return fresh;
+}

@@ -106,3 +106,26 @@ Test(probe, constant_keys_beside)
     cr_assert_str_eq(result(cs_arena_printf(&arena, NULL, "%sr := [p[0], p[2], p[1]]\n", module)),
                      "object keys must be unique");
 }
+
+/* A product of two collections that is a sum: each function call is counted once for each server, not for each pair. */
+Test(probe, comprehensions_by_groups)
+{
+    static const char *const module = "package t\n"
+                                      "servers := [{\"n\": n, \"g\": n % 10} | some n in numbers.range(0, 99)]\n"
+                                      "seen(s) := s.n + 1\n";
+    cr_assert_str_eq(result(cs_arena_printf(&arena, NULL,
+                                            "%sr := sum([c | some g in numbers.range(0, 10)\n"
+                                            "  c := sum([seen(s) | some s in servers; s.g == g])])\n",
+                                            module)),
+                     "5050");
+    cr_assert_leq(stats.calls, 1 + 1 + 1 + 100);
+    /* one that uses the variable to look something up, and one that closes over it further in, stay as they are */
+    cr_assert_str_eq(result(cs_arena_printf(&arena, NULL,
+                                            "%sr := [x | some g in [3, 120]; x := [y | y := servers[g].g]]\n", module)),
+                     "[[3],[]]");
+    cr_assert_str_eq(result(cs_arena_printf(&arena, NULL,
+                                            "%sr := [x | some g in [3, 10]\n  x := count([1 | some s in servers\n"
+                                            "    count([1 | s.g == g]) == 1])]\n",
+                                            module)),
+                     "[10,0]");
+}
