@@ -194,6 +194,7 @@ api: $(PROGRAM) ## recorded HTTP scenarios: API_SCENARIOS=dir, T=name
 
 bench: build $(PERF_BIN) ## this server and opa in turn, ratios; evaluation alone: BENCH=dir, W="authz k8s"
 	@B=$(B) BENCH=$(BENCH) W="$(W)" tests/perf/run
+	@B=$(B) tests/perf/scale
 
 objects: $(OBJ.release) $(OBJ.clang) ## compile with both compilers, link nothing (with FOLDERS: only those folders)
 lib: $(B)/libcountersign.a ## the library alone

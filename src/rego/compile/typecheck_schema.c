@@ -168,14 +168,15 @@ void cs_types__apply_schemas(cs_type_env *layer, const cs_rule *r, cs_type_error
     const cs_term *package = r->module->package;
     for (uint32_t n = 1; n <= package->u.list.n; n++) {
         for (uint32_t i = 0; i < c->n_modules; i++) {
-            if (c->modules[i]->package->u.list.n == n && begins_with(package, c->modules[i]->package)) {
-                apply_module(layer, r, c->modules[i], "subpackages", errors);
+            const cs_module *m = c->modules[i];
+            if (m->n_annotations && m->package->u.list.n == n && begins_with(package, m->package)) {
+                apply_module(layer, r, m, "subpackages", errors);
             }
         }
     }
     for (uint32_t i = 0; i < c->n_modules; i++) {
         const cs_module *m = c->modules[i];
-        if (m->package->u.list.n == package->u.list.n && begins_with(package, m->package)) {
+        if (m->n_annotations && m->package->u.list.n == package->u.list.n && begins_with(package, m->package)) {
             apply_module(layer, r, m, "package", errors);
         }
     }
