@@ -172,8 +172,9 @@ cs_value cs_vm__underlay(cs_run *run, const cs_context *c, cs_value rules, uint3
 /* false: a conflict. */
 bool cs_vm__put_path(cs_arena *a, cs_value root, const cs_value *path, uint32_t n, cs_value leaf, bool element);
 void cs_vm__push(cs_arena *a, cs_growing *g, cs_value v);
-cs_value cs_vm__growing(cs_arena *a); /* an array under construction */
-cs_value cs_vm__sealed(cs_value v);   /* the array; any other value as it is */
+cs_value cs_vm__growing(cs_arena *a);     /* an array under construction */
+void cs_vm__seal_groups(cs_value groups); /* every array in the object */
+cs_value cs_vm__sealed(cs_value v);       /* the array; any other value as it is */
 /* The collection under `key`, made if there is none. */
 cs_value cs_vm__group(cs_run *run, cs_value groups, cs_value key, uint32_t kind);
 

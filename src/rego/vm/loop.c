@@ -93,6 +93,31 @@ static bool retreat(cs_run *run)
     return true;
 }
 
+typedef enum probing { PROBE_KNOWN, PROBE_WHOLE, PROBE_KEY } probing;
+
+/* How to come by what stands under a key of a partial document: it is known (*v, may be undefined), the document is to
+ * be made whole, or the key alone is to be computed. */
+static probing probe(cs_run *run, const cs_frame *f, const cs_code *document, cs_value key, cs_value *v)
+{
+    cs_value *slot = cs_vm__memo_slot(run, f->context, document->id);
+    if (f->context->n_overrides != 0 && cs_vm__hidden(run, f->context, document->node)) {
+        cs_value base = cs_vm__base_at(run, f->context, document->node);
+        *v = cs_index(base.kind == CS_PRIVATE ? cs_vm__live_all(run, base.n) : base, key);
+        return PROBE_KNOWN;
+    }
+    if (slot->aux) {
+        run->stats.memo_hits++;
+        *v = cs_index(*slot, key);
+        return PROBE_KNOWN;
+    }
+    if (slot->n >= CS_PROBES && slot->n != CS_PROBES_ONLY && !run->eval->strict && !run->eval->builtin_error &&
+        run->program->codes[document->probe]->loops) {
+        return PROBE_WHOLE;
+    }
+    slot->n += slot->n < CS_PROBES;
+    return PROBE_KEY;
+}
+
 /* Calls a built-in; false when the expression is undefined (or run->err is set). */
 static bool call_builtin(cs_run *run, cs_frame *f, const cs_insn *i, uint32_t row, cs_value *out)
 {
@@ -202,6 +227,14 @@ static inline bool start_scan(cs_value *state, cs_value v)
         pc = code->insns + i->t;                                                                                       \
         goto next;                                                                                                     \
     } while (0)
+/* A test: go to the label if it does not hold, else on. */
+#define FAIL_IF(failed)                                                                                                \
+    do {                                                                                                               \
+        if (failed) {                                                                                                  \
+            FAIL();                                                                                                    \
+        }                                                                                                              \
+        goto next;                                                                                                     \
+    } while (0)
 /* Before an instruction that may repeat for ever. */
 #define TICK()                                                                                                         \
     do {                                                                                                               \
@@ -224,6 +257,7 @@ cs_err cs_vm__loop(cs_run *run, cs_run_state *state)
     uint32_t target;
     const cs_code *callee;
     uint32_t n_args = 0;
+    bool whole = false;
     RELOAD();
 next:
     i = pc++;
@@ -278,55 +312,25 @@ next:
         }
         goto set_or_fail;
     case CS_OP_TRUE:
-        if (!cs_truthy(R[i->a])) {
-            FAIL();
-        }
-        goto next;
+        FAIL_IF(!cs_truthy(R[i->a]));
     case CS_OP_DEFINED:
-        if (cs_is_undefined(R[i->a])) {
-            FAIL();
-        }
-        goto next;
+        FAIL_IF(cs_is_undefined(R[i->a]));
     case CS_OP_EQ:
-        if (!fast_equal(R[i->a], R[i->b])) {
-            FAIL();
-        }
-        goto next;
+        FAIL_IF(!fast_equal(R[i->a], R[i->b]));
     case CS_OP_EQK:
-        if (!fast_equal(R[i->a], code->k[i->u])) {
-            FAIL();
-        }
-        goto next;
+        FAIL_IF(!fast_equal(R[i->a], code->k[i->u]));
     case CS_OP_NE:
-        if (fast_equal(R[i->a], R[i->b])) {
-            FAIL();
-        }
-        goto next;
+        FAIL_IF(fast_equal(R[i->a], R[i->b]));
     case CS_OP_LT:
-        if (cs_compare(R[i->a], R[i->b]) >= 0) {
-            FAIL();
-        }
-        goto next;
+        FAIL_IF(cs_compare(R[i->a], R[i->b]) >= 0);
     case CS_OP_LE:
-        if (cs_compare(R[i->a], R[i->b]) > 0) {
-            FAIL();
-        }
-        goto next;
+        FAIL_IF(cs_compare(R[i->a], R[i->b]) > 0);
     case CS_OP_ISARRAY:
-        if (R[i->a].kind != CS_ARRAY || R[i->a].n != i->u) {
-            FAIL();
-        }
-        goto next;
+        FAIL_IF(R[i->a].kind != CS_ARRAY || R[i->a].n != i->u);
     case CS_OP_ISOBJECT:
-        if (R[i->a].kind != CS_OBJECT || R[i->a].u.table->n != i->u) {
-            FAIL();
-        }
-        goto next;
+        FAIL_IF(R[i->a].kind != CS_OBJECT || R[i->a].u.table->n != i->u);
     case CS_OP_ITERABLE:
-        if (R[i->a].kind != CS_ARRAY && R[i->a].kind != CS_OBJECT && R[i->a].kind != CS_SET) {
-            FAIL();
-        }
-        goto next;
+        FAIL_IF(R[i->a].kind != CS_ARRAY && R[i->a].kind != CS_OBJECT && R[i->a].kind != CS_SET);
     case CS_OP_ARRAY:
         R[i->a] = cs_array_copy(run->arena, R + i->b, i->c);
         goto next;
@@ -365,9 +369,7 @@ next:
         R[i->a] = cs_vm__group(run, R[i->b], R[i->c], i->u);
         goto next;
     case CS_OP_SEALALL:
-        for (uint32_t k = 0; k < R[i->a].u.table->n; k++) {
-            R[i->a].u.table->vals[k] = cs_vm__sealed(R[i->a].u.table->vals[k]);
-        }
+        cs_vm__seal_groups(R[i->a]);
         goto next;
     case CS_OP_SEAL:
         R[i->a] = cs_vm__sealed(R[i->a]);
@@ -376,42 +378,28 @@ next:
         R[i->a] = cs_vm__underlay(run, f->context, R[i->a], i->u);
         goto next;
     case CS_OP_SCAN:
-        if (!start_scan(R + i->a, R[i->b])) {
-            FAIL();
-        }
-        goto next;
+        FAIL_IF(!start_scan(R + i->a, R[i->b]));
     case CS_OP_NEXT:
         TICK();
-        if (!next_entry(R + i->a, R + i->b, R + i->c)) {
-            FAIL();
-        }
-        goto next;
+        FAIL_IF(!next_entry(R + i->a, R + i->b, R + i->c));
     case CS_OP_CALL:
         target = i->u;
         goto call_document;
-    case CS_OP_PROBE: {
-        target = i->u;
-        callee = run->program->codes[target];
-        cs_value *slot = cs_vm__memo_slot(run, f->context, target);
-        if (f->context->n_overrides != 0 && cs_vm__hidden(run, f->context, callee->node)) {
-            v = cs_vm__base_at(run, f->context, callee->node);
-            v = cs_index(v.kind == CS_PRIVATE ? cs_vm__live_all(run, v.n) : v, R[i->b]);
+    case CS_OP_PROBE:
+        callee = run->program->codes[i->u];
+        switch (probe(run, f, callee, R[i->b], &v)) {
+        case PROBE_KNOWN:
             goto set_or_fail;
+        case PROBE_WHOLE:
+            pc = i; /* again when the document is there */
+            whole = true;
+            goto enter;
+        case PROBE_KEY:
+            target = callee->probe;
+            n_args = 1;
+            goto call_unmocked;
         }
-        if (slot->aux) {
-            run->stats.memo_hits++;
-            v = cs_index(*slot, R[i->b]);
-            goto set_or_fail;
-        }
-        if (slot->n >= CS_PROBES && slot->n != CS_PROBES_ONLY && !run->eval->strict && !run->eval->builtin_error &&
-            run->program->codes[callee->probe]->loops) {
-            goto whole;
-        }
-        slot->n += slot->n < CS_PROBES;
-        target = callee->probe;
-        n_args = 1;
-        goto call_unmocked;
-    }
+        goto next;
     case CS_OP_CALLF:
         n_args = i->c;
         target = i->u;
@@ -440,12 +428,7 @@ next:
         pc = code->insns + list->pcs[0];
         goto next;
     }
-    case CS_OP_NEXTDEF: {
-        TICK();
-        const cs_candidates *list = R[i->a].u.p;
-        pc = code->insns + list->pcs[++R[i->a].n];
-        goto next;
-    }
+    case CS_OP_NEXTDEF: /* t = 0: any */
     case CS_OP_NEXTCHAIN: {
         const cs_candidates *list = R[i->a].u.p;
         do {
@@ -454,13 +437,8 @@ next:
         pc = code->insns + list->pcs[R[i->a].n];
         goto next;
     }
-    case CS_OP_EARLY: {
-        const cs_candidates *list = R[i->a].u.p;
-        if (list->same) {
-            FAIL();
-        }
-        goto next;
-    }
+    case CS_OP_EARLY:
+        FAIL_IF(((const cs_candidates *)R[i->a].u.p)->same);
     case CS_OP_RESULT:
         take_result(run, f, R + i->a, R[i->b], i->u);
         goto next;
@@ -501,9 +479,7 @@ dot: /* v is the key */
 
 key_conflict:
     if (retreat(run)) {
-        pc = run->pc;
-        RELOAD();
-        goto next;
+        goto resume;
     }
     return cs_vm__key_conflict(run, &code->locs[i - code->insns]);
 
@@ -520,7 +496,6 @@ call_document:
         v.aux = 0;
         goto set_or_fail;
     }
-    n_args = 0;
     goto enter;
 
 mocked : {
@@ -570,27 +545,16 @@ call_unmocked : {
     goto entered;
 }
 
-whole : { /* the instruction runs again when the document is there */
+enter : {
     TICK();
     cs_context *caller = f->context;
     if (!push_frame(run, callee, NULL, 0)) {
         goto too_deep;
     }
     run->frames[run->n_frames - 1].memo_document = true;
-    run->frames[run->n_frames - 1].tentative = true;
+    run->frames[run->n_frames - 1].tentative = whole;
     run->frames[run->n_frames - 1].context = caller;
-    pc = i;
-    goto entered;
-}
-
-enter : {
-    TICK();
-    cs_context *caller = f->context;
-    if (!push_frame(run, callee, NULL, n_args)) {
-        goto too_deep;
-    }
-    run->frames[run->n_frames - 1].memo_document = true;
-    run->frames[run->n_frames - 1].context = caller;
+    whole = false;
 }
 entered:
     RELOAD();
@@ -607,6 +571,7 @@ leave:
         if (!retreat(run)) {
             return cs_vm__conflict_error(run, f);
         }
+    resume:
         pc = run->pc;
         RELOAD();
         goto next;

@@ -96,3 +96,10 @@ cs_value cs_vm__group(cs_run *run, cs_value groups, cs_value key, uint32_t kind)
     cs_object_put(run->arena, groups, key, fresh);
     return fresh;
 }
+
+void cs_vm__seal_groups(cs_value groups)
+{
+    for (uint32_t i = 0; i < groups.u.table->n; i++) {
+        groups.u.table->vals[i] = cs_vm__sealed(groups.u.table->vals[i]);
+    }
+}
