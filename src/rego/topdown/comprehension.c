@@ -31,19 +31,119 @@ static cs_go collect(cs_k *k)
     return NULL;
 }
 
+/* ---- indexed: every value at once, by its keys */
+typedef struct cs_td_comprehension {
+    const cs_term *t;
+    cs_value places; /* array of keys → place in `values` */
+    CS_VEC(collect_k) values;
+} memory;
+
+typedef struct build_k {
+    cs_k k;
+    cs_td_frame *child;
+    const cs_td_keyed *keyed;
+    memory *m;
+} build_k;
+
+/* The values of the keys as an array; undefined if one has none. */
+static cs_value key_values(const cs_td_frame *f, const cs_td_keyed *keyed)
+{
+    cs_value *v = cs_arena_array(f->run->arena, cs_value, keyed->n);
+    for (uint32_t i = 0; i < keyed->n; i++) {
+        cs_opd o = cs_td__plug_term(f, keyed->keys[i]);
+        if (o.t) {
+            return cs_undefined();
+        }
+        v[i] = o.v;
+    }
+    return cs_array(v, keyed->n);
+}
+
+static void start(collect_k *c, cs_td *run)
+{
+    if (c->t->kind != CS_TERM_ARRAY_COMPREHENSION) {
+        c->table = c->t->kind == CS_TERM_SET_COMPREHENSION ? cs_set_new(run->arena, 0) : cs_object_new(run->arena, 0);
+    }
+}
+
+static cs_value finished(const collect_k *c)
+{
+    return c->t->kind == CS_TERM_ARRAY_COMPREHENSION ? cs_array(c->items.v, c->items.n) : c->table;
+}
+
+static cs_go build(cs_k *k)
+{
+    build_k *b = CS_K_SELF(build_k, k);
+    cs_td *run = b->child->run;
+    cs_value key = key_values(b->child, b->keyed);
+    if (cs_is_undefined(key)) {
+        return NULL;
+    }
+    const cs_value *place = cs_object_get(b->m->places, key);
+    size_t at = place ? (size_t)place->u.i : b->m->values.n;
+    if (!place) {
+        collect_k fresh = {.t = b->m->t, .table = cs_undefined()};
+        start(&fresh, run);
+        cs_object_put(run->arena, b->m->places, key, cs_int((int64_t)at));
+        CS_VEC_PUSH_IN(run->arena, &b->m->values, fresh);
+    }
+    collect_k *c = &b->m->values.v[at];
+    c->child = b->child;
+    if (c->t->kind != CS_TERM_OBJECT_COMPREHENSION) {
+        return collect(&c->k);
+    }
+    cs_opd name = cs_td__plug_term(c->child, c->t->u.comprehension.key);
+    cs_opd v = cs_td__plug_term(c->child, c->t->u.comprehension.head);
+    if (!name.t && !v.t) {
+        cs_object_put(run->arena, c->table, name.v, v.v); /* here the last one wins, as in OPA */
+    }
+    return NULL;
+}
+
+static cs_go indexed(cs_td_frame *f, const cs_td_keyed *keyed, cs_value *out)
+{
+    cs_td *run = f->run;
+    cs_td_layer *layer = &run->layers.v[run->layers.n - 1];
+    memory *m = NULL;
+    for (size_t i = 0; i < layer->comprehensions.n && !m; i++) {
+        m = layer->comprehensions.v[i]->t == keyed->t ? layer->comprehensions.v[i] : NULL;
+    }
+    if (!m) {
+        cs_td_frame child;
+        cs_bindings b;
+        m = cs_arena_new(run->arena, memory);
+        m->t = keyed->t;
+        m->places = cs_object_new(run->arena, 0);
+        cs_td__child(f, keyed->t->u.comprehension.body, &child, &b);
+        build_k bk = {{build}, &child, keyed, m};
+        CS_GO(cs_td__run_body(&child, &bk.k));
+        layer = &run->layers.v[run->layers.n - 1];
+        CS_VEC_PUSH_IN(run->arena, &layer->comprehensions, m);
+    }
+    cs_value key = key_values(f, keyed);
+    const cs_value *place = cs_is_undefined(key) ? NULL : cs_object_get(m->places, key);
+    *out = place ? finished(&m->values.v[place->u.i]) : cs_undefined();
+    return NULL;
+}
+
 cs_go cs_td__comprehension(cs_td_frame *f, cs_opd a, cs_opd b, cs_bindings *b1, cs_bindings *b2, bool swap, cs_k *k)
 {
     cs_td *run = f->run;
     if (run->partial && cs_td__unknown_opd(f, a)) {
         return cs_td__comprehension_partial(f, a, b, b1, b2, swap, k);
     }
+    const cs_td_keyed *keyed = cs_td__keyed(run, a.t);
+    if (keyed) {
+        cs_value v;
+        CS_GO(indexed(f, keyed, &v));
+        if (!cs_is_undefined(v)) {
+            return cs_td__biunify(f, cs_opd_value(v), b, b1, b2, k);
+        }
+    }
     cs_td_frame child;
     cs_td__closure(f, a.t->u.comprehension.body, &child);
     collect_k c = {.k = {collect}, .child = &child, .t = a.t, .table = cs_undefined()};
-    if (a.t->kind != CS_TERM_ARRAY_COMPREHENSION) {
-        c.table = a.t->kind == CS_TERM_SET_COMPREHENSION ? cs_set_new(run->arena, 0) : cs_object_new(run->arena, 0);
-    }
+    start(&c, run);
     CS_GO(cs_td__run_body(&child, &c.k));
-    cs_value v = a.t->kind == CS_TERM_ARRAY_COMPREHENSION ? cs_array(c.items.v, c.items.n) : c.table;
-    return cs_td__biunify(f, cs_opd_value(v), b, b1, b2, k);
+    return cs_td__biunify(f, cs_opd_value(finished(&c)), b, b1, b2, k);
 }

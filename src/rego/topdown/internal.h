@@ -111,6 +111,12 @@ typedef struct cs_td_layer {
     CS_VEC(struct cs_td_comprehension *) comprehensions;
 } cs_td_layer;
 
+typedef struct cs_td_keyed { /* a comprehension that is indexed */
+    const cs_term *t;
+    const cs_term **keys; /* variables */
+    uint32_t n;
+} cs_td_keyed;
+
 typedef struct cs_td_mock {
     const cs_term *target;
     cs_opd value;
@@ -157,6 +163,7 @@ struct cs_td {
     CS_VEC(cs_td_refs) targets; /* of `with`s in force */
     CS_VEC(cs_td_mocks) mocks;
     cs_td_index **indexes; /* by node */
+    CS_VEC(cs_td_keyed) keyed;
     CS_VEC(cs_td_live_row) live_rows;
     cs_value *live_all;
     cs_td_frame *root;
@@ -329,6 +336,10 @@ void cs_td__memo_put(cs_td *run, const cs_opd *path, uint32_t n, cs_value v); /*
 
 /* ---- comprehension.c */
 cs_go cs_td__comprehension(cs_td_frame *f, cs_opd a, cs_opd b, cs_bindings *b1, cs_bindings *b2, bool swap, cs_k *k);
+
+/* comprehension_index.c: `ast` of the body's names; rule NULL: a query */
+void cs_td__index_comprehensions(cs_td *run, const cs_ast *ast, const cs_rule *rule, cs_body body);
+const cs_td_keyed *cs_td__keyed(const cs_td *run, const cs_term *t); /* NULL: it is not indexed */
 
 /* ---- event.c */
 void cs_td__event_rule(cs_td_frame *f, cs_trace_op op, const cs_rule *rule);

@@ -193,14 +193,15 @@ static cs_go meet_head(const rule_k *from, uint32_t at)
     rule_k rk = *from;
     const cs_td_ref *r = rk.d->r;
     const cs_terms *head = &rk.rule->ref;
+    cs_td_frame *f = rk.after ? r->f : rk.child;
     rk.at = at;
     if (at < r->ref.n && at < head->n) {
         rk.k.run = meet_more;
-        return cs_td__biunify(r->f, cs_opd_of(r->ref.v[at]), cs_opd_of(head->v[at]), r->b, rk.child->b, &rk.k);
+        return cs_td__biunify(f, cs_opd_of(r->ref.v[at]), cs_opd_of(head->v[at]), r->b, rk.child->b, &rk.k);
     }
     if (!rk.rule->rule->head.value && at < r->ref.n && head->n <= r->ref.n) {
         rk.k.run = element_met;
-        return cs_td__biunify(r->f, cs_opd_of(r->ref.v[at]), cs_opd_of(key_of(rk.rule)), r->b, rk.child->b, &rk.k);
+        return cs_td__biunify(f, cs_opd_of(r->ref.v[at]), cs_opd_of(key_of(rk.rule)), r->b, rk.child->b, &rk.k);
     }
     return head_met(&rk);
 }

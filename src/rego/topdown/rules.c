@@ -38,6 +38,7 @@ static void add_chain(cs_td *run, cs_td_index *index, const cs_rule *r)
         cs_td_entry entry = {.rule = {part, head_ref(run, part), part != r}};
         index->only_ground_refs = index->only_ground_refs && ground_ref(part);
         cs_td__constraints(run, index, &entry);
+        cs_td__index_comprehensions(run, run->policy->ast, part, part->body);
         CS_VEC_PUSH_IN(run->arena, &index->entries, entry);
     }
 }

@@ -204,6 +204,7 @@ cs_err cs_topdown_run(const cs_td_query *query, const cs_eval *eval, const cs_tr
     cs_td__begin(&run, query, eval, tracer);
     cs_td_frame f = {.run = &run, .query = query->body, .id = run.next_id++, .b = &b, .input = eval->input};
     run.root = &f;
+    cs_td__index_comprehensions(&run, query->ast, NULL, query->body);
     answer_k a = {.k = {answer}, .f = &f};
     cs_go stop = cs_td__run_body(&f, &a.k);
     cs_td__end(&run);
