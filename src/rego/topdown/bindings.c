@@ -198,7 +198,7 @@ static cs_opd collect(cs_td *run, const cs_term *t, const cs_opd *parts)
 
 cs_opd cs_bindings_plug(cs_td *run, cs_bindings *b, cs_opd o, const cs_bindings *caller)
 {
-    if (!o.t) {
+    if (!o.t || cs_td__too_deep(run)) {
         return o;
     }
     switch (o.t->kind) {

@@ -2,7 +2,7 @@
  *
  * Evaluation is by continuation: a function that finds an answer calls what is to be done with it, and returns when
  * there are no more. Continuations live on the C stack (their depth is what limits an evaluation; see
- * cs_td__too_deep), everything else in the evaluation's arena. */
+ * cs_td__step), everything else in the evaluation's arena. */
 #ifndef CS_REGO_TOPDOWN_INTERNAL_H
 #define CS_REGO_TOPDOWN_INTERNAL_H
 
@@ -152,6 +152,7 @@ struct cs_td {
     uint64_t next_id;
     uint64_t steps, max_steps;
     const char *stack; /* where the C stack stood at the beginning */
+    bool deep;         /* it was used up */
     cs_err err;
     cs_error error;
     const cs_rule *conflict_of; /* the rule whose own conflict `error` is */
@@ -180,6 +181,8 @@ cs_err cs_td__report(cs_td *run, cs_go stop, cs_error *e);
 /* Ends the evaluation. */
 cs_go cs_td__fail(cs_td *run, cs_loc loc, cs_err err, const char *format, ...) CS_PRINTF(4, 5);
 void cs_td__place(cs_error *e, cs_loc loc);
+/* Is the C stack used up? Says so at the next step. */
+bool cs_td__too_deep(cs_td *run);
 /* Counts a step; looks at the limits now and then. */
 cs_go cs_td__step(cs_td_frame *f);
 cs_go cs_td__early(cs_td_frame *f, cs_go before);

@@ -68,12 +68,18 @@ static cs_go look_around(cs_td_frame *f)
     return NULL;
 }
 
+bool cs_td__too_deep(cs_td *run)
+{
+    const char *here = __builtin_frame_address(0);
+    size_t used = here < run->stack ? (size_t)(run->stack - here) : (size_t)(here - run->stack);
+    run->deep = run->deep || used > STACK_BYTES;
+    return run->deep;
+}
+
 cs_go cs_td__step(cs_td_frame *f)
 {
     cs_td *run = f->run;
-    const char *here = __builtin_frame_address(0);
-    size_t used = here < run->stack ? (size_t)(run->stack - here) : (size_t)(here - run->stack);
-    if (used > STACK_BYTES) {
+    if (cs_td__too_deep(run)) {
         return cs_td__fail(run, f->last, CS_ERR_LIMIT, "the evaluation is nested too deeply");
     }
     return ++run->steps % STEPS_BETWEEN ? NULL : look_around(f);
@@ -122,6 +128,10 @@ void cs_td__end(cs_td *run)
 cs_err cs_td__report(cs_td *run, cs_go stop, cs_error *e)
 {
     bool error = stop && stop->kind == CS_STOP_ERROR;
+    if (run->deep && !error) {
+        stop = cs_td__fail(run, run->root->last, CS_ERR_LIMIT, "the evaluation is nested too deeply");
+        error = true;
+    }
     if (run->eval->strict && run->builtin_err != CS_OK) {
         run->err = run->builtin_err;
         run->error = run->builtin_error;

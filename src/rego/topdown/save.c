@@ -248,6 +248,10 @@ static void in_node_rules(required *r, const cs_rule_node *node)
         CS_VEC_PUSH_IN(r->run->arena, &r->seen, node->rules[i]);
         bool outer = r->in_rule;
         cs_walker w = required_walker(r);
+        if (cs_td__too_deep(r->run)) {
+            r->found = true;
+            return;
+        }
         r->in_rule = true;
         cs_walk_rule(&w, node->rules[i]);
         r->in_rule = outer;

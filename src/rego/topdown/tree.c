@@ -38,6 +38,7 @@ static cs_go got_leaf(cs_k *k)
 static cs_go leaves(const tree *t, cs_opd *path, uint32_t n, const cs_rule_node *node, cs_value *out)
 {
     cs_td *run = t->r.f->run;
+    CS_GO(cs_td__step(t->r.f));
     *out = cs_object_new(run->arena, node->n_children);
     for (uint32_t i = 0; i < node->n_children; i++) {
         const cs_rule_node *child = node->children[i];
