@@ -11,7 +11,7 @@
 #include "countersign/json.h"
 #include "countersign/net.h"
 #include "countersign/rego.h"
-#include "rego/topdown/topdown.h"
+#include "countersign/trace.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -194,9 +194,6 @@ static char *input_of(cs_arena *a, cs_value c, cs_value *input, cs_errors *error
     return NULL;
 }
 
-/* With CONFORMANCE_WALKER set, the tree walker evaluates instead of the machine: a tracer that nobody listens to. */
-static const cs_tracer nobody = {0};
-
 /* NULL if the case passes, else why not (in the arena). */
 static char *run_case(cs_arena *a, cs_value c, int version, cs_errors *errors)
 {
@@ -217,7 +214,8 @@ static char *run_case(cs_arena *a, cs_value c, int version, cs_errors *errors)
         why = first_error(a, "query", errors);
     } else {
         eval.host = &host;
-        eval.tracer = getenv("CONFORMANCE_WALKER") != NULL ? &nobody : NULL;
+        /* The tree walker instead of the machine: a tracer that nobody listens to. */
+        eval.tracer = getenv("CONFORMANCE_WALKER") != NULL ? cs_tracer_without(a, NULL, false, false) : NULL;
         eval.deadline_mono_ns = host.mono_ns(host.self) + CASE_NS_MAX;
         got.error = cs_query_run(query, &eval, &got.answers, &got.e) != CS_OK;
         why = compare(a, c, &got);

@@ -5,7 +5,6 @@
 
 #include "countersign/base/file.h"
 #include "countersign/json.h"
-#include "rego/internal.h"
 #include "rego/topdown/topdown.h"
 
 typedef struct lines {
@@ -25,12 +24,32 @@ static cs_value field(cs_value record, const char *name)
     return v ? *v : cs_undefined();
 }
 
-static cs_policy *compile(cs_slice name, cs_slice text, cs_errors *errors)
+static bool is_builtin(cs_slice name)
 {
-    cs_policy_source source = {name, text, 1};
-    cs_policy *policy = NULL;
-    cr_assert_eq(cs_policy_compile(&source, 1, NULL, &policy, errors), CS_OK, "%.*s", CS_FMT(name));
-    return policy;
+    return cs_builtin_find(name) != NULL;
+}
+
+static cs_compiled *compile(cs_ast *ast, cs_slice name, cs_slice text, cs_errors *errors)
+{
+    static const cs_policy_options policy_options = {0};
+    cs_parse_options parse = {.version = CS_REGO_V1, .is_builtin = is_builtin};
+    cs_compile_options options = {.policy = &policy_options};
+    cs_module *module;
+    cs_compiled *compiled = NULL;
+    cr_assert_eq(cs_parse_module(ast, name, text, &parse, &module, errors), CS_OK, "%.*s", CS_FMT(name));
+    cr_assert_eq(cs_compile_modules(ast, &module, 1, &options, &compiled, errors), CS_OK, "%.*s", CS_FMT(name));
+    return compiled;
+}
+
+static cs_td_query query_of(cs_ast *ast, const cs_compiled *policy, cs_slice text, bool partial,
+                            cs_compiled_query *compiled, cs_errors *errors)
+{
+    cs_body body;
+    cs_parse_options parse = {.version = CS_REGO_V1};
+    cs_query_options options = {.partial = partial};
+    cr_assert_eq(cs_parse_query(ast, text, &parse, &body, errors), CS_OK, "%.*s", CS_FMT(text));
+    cr_assert_eq(cs_compile_query(ast, policy, body, &options, compiled, errors), CS_OK, "%.*s", CS_FMT(text));
+    return (cs_td_query){policy, ast, compiled->body, compiled};
 }
 
 /* ---- events */
@@ -46,16 +65,16 @@ static void event(void *self, const cs_trace_event *e)
     cs_buf_destroy(&text);
 }
 
-static void trace(cs_policy *policy, cs_value record, lines *out, cs_errors *errors)
+static void trace(const cs_compiled *policy, cs_value record, lines *out, cs_errors *errors)
 {
-    cs_query *query = NULL;
+    cs_ast ast;
+    cs_compiled_query compiled;
+    cs_value result;
     cs_tracer tracer = {.self = out, .event = event, .unify = true};
     cs_eval eval = {.arena = out->arena, .input = field(record, "input"), .data = field(record, "data")};
-    eval.tracer = &tracer;
-    cs_value result;
-    cr_assert_eq(cs_query_prepare(policy, cs_text(field(record, "trace")), NULL, &query, errors), CS_OK);
-    cr_assert_eq(cs_query_run(query, &eval, &result, NULL), CS_OK);
-    cs_query_release(query);
+    cs_ast_init(&ast, out->arena);
+    cs_td_query q = query_of(&ast, policy, cs_text(field(record, "trace")), false, &compiled, errors);
+    cr_assert_eq(cs_topdown_run(&q, &eval, &tracer, &result, NULL), CS_OK);
 }
 
 /* ---- what is left */
@@ -120,25 +139,20 @@ static uint32_t refs(cs_ast *ast, cs_value texts, const cs_term **out, cs_errors
     return cs_count(texts);
 }
 
-static void partial(cs_policy *policy, cs_value record, lines *out, cs_errors *errors)
+static void partial(const cs_compiled *policy, cs_value record, lines *out, cs_errors *errors)
 {
     cs_ast ast;
-    cs_body body;
     cs_compiled_query compiled;
     cs_td_partial answer;
     const cs_term *unknowns[8];
     const cs_term *no_inlining[8];
-    cs_parse_options parse = {.version = CS_REGO_V1};
-    cs_query_options query_options = {.partial = true};
     cs_td_partial_options options = {.unknowns = unknowns, .disable_inlining = no_inlining};
     cs_eval eval = {.arena = out->arena, .input = field(record, "input"), .data = field(record, "data")};
     cs_ast_init(&ast, out->arena);
-    cr_assert_eq(cs_parse_query(&ast, cs_text(field(record, "partial")), &parse, &body, errors), CS_OK);
-    cr_assert_eq(cs_compile_query(&ast, policy->compiled, body, &query_options, &compiled, errors), CS_OK);
+    cs_td_query q = query_of(&ast, policy, cs_text(field(record, "partial")), true, &compiled, errors);
     options.n_unknowns = refs(&ast, field(record, "unknowns"), unknowns, errors);
     options.n_disable_inlining = refs(&ast, field(record, "no_inlining"), no_inlining, errors);
     options.shallow_inlining = cs_truthy(field(record, "shallow"));
-    cs_td_query q = {policy->compiled, &ast, compiled.body, &compiled};
     cr_assert_eq(cs_topdown_partial(&q, &eval, &options, NULL, &answer, NULL), CS_OK);
     print_partial(&answer, out);
 }
@@ -157,7 +171,7 @@ static bool as_wanted(const lines *got, cs_value want, cs_slice what)
     return true;
 }
 
-static bool run_record(cs_policy *policy, cs_value record, cs_arena *arena, cs_errors *errors)
+static bool run_record(const cs_compiled *policy, cs_value record, cs_arena *arena, cs_errors *errors)
 {
     lines got = {.arena = arena};
     bool is_trace = !cs_is_undefined(field(record, "trace"));
@@ -175,7 +189,8 @@ Test(walker, as_opa)
     cs_buf file;
     cs_arena arena;
     cs_errors errors;
-    cs_policy *policies[MODULES] = {NULL};
+    cs_ast asts[MODULES];
+    cs_compiled *policies[MODULES] = {NULL};
     cs_value names[MODULES];
     uint32_t n = 0;
     uint32_t runs = 0;
@@ -190,7 +205,9 @@ Test(walker, as_opa)
         cr_assert_eq(cs_json_read(&arena, line, NULL, &record, NULL, NULL), CS_OK);
         if (n < MODULES) {
             names[n] = field(record, "module");
-            policies[n++] = compile(cs_text(field(record, "module")), cs_text(field(record, "text")), &errors);
+            cs_ast_init(&asts[n], &arena);
+            policies[n] = compile(&asts[n], cs_text(names[n]), cs_text(field(record, "text")), &errors);
+            n++;
             continue;
         }
         for (uint32_t i = 0; i < n; i++) {
@@ -202,9 +219,6 @@ Test(walker, as_opa)
     }
     cr_expect_gt(runs, 100);
     cr_expect_eq(wrong, 0);
-    for (uint32_t i = 0; i < n; i++) {
-        cs_policy_release(policies[i]);
-    }
     cs_errors_destroy(&errors);
     cs_arena_destroy(&arena);
     cs_buf_destroy(&file);
