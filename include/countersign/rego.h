@@ -65,9 +65,9 @@ typedef struct cs_policy_options {
     /* Tells whether base data stands at a path, so that a rule which claims it is refused; NULL = do not check. */
     bool (*data_exists)(void *self, const cs_value *path, size_t n);
     void *data_exists_self;
-    bool keep_print;                /* compile print() calls; otherwise they are erased */
-    bool test_rules;                /* for `test`: further definitions of a test are numbered, cases say their names */
-    bool test_values;               /* for `test --var-values`: what tests compare stands in variables */
+    bool keep_print;  /* compile print() calls; otherwise they are erased */
+    bool test_rules;  /* for `test`: further definitions of a test are numbered, cases say their names */
+    bool test_values; /* for `test --var-values`: what tests compare stands in variables */
     /* Schemas by name, an object of arrays of keys ("schema.a.b" is ["a", "b"]) to JSON Schemas; [] is the input's.
      * Undefined: there are none. They must live as long as the policy. */
     cs_value schemas;
@@ -123,7 +123,7 @@ typedef struct cs_query_options {
     size_t n_imports;
     bool server; /* refuse http.send and the like in the text, as OPA's server does */
     bool keep_print;
-    bool v0;                        /* the text is Rego v0 */
+    bool v0; /* the text is Rego v0 */
     /* Schemas by name, an object of arrays of keys ("schema.a.b" is ["a", "b"]) to JSON Schemas; [] is the input's.
      * Undefined: there are none. They must live as long as the policy. */
     cs_value schemas;

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-"""The capabilities document against OPA's, recorded without the texts; with OPA on the machine (environment: OPA) against
-what it prints, byte by byte. Any difference that is not listed here with its reason fails. `--record` records anew."""
+"""The capabilities document against OPA's, recorded without the texts; with OPA on the machine (environment: OPA)
+against what it prints, byte by byte. Any difference that is not listed here with its reason fails. `--record` records
+anew."""
 import json
 import os
 import subprocess
@@ -11,7 +12,8 @@ RECORD = os.path.join(HERE, "capabilities_expected.json")
 
 # Differences: the path of what differs, and why.
 LISTED = {
-    "builtins.*.description": "what a function does is told in OPA's manual; the document's other texts travel in errors",
+    "builtins.*.description":
+        "what a function does is told in OPA's manual; the document's other texts travel in errors",
     "builtins.http.send": "not built in yet",
     "builtins.json.match_schema": "not built in yet",
     "builtins.json.verify_schema": "not built in yet",

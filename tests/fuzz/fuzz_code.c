@@ -4,7 +4,9 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-#include "rego/internal.h"
+#include "rego/compile/compile.h"
+#include "rego/plan/plan.h"
+#include "rego/vm/vm.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -53,22 +55,43 @@ static void change(cs_insn *i, unsigned field, uint16_t value)
     }
 }
 
+static bool is_builtin(cs_slice name)
+{
+    return cs_builtin_find(name) != NULL;
+}
+
+/* Lives as long as the process. */
+static const cs_program *compiled_module(void)
+{
+    static cs_arena arena;
+    static cs_ast ast;
+    static const cs_policy_options policy_options;
+    cs_parse_options parse = {.version = CS_REGO_V1, .is_builtin = is_builtin};
+    cs_compile_options options = {.policy = &policy_options};
+    cs_errors errors;
+    cs_error e;
+    cs_module *parsed;
+    cs_compiled *compiled;
+    cs_program *program;
+    cs_arena_init(&arena, 0);
+    cs_ast_init(&ast, &arena);
+    cs_errors_init(&errors);
+    cs_slice text = cs_slice_make(module, sizeof module - 1);
+    must(cs_parse_module(&ast, CS_LIT("f.rego"), text, &parse, &parsed, &errors) == CS_OK);
+    must(cs_compile_modules(&ast, &parsed, 1, &options, &compiled, &errors) == CS_OK);
+    must(cs_plan_policy(&arena, compiled, &program, &e) == CS_OK);
+    cs_errors_destroy(&errors);
+    return program;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static cs_policy *policy;
+    static const cs_program *program;
     cs_arena arena;
-    if (!policy) {
-        cs_errors errors;
-        cs_errors_init(&errors);
-        cs_slice text = cs_slice_make(module, sizeof module - 1);
-        cs_policy_source source = {CS_LIT("f.rego"), text, 1};
-        must(cs_policy_compile(&source, 1, NULL, &policy, &errors) == CS_OK);
-        cs_errors_destroy(&errors);
-    }
+    program = program ? program : compiled_module();
     if (size < 6) {
         return 0;
     }
-    const cs_program *program = policy->program;
     cs_arena_init(&arena, (size_t)1 << 24);
     cs_code code = *program->codes[data[0] % program->n_codes];
     cs_insn *insns = cs_arena_array(&arena, cs_insn, code.n_insns + 1);

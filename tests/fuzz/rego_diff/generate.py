@@ -43,7 +43,8 @@ BUILTINS = [
     ("base64url.encode_no_pad", [STR], STR), ("hex.encode", [STR], STR), ("hex.decode", [STR], STR),
     ("urlquery.encode", [STR], STR), ("urlquery.decode", [STR], STR), ("urlquery.encode_object", [OBJ_STR], STR),
     ("crypto.md5", [STR], STR), ("crypto.sha256", [STR], STR), ("crypto.hmac.sha1", [STR, STR], STR),
-    ("object.get", [OBJ_NUM, STR, NUM], NUM), ("object.get", [USER, "path", STR], ANY), ("object.keys", [OBJ_NUM], SET_STR),
+    ("object.get", [OBJ_NUM, STR, NUM], NUM), ("object.get", [USER, "path", STR], ANY), ("object.keys", [OBJ_NUM],
+    SET_STR),
     ("object.union", [OBJ_NUM, OBJ_NUM], OBJ_NUM), ("object.union_n", ["objects"], ANY),
     ("object.remove", [OBJ_STR, SET_STR], OBJ_STR), ("object.filter", [OBJ_STR, ARR_STR], OBJ_STR),
     ("object.subset", [OBJ_NUM, OBJ_NUM], BOOL), ("object.subset", [ARR_NUM, ARR_NUM], BOOL),
@@ -55,10 +56,13 @@ BUILTINS = [
     ("regex.is_valid", [STR], BOOL), ("regex.find_all_string_submatch_n", ["pattern", STR, "small"], ANY),
     ("glob.match", ["glob", ARR_STR, STR], BOOL), ("glob.quote_meta", [STR], STR),
     ("intersection", ["sets"], SET_NUM), ("union", ["sets"], SET_NUM), ("semver.is_valid", [STR], BOOL),
-    ("semver.compare", ["version", "version"], NUM), ("units.parse", ["unit"], NUM), ("units.parse_bytes", ["unit"], NUM),
-    ("net.cidr_contains", ["cidr", "cidr"], BOOL), ("net.cidr_is_valid", [STR], BOOL), ("net.cidr_merge", ["cidrs"], SET_STR),
+    ("semver.compare", ["version", "version"], NUM), ("units.parse", ["unit"], NUM), ("units.parse_bytes", ["unit"],
+    NUM),
+    ("net.cidr_contains", ["cidr", "cidr"], BOOL), ("net.cidr_is_valid", [STR], BOOL), ("net.cidr_merge", ["cidrs"],
+    SET_STR),
     ("time.parse_rfc3339_ns", ["timestamp"], NUM), ("time.date", [NUM], ANY), ("time.weekday", [NUM], STR),
-    ("time.add_date", [NUM, "small", "small", "small"], NUM), ("time.diff", [NUM, NUM], ANY), ("time.clock", [NUM], ANY),
+    ("time.add_date", [NUM, "small", "small", "small"], NUM), ("time.diff", [NUM, NUM], ANY), ("time.clock", [NUM],
+    ANY),
     ("time.parse_duration_ns", ["duration"], NUM), ("time.format", [NUM], STR), ("uuid.parse", [STR], ANY),
     ("graph.reachable", ["graph", ARR_STR], SET_STR), ("graph.reachable_paths", ["graph", ARR_STR], ANY),
     ("json.patch", [USER, "patch"], ANY), ("rego.metadata.rule", [], ANY), ("uri.parse", ["uri"], ANY),
@@ -68,17 +72,22 @@ SPECIAL = {
                '"%08.3f"', '"%-6s|"', '"%e"', '"%T"', '"%[2]v %[1]v"', '"%+d"', '"%c"', '"%U"', '"%*d"', '"%!"'],
     "base": ["2", "8", "10", "16", "7"],
     "small": ["0", "1", "2", "3", "-1", "10", "64"],
-    "pattern": ['"a"', '"[a-c]+"', '"^x"', '"(b)(c)?"', '"\\\\d+"', '"[["', '"(?i)AB"', '"."', '""', "`\\w+`", "`(?P<n>a)|b`"],
-    "glob": ['"*"', '"a*"', '"a:*:c"', '"{ab,cd}"', '"?b"', '"[a-c]*"', '"**"', '"a.**.b"', '"[!a]"', '"\\\\*"', '"{a"'],
+    "pattern": ['"a"', '"[a-c]+"', '"^x"', '"(b)(c)?"', '"\\\\d+"', '"[["', '"(?i)AB"', '"."', '""', "`\\w+`",
+    "`(?P<n>a)|b`"],
+    "glob": ['"*"', '"a*"', '"a:*:c"', '"{ab,cd}"', '"?b"', '"[a-c]*"', '"**"', '"a.**.b"', '"[!a]"', '"\\\\*"',
+    '"{a"'],
     "paths": ['["name"]', '["tags/0", "id"]', '[["tags", 0]]', '{"name"}', '["nope/x"]', '[]'],
     "path": ['"name"', '["tags", 1]', '["tags", 7]', '"x"', "[]"],
-    "objects": ['[{"a": 1}, {"a": {"b": 2}}, {"a": {"c": 3}}]', "[]", "[input.o, data.d.o]", '[{"a": [1]}, {"a": [2]}]'],
+    "objects": ['[{"a": 1}, {"a": {"b": 2}}, {"a": {"c": 3}}]', "[]", "[input.o, data.d.o]",
+    '[{"a": [1]}, {"a": [2]}]'],
     "sets": ["{{1, 2}, {2, 3}}", "set()", "{{1}}", "{{1, 2}, {x | some x in input.a}}"],
     "version": ['"1.2.3"', '"1.2.3-rc.1"', '"2.0.0+b"', '"1.2"', '"1.10.0"', '"x"'],
     "unit": ['"10K"', '"1.5Mi"', '"3"', '"2e3m"', '"7GiB"', '"x"', '""', '"1_0"', '"0.1E"'],
     "cidr": ['"10.0.0.0/8"', '"10.1.2.3"', '"10.1.0.0/16"', '"::1/64"', '"300.1.1.1"', '"fe80::/10"'],
-    "cidrs": ['["10.0.0.0/9", "10.128.0.0/9"]', '{"10.0.0.1", "10.0.0.0"}', '["x"]', "[]", '["10.0.0.0/8", "10.1.0.0/16", "::/0"]'],
-    "timestamp": ['"2021-03-04T05:06:07Z"', '"2021-02-30T00:00:00Z"', '"2020-02-29T23:59:60.5+01:00"', '"x"', '"1600-01-01T00:00:00Z"'],
+    "cidrs": ['["10.0.0.0/9", "10.128.0.0/9"]', '{"10.0.0.1", "10.0.0.0"}', '["x"]', "[]",
+    '["10.0.0.0/8", "10.1.0.0/16", "::/0"]'],
+    "timestamp": ['"2021-03-04T05:06:07Z"', '"2021-02-30T00:00:00Z"', '"2020-02-29T23:59:60.5+01:00"', '"x"',
+    '"1600-01-01T00:00:00Z"'],
     "duration": ['"1h2m"', '"1.5s"', '"-3ms"', '"x"', '"1"', '"0"', '"1h-2m"', '"99999999h"'],
     "graph": ['{"a": ["b", "c"], "b": ["a"], "c": []}', '{"a": {"b"}, "b": {"c"}}', "{}", '{"a": ["a"]}'],
     "patch": ['[{"op": "add", "path": "/x", "value": 1}]', '[{"op": "remove", "path": "name"}]',
@@ -181,10 +190,12 @@ class Module:
         if t == USER:
             return f"{where}.u[{self.pick(['0', '1', '2', '_'])}]"
         if t == NUM:
-            return self.pick([f"{where}.u[0].id", f"{where}.a[{self.rng.randint(0, 3)}]", f"{where}.o.{self.pick(KEYS)}",
+            return self.pick([f"{where}.u[0].id", f"{where}.a[{self.rng.randint(0, 3)}]",
+            f"{where}.o.{self.pick(KEYS)}",
                               f'{where}.o[{self.expr(STR, 0)}]', f"{where}.a[_]", f"{where}.o[_]"])
         if t == STR:
-            return self.pick([f"{where}.u[1].name", f"{where}.sa[0]", f'{where}.os["{self.pick(KEYS)}"]', f"{where}.sa[_]",
+            return self.pick([f"{where}.u[1].name", f"{where}.sa[0]", f'{where}.os["{self.pick(KEYS)}"]',
+            f"{where}.sa[_]",
                               f"{where}.u[_].tags[_]"])
         return None
 
@@ -200,7 +211,8 @@ class Module:
         return x.name if not self.chance(0.2) else f"data.fuzz.{x.name}"
 
     def used(self, lines, mark, *elsewhere):
-        """The lines and, mostly, one more that uses the variables which nothing else uses: not using one is an error."""
+        """The lines and, mostly, one more that uses the variables which nothing else uses: not using one is an
+        error."""
         written = " ".join([*lines, *elsewhere])
         unused = [n for n, _ in self.vars[mark:] if len(re.findall(rf"\b{n}\b", written)) < 2]
         if unused and self.chance(0.95):
@@ -269,7 +281,8 @@ class Module:
                 out = None
         elif way == "compare":
             k = self.pick(SCALARS)
-            out = f"({self.expr(k, depth - 1)} {self.pick(['==', '!=', '<', '>=', '>', '<='])} {self.expr(k, depth - 1)})"
+            op = self.pick(['==', '!=', '<', '>=', '>', '<='])
+            out = f"({self.expr(k, depth - 1)} {op} {self.expr(k, depth - 1)})"
         return out or self.literal(t, max(depth, 1))
 
     # ---- statements; those that bind add to self.vars
@@ -325,7 +338,8 @@ class Module:
             return f"every {k}{v} in {domain} {{ {body} }}"
         if r < 0.82:
             k = self.pick(SCALARS)
-            coll = self.pick([c for c in [ARR_NUM, ARR_STR, SET_NUM, SET_STR, OBJ_NUM] if (ELEMENT.get(c) or MEMBER[c]) == k]
+            coll = self.pick([c for c in [ARR_NUM, ARR_STR, SET_NUM, SET_STR, OBJ_NUM]
+                              if (ELEMENT.get(c) or MEMBER[c]) == k]
                              or [ARR_ANY])
             return f"{self.expr(k, depth)} in {self.expr(coll, depth)}"
         if r < 0.87:
@@ -416,8 +430,10 @@ class Module:
             for _ in range(self.rng.randint(1, 3)):
                 self.vars = []
                 lines = self.body()
-                head = self.pick([f"{name}.a.b := {self.expr(t, 1)}", f"{name}[{self.expr(STR, 0)}].b := {self.expr(t, 1)}",
-                                  f"{name}.s contains {self.expr(t, 1)}", f"{name}.x[{self.expr(STR, 0)}] := {self.expr(t, 1)}"])
+                head = self.pick([f"{name}.a.b := {self.expr(t, 1)}",
+                f"{name}[{self.expr(STR, 0)}].b := {self.expr(t, 1)}",
+                                  f"{name}.s contains {self.expr(t, 1)}",
+                                  f"{name}.x[{self.expr(STR, 0)}] := {self.expr(t, 1)}"])
                 out.append(self.write(head, lines))
             made = Rule(name, kind, ANY)
         if self.chance(0.05):
