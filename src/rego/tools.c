@@ -24,7 +24,14 @@ static cs_format_result failed(const cs_errors *errors, cs_slice file, cs_buf *o
         cs_buf_slice(out, file);
         cs_buf_text(out, ": ");
     }
+    size_t from = out->n;
     cs_errors_print(out, errors);
+    cs_slice head = CS_LIT("1 error occurred: ");
+    if (errors->n == 1 && errors->v[0].row == 0 && errors->v[0].code == CS_ERR_REGO_PARSE) {
+        /* "empty module" is no list, in OPA. */
+        memmove(out->p + from, out->p + from + head.n, out->n - from - head.n);
+        out->n -= head.n;
+    }
     return CS_FORMAT_FAILED;
 }
 

@@ -178,7 +178,7 @@ cs_slice cs_layout__operand_types(cs_arena *a, const char *builtin)
     cs_buf_init(&text);
     for (uint32_t i = 0; type && i < type->n; i++) {
         cs_buf_text(&text, i ? "," : "");
-        cs_type_print(&text, type->of[i]);
+        cs_type_print(&text, cs_type_arg(type, i));
     }
     cs_slice all = {cs_arena_dup(a, text.n ? text.p : "", text.n), text.n};
     cs_buf_destroy(&text);

@@ -291,23 +291,52 @@ static cs_value annotation_text(const writer *w, const cs_annotation *v)
     return text;
 }
 
+/* The fields of OPA's structures, which are not in the order of their names. */
+static cs_value fields_in_order(const writer *w, cs_value object)
+{
+    static const char *const order[] = {"name", "email", "path", "schema", "definition", "unknowns", "mask_rule"};
+    cs_value o = cs_object_new(w->arena, cs_count(object));
+    for (size_t i = 0; i < sizeof order / sizeof *order; i++) {
+        const cs_value *field = cs_object_get_text(object, order[i]);
+        if (field) {
+            cs_object_put_text(w->arena, o, order[i], *field);
+        }
+    }
+    return o;
+}
+
+static cs_value field_json(const writer *w, cs_slice name, cs_value value)
+{
+    if (cs_slice_is(name, "compile")) {
+        return fields_in_order(w, value);
+    }
+    if (!cs_slice_is(name, "authors") && !cs_slice_is(name, "schemas")) {
+        return value;
+    }
+    cs_value *items = cs_arena_array(w->arena, cs_value, cs_count(value) + 1);
+    for (uint32_t i = 0; i < cs_count(value); i++) {
+        items[i] = fields_in_order(w, value.u.items[i]);
+    }
+    return cs_array(items, cs_count(value));
+}
+
 /* The keys sorted, as OPA has them; the place among them. */
 static cs_value json_annotation(const writer *w, const cs_annotation *v)
 {
-    cs_value sorted = cs_freeze(w->arena, v->document);
-    if (!w->places) {
-        return sorted;
-    }
-    cs_value place = json_loc(w, &v->loc, false), o = cs_object_new(w->arena, cs_count(sorted) + 1);
-    cs_object_put_text(w->arena, place, "text", annotation_text(w, v));
-    bool put = false;
-    for (uint32_t i = 0; i < cs_count(sorted); i++) {
-        cs_value value, key = cs_entry(sorted, i, &value);
-        if (!put && cs_slice_compare(cs_text(key), CS_LIT("location")) > 0) {
+    cs_value sorted = cs_freeze(w->arena, v->document), o = cs_object_new(w->arena, cs_count(sorted) + 1);
+    bool put = !w->places;
+    for (uint32_t i = 0; i <= cs_count(sorted); i++) {
+        bool last = i == cs_count(sorted);
+        cs_value value = cs_undefined(), key = last ? cs_null() : cs_entry(sorted, i, &value);
+        if (!put && (last || cs_slice_compare(cs_text(key), CS_LIT("location")) > 0)) {
+            cs_value place = json_loc(w, &v->loc, false);
+            cs_object_put_text(w->arena, place, "text", annotation_text(w, v));
             cs_object_put_text(w->arena, o, "location", place);
             put = true;
         }
-        cs_object_put(w->arena, o, key, value);
+        if (!last) {
+            cs_object_put(w->arena, o, key, field_json(w, cs_text(key), value));
+        }
     }
     return o;
 }
