@@ -14,6 +14,7 @@
 #include "countersign/base/vec.h"
 #include "countersign/format.h"
 #include "diff.h"
+#include "features.h"
 
 typedef struct fmt {
     cs_arena *arena;
@@ -105,7 +106,7 @@ static int format_text(const fmt *f, const char *path, cs_slice text)
     cs_buf_init(&why);
     switch (cs_format(cs_slice_of(path), text, &f->options, &out)) {
     case CS_FORMAT_DONE:
-        if (f->check && !cs_format_readable(CS_LIT("formatted"), cs_buf_view(&out), f->options.target, &why)) {
+        if (f->check && !cs_format_readable(CS_LIT("formatted"), cs_buf_view(&out), &f->options, &why)) {
             status = refuse(2,
                             "%s was successfully formatted, but the result is invalid: %s\n\nTo inspect the formatted "
                             "Rego, you can turn off this check with --check-result=false.",
@@ -273,6 +274,11 @@ int cs_cmd_fmt(int argc, char **argv)
     };
     cs_arg_list rest;
     int status = cs_args_parse(&a, argc, argv, args, sizeof args / sizeof *args, &rest);
+    /* What this build has, unless told otherwise. */
+    cs_cmd_features features = {.keywords_in_refs = true, .template_strings = !v0_v1 && !v0};
+    if (status < 0 && capabilities && !cs_cmd_features_find(&a, capabilities, &features)) {
+        status = 1;
+    }
     if (status < 0) {
         f.options = (cs_format_options){
             .target = v0_v1 ? CS_FORMAT_V0_V1
@@ -280,7 +286,8 @@ int cs_cmd_fmt(int argc, char **argv)
                             : CS_FORMAT_V1,
             .read_v0 = v0 || (v0_v1 && !v1),
             .drop_imports = drop,
-            .no_templates = v0_v1,
+            .quote_keywords = !features.keywords_in_refs,
+            .templates = features.template_strings || (!v0_v1 && !v0),
             .stop_at_changes = f.fail && !f.list && !f.diff,
         };
         status = 0;

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "cmd.h"
+#include "countersign/base/encode.h"
 #include "countersign/base/file.h"
 #include "countersign/format.h"
 #include "countersign/json.h"
@@ -22,30 +23,41 @@ static void includes(const char *text, cs_tree_options *options)
     }
 }
 
-/* The list in the order of OPA's fields, on standard error. */
-static void print_errors(cs_arena *a, const cs_errors *errors)
+static cs_value field(cs_value object, const char *name)
 {
-    static const char *const fields[] = {"message", "code", "location", "details"};
-    static const char *const place[] = {"file", "row", "col", "text"};
+    const cs_value *v = cs_object_get_text(object, name);
+    return v ? *v : cs_undefined();
+}
+
+static cs_value copy_fields(cs_arena *a, cs_value object, const char *const *names, size_t n)
+{
+    cs_value o = cs_object_new(a, (uint32_t)n + 1);
+    for (size_t i = 0; i < n; i++) {
+        cs_value v = field(object, names[i]);
+        if (!cs_is_undefined(v)) {
+            cs_object_put_text(a, o, names[i], v);
+        }
+    }
+    return o;
+}
+
+/* The list in the order of OPA's fields, on standard error. */
+static void print_errors(cs_arena *a, const cs_errors *errors, bool places)
+{
+    static const char *const names[] = {"message", "code", "location", "details"};
+    static const char *const place[] = {"file", "row", "col"};
     cs_value list = cs_errors_to_json(a, errors), out = cs_object_new(a, 1);
     cs_value *items = cs_arena_array(a, cs_value, errors->n + 1);
     for (size_t i = 0; i < errors->n; i++) {
-        items[i] = cs_object_new(a, 4);
-        for (size_t k = 0; k < sizeof fields / sizeof *fields; k++) {
-            const cs_value *field = cs_object_get_text(list.u.items[i], fields[k]);
-            cs_value value = field ? *field : cs_undefined();
-            if (field && strcmp(fields[k], "location") == 0) {
-                value = cs_object_new(a, 4);
-                for (size_t p = 0; p < sizeof place / sizeof *place; p++) {
-                    const cs_value *at = cs_object_get_text(*field, place[p]);
-                    if (at) {
-                        cs_object_put_text(a, value, place[p], *at);
-                    }
-                }
+        items[i] = copy_fields(a, list.u.items[i], names, sizeof names / sizeof *names);
+        cs_value at = field(items[i], "location");
+        if (!cs_is_undefined(at)) {
+            at = copy_fields(a, at, place, sizeof place / sizeof *place);
+            if (places && errors->v[i].source.n) {
+                cs_slice text = cs_base64_encode(a, errors->v[i].source, CS_BASE64_STD);
+                cs_object_put_text(a, at, "text", cs_string(text));
             }
-            if (field) {
-                cs_object_put_text(a, items[i], fields[k], value);
-            }
+            cs_object_put_text(a, items[i], "location", at);
         }
     }
     cs_object_put_text(a, out, "errors", cs_array(items, errors->n));
@@ -96,7 +108,7 @@ static int parse_file(cs_arena *a, const char *path, const cs_tree_options *opti
     } else if (print_tree(a, path, cs_buf_view(&text), options, json, &out, &errors) == CS_OK) {
         status = cs_cmd_write(cs_buf_view(&out)) ? 0 : 1;
     } else {
-        print_errors(a, &errors);
+        print_errors(a, &errors, options->places);
         status = 1;
     }
     cs_errors_destroy(&errors);

@@ -17,7 +17,7 @@ typedef struct cs_format_options {
     cs_format_target target;
     bool read_v0;         /* the text is Rego v0 */
     bool drop_imports;    /* leave out rego.v1 and future.keywords imports that the target does not need */
-    bool no_templates;    /* template strings in the text are errors: the capabilities lack them */
+    bool templates;       /* template strings may stand in the text */
     bool quote_keywords;  /* write x["not"] rather than x.not: the capabilities lack keywords_in_refs */
     bool stop_at_changes; /* give up as soon as the result is seen to differ from the text */
 } cs_format_options;
@@ -31,7 +31,7 @@ typedef enum cs_format_result {
 /* Formats `text`, which errors call `file`. *out is emptied before. */
 CS_MUST_CHECK cs_format_result cs_format(cs_slice file, cs_slice text, const cs_format_options *options, cs_buf *out);
 /* Can the text be read by what the target stands for? Otherwise OPA's error text is in *why. */
-CS_MUST_CHECK bool cs_format_readable(cs_slice file, cs_slice text, cs_format_target target, cs_buf *why);
+CS_MUST_CHECK bool cs_format_readable(cs_slice file, cs_slice text, const cs_format_options *options, cs_buf *why);
 
 /* ---- the tree of a module */
 typedef struct cs_tree_options {

@@ -27,6 +27,7 @@ typedef struct cs_errors_item {
     cs_slice text;         /* may have several lines */
     cs_slice details;      /* the caret lines and the like, lines separated by \n; "" without */
     cs_slice details_json; /* "" without */
+    cs_slice source;       /* the text at fault, as far as OPA's locations tell; "" without */
 } cs_errors_item;
 
 typedef struct cs_errors {
@@ -44,6 +45,8 @@ cs_err cs_errors_add(cs_errors *errors, cs_err code, cs_slice file, uint32_t row
 /* Gives the error added last the JSON text (copied) of its details, as OPA's JSON has them. Without it the details of a
  * parse error are {"line", "idx"} and those of others are left out. */
 void cs_errors_set_details_json(cs_errors *errors, cs_slice json);
+/* Gives the error added last the text at fault (copied). */
+void cs_errors_set_source(cs_errors *errors, cs_slice text);
 /* By file, row, col, as OPA sorts them; stable. */
 void cs_errors_sort(cs_errors *errors);
 /* "1 error occurred: f.rego:3: rego_type_error: …" / "2 errors occurred:\n…", as OPA prints a list. */

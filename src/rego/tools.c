@@ -9,13 +9,6 @@ static bool is_builtin(cs_slice name)
     return cs_builtin_find(name) != NULL;
 }
 
-static cs_err parse(cs_ast *ast, cs_slice file, cs_slice text, cs_rego_version version, bool annotations,
-                    cs_module **out, cs_errors *errors)
-{
-    cs_parse_options options = {.version = version, .annotations = annotations, .is_builtin = is_builtin};
-    return cs_parse_module(ast, file, text, &options, out, errors);
-}
-
 /* ---- formatting */
 /* The list, named by the file if it is the layout's. */
 static cs_format_result failed(const cs_errors *errors, cs_slice file, cs_buf *out)
@@ -40,7 +33,8 @@ static cs_format_result format_in(cs_ast *ast, cs_slice file, cs_slice text, con
 {
     cs_module *m = NULL;
     cs_parse_options reading = {.version = options->read_v0 ? CS_REGO_V0 : CS_REGO_V1,
-                                .no_templates = options->no_templates,
+                                .templates = options->templates,
+                                .no_templates = !options->templates,
                                 .is_builtin = is_builtin};
     cs_layout layout = {.v1 = options->target != CS_FORMAT_V0,
                         .v0 = options->target != CS_FORMAT_V1,
@@ -77,7 +71,7 @@ cs_format_result cs_format(cs_slice file, cs_slice text, const cs_format_options
     return result;
 }
 
-bool cs_format_readable(cs_slice file, cs_slice text, cs_format_target target, cs_buf *why)
+bool cs_format_readable(cs_slice file, cs_slice text, const cs_format_options *options, cs_buf *why)
 {
     static const cs_rego_version versions[] = {
         [CS_FORMAT_V1] = CS_REGO_V1, [CS_FORMAT_V0] = CS_REGO_V0, [CS_FORMAT_V0_V1] = CS_REGO_V0_V1};
@@ -89,7 +83,11 @@ bool cs_format_readable(cs_slice file, cs_slice text, cs_format_target target, c
     cs_ast_init(&ast, &arena);
     cs_errors_init(&errors);
     cs_buf_clear(why);
-    bool ok = parse(&ast, file, text, versions[target], false, &m, &errors) == CS_OK;
+    cs_parse_options reading = {.version = versions[options->target],
+                                .templates = options->templates,
+                                .no_templates = !options->templates,
+                                .is_builtin = is_builtin};
+    bool ok = cs_parse_module(&ast, file, text, &reading, &m, &errors) == CS_OK;
     if (!ok) {
         cs_errors_print(why, &errors);
     }
@@ -99,13 +97,19 @@ bool cs_format_readable(cs_slice file, cs_slice text, cs_format_target target, c
 }
 
 /* ---- trees */
+static cs_err parse(cs_ast *ast, cs_slice file, cs_slice text, bool v0, cs_module **out, cs_errors *errors)
+{
+    cs_parse_options options = {.version = v0 ? CS_REGO_V0 : CS_REGO_V1, .annotations = true, .is_builtin = is_builtin};
+    return cs_parse_module(ast, file, text, &options, out, errors);
+}
+
 cs_err cs_module_tree(cs_arena *a, cs_slice file, cs_slice text, const cs_tree_options *options, cs_value *out,
                       cs_errors *errors)
 {
     cs_ast ast;
     cs_module *m = NULL;
     cs_ast_init(&ast, a);
-    CS_TRY(parse(&ast, file, text, options->v0 ? CS_REGO_V0 : CS_REGO_V1, true, &m, errors));
+    CS_TRY(parse(&ast, file, text, options->v0, &m, errors));
     *out = cs_module_to_json_with(a, m, options->places, !options->no_comments);
     return CS_OK;
 }
@@ -117,7 +121,7 @@ cs_err cs_module_outline(cs_slice file, cs_slice text, const cs_tree_options *op
     cs_module *m = NULL;
     cs_arena_init(&arena, 0);
     cs_ast_init(&ast, &arena);
-    cs_err err = parse(&ast, file, text, options->v0 ? CS_REGO_V0 : CS_REGO_V1, true, &m, errors);
+    cs_err err = parse(&ast, file, text, options->v0, &m, errors);
     if (err == CS_OK) {
         cs_module_print_outline(out, m, !options->no_comments);
     }

@@ -70,7 +70,8 @@ cs_err cs_errors_add(cs_errors *errors, cs_err code, cs_slice file, uint32_t row
                                               .col = col,
                                               .text = copy_valid(&errors->arena, cs_slice_of(text)),
                                               .details = copy_valid(&errors->arena, details),
-                                              .details_json = {"", 0}};
+                                              .details_json = {"", 0},
+                                              .source = {"", 0}};
     cs_free(text);
     return code;
 }
@@ -79,6 +80,13 @@ void cs_errors_set_details_json(cs_errors *errors, cs_slice json)
 {
     if (errors->n) {
         errors->v[errors->n - 1].details_json = copy_valid(&errors->arena, json);
+    }
+}
+
+void cs_errors_set_source(cs_errors *errors, cs_slice text)
+{
+    if (errors->n && text.n) {
+        errors->v[errors->n - 1].source = (cs_slice){cs_arena_dup(&errors->arena, text.p, text.n), text.n};
     }
 }
 

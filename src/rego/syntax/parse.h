@@ -11,7 +11,8 @@ typedef struct cs_parse_options {
     uint32_t index;          /* of the module among its compilation's */
     bool annotations;        /* parse # METADATA blocks */
     bool rules;              /* a query's text is tried as rules as well: other errors, and "expected body but got" */
-    bool no_templates;       /* template strings are errors, as they are in v0 */
+    bool templates;          /* template strings are allowed in v0 too */
+    bool no_templates;       /* they are errors in every version */
     bool (*is_builtin)(
         cs_slice name); /* a built-in's name cannot be declared as a rule `f(x)`; NULL = only operators are known */
 } cs_parse_options;

@@ -468,7 +468,8 @@ void cs_parse__init(cs_parser *p, cs_ast *ast, const cs_source *source, const cs
     p->source = source;
     p->text = source->text;
     p->version = options ? options->version : CS_REGO_V1;
-    p->no_templates = p->version == CS_REGO_V0 || p->version == CS_REGO_V0_V1 || (options && options->no_templates);
+    bool old = p->version == CS_REGO_V0 || p->version == CS_REGO_V0_V1;
+    p->no_templates = options && (options->templates || options->no_templates) ? !options->templates : old;
     p->is_builtin = options ? options->is_builtin : NULL;
     p->words = p->version == CS_REGO_V1 ? CS_WORDS_V0 : p->version == CS_REGO_V2 ? CS_WORDS_ALL : 0;
     uint64_t depth = cs_limits_get()->rego_depth;
@@ -534,6 +535,7 @@ void cs_parse__report(const cs_parser *p, cs_errors *errors)
         }
         (void)cs_errors_add(errors, CS_ERR_REGO_PARSE, p->source->file, list[i]->loc.row, list[i]->loc.col,
                             cs_buf_view(&details), "%s", list[i]->text);
+        cs_errors_set_source(errors, cs_parse__text(p, list[i]->loc.from, list[i]->loc.from + list[i]->loc.length));
     }
     cs_buf_destroy(&details);
 }
