@@ -56,7 +56,7 @@ static bool from_version(const char *name, cs_cmd_features *out)
 static bool from_file(cs_arena *a, const char *name, cs_cmd_features *out)
 {
     cs_buf text;
-    cs_value v;
+    cs_value v = cs_undefined();
     cs_json_options options = {.prefix = true};
     cs_buf_init(&text);
     bool ok = cs_file_read(name, cs_limits_get()->json_bytes, &text, NULL) == CS_OK &&

@@ -79,7 +79,7 @@ cs_err cs_cmd_load(const cs_cmd_sources *sources, cs_cmd_loaded *out, cs_errors 
                                  .test_values = sources->test_values,
                                  .parse_ns = &out->parse_ns,
                                  .compile_ns = &out->compile_ns,
-                                 .data_exists = data_exists,
+                                 .data_exists = sources->ignore_conflicts ? NULL : data_exists,
                                  .data_exists_self = &out->data};
     return cs_policy_compile(g.modules.v, g.modules.n, &options, &out->policy, errors);
 }

@@ -48,8 +48,10 @@ CS_MUST_CHECK cs_err cs_module_outline(cs_slice file, cs_slice text, const cs_tr
                                        cs_errors *errors);
 
 /* ---- what a query depends on */
-/* Two sorted arrays of refs as text: base documents, and documents that rules make. `text` is a query in Rego v1. */
-CS_MUST_CHECK cs_err cs_policy_dependencies(cs_arena *a, cs_policy *policy, cs_slice text, cs_value *base,
+/* Base documents, and documents that rules make: two arrays, sorted, of {"text": the ref, "terms": OPA's JSON of it}.
+ * `text` is a query in Rego v1; the results live in `a` and may point into it. Without a policy (NULL) there are no
+ * rules. */
+CS_MUST_CHECK cs_err cs_policy_dependencies(cs_arena *a, const cs_policy *policy, cs_slice text, cs_value *base,
                                             cs_value *computed, cs_errors *errors);
 
 #endif

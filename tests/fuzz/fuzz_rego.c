@@ -34,7 +34,7 @@ static void check_errors(cs_arena *a, cs_slice text, const cs_errors *errors)
 static bool sane_term(void *self, cs_term *t)
 {
     const cs_slice *text = self;
-    must(t->loc.offset <= text->n && t->loc.length <= text->n - t->loc.offset);
+    must(t->loc.offset <= text->n && t->loc.from <= text->n && t->loc.length <= text->n - t->loc.from);
     return true;
 }
 

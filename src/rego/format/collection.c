@@ -136,8 +136,8 @@ static bool breaks_first(const items *all, const cs_loc *last)
 /* A comment inside what would become one line. */
 static const cs_comment *comment_between(const cs_notes *list, int64_t from, int64_t to)
 {
-    for (size_t i = 0; i < list->n; i++) {
-        if (list->v[i]->loc.row > from && list->v[i]->loc.row < to) {
+    for (size_t i = 0; i < list->n && list->v[i]->loc.row < to; i++) {
+        if (list->v[i]->loc.row > from) {
             return list->v[i];
         }
     }

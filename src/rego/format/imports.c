@@ -163,11 +163,10 @@ static cs_pen_status put_import(cs_pen *p, const cs_fmt_import *x)
     return status;
 }
 
-/* The comment on the row of each import, taken out of the list. */
+/* The comment on the row of each import, taken out of the list (in place: nobody else holds it between rules). */
 static const cs_comment **take_comments(cs_pen *p, const cs_fmt_import *v, size_t n, cs_notes *list)
 {
     const cs_comment **beside = cs_arena_array(p->arena, const cs_comment *, n + 1);
-    const cs_comment **rest = cs_arena_array(p->arena, const cs_comment *, list->n + 1);
     size_t left = 0;
     for (size_t i = 0; i < list->n; i++) {
         size_t k = 0;
@@ -177,10 +176,10 @@ static const cs_comment **take_comments(cs_pen *p, const cs_fmt_import *v, size_
         if (k < n) {
             beside[k] = list->v[i];
         } else {
-            rest[left++] = list->v[i];
+            list->v[left++] = list->v[i];
         }
     }
-    *list = (cs_notes){rest, left};
+    list->n = left;
     return beside;
 }
 

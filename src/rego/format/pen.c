@@ -251,17 +251,13 @@ cs_pen_status cs_pen__verbatim(cs_pen *p, const cs_loc *loc, cs_notes *list)
     }
     int64_t last = cs_pen__end_row(loc);
     cs_buf_slice(&p->out, text);
-    const cs_comment **kept = cs_arena_array(p->arena, const cs_comment *, list->n + 1);
-    size_t n = 0;
-    for (size_t i = 0; i < list->n; i++) {
-        const cs_comment *c = list->v[i];
-        if (p->last_line_comment && c->loc.row == last) {
+    while (list->n && list->v[0]->loc.row <= last && (p->last_line_comment || list->v[0]->loc.row < last)) {
+        if (list->v[0]->loc.row == last) {
             cs_buf_byte(&p->out, ' ');
-            cs_buf_slice(&p->out, cs_pen__text(&c->loc));
-        } else if (c->loc.row >= last) {
-            kept[n++] = c;
+            cs_buf_slice(&p->out, cs_pen__text(&list->v[0]->loc));
         }
+        list->v++;
+        list->n--;
     }
-    *list = (cs_notes){kept, n};
     return CS_PEN_OK;
 }
