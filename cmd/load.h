@@ -15,7 +15,7 @@ typedef struct cs_cmd_sources {
     bool strict;
     bool keep_print;
     bool test_rules, test_values; /* as in cs_policy_options */
-    bool ignore_conflicts; /* data may stand where rules are */
+    bool ignore_conflicts;        /* data may stand where rules are */
 } cs_cmd_sources;
 
 typedef struct cs_cmd_loaded {
