@@ -215,6 +215,9 @@ size_t cs_pen__count_above(cs_notes list, int64_t row)
 
 cs_pen_status cs_pen__notes(cs_pen *p, cs_notes *list, int64_t row)
 {
+    if (list->n == 0) {
+        return CS_PEN_OK;
+    }
     size_t above = cs_pen__count_above(*list, row);
     const cs_comment *at = NULL;
     cs_pen__put_notes(p, (cs_notes){list->v, above});
