@@ -100,6 +100,19 @@ static cs_err fail_key(cs_error *e, const char *before, cs_value key, const char
     return err;
 }
 
+static cs_err fail_set_key(cs_error *e, cs_value key, cs_value value)
+{
+    cs_buf text;
+    cs_buf_init(&text);
+    cs_buf_text(&text, "set key ");
+    cs_value_print(&text, key);
+    cs_buf_text(&text, " does not equal value to be inserted ");
+    cs_value_print(&text, value);
+    cs_err err = cs_fail(e, CS_ERR_EVAL_BUILTIN, "%.*s", CS_FMT(cs_buf_view(&text)));
+    cs_buf_destroy(&text);
+    return err;
+}
+
 /* Where a key points in an array of n items; "-" is behind the last. The result may be out of bounds. */
 static cs_err array_index(cs_value key, uint32_t n, int64_t *out, cs_error *e)
 {
@@ -148,7 +161,11 @@ static cs_err fail_absent(cs_error *e, cs_value key, const char *what, cs_value 
     cs_buf text;
     cs_buf_init(&text);
     cs_buf_text(&text, "path ");
-    cs_value_print(&text, key);
+    if (cs_is(node, CS_SET) && cs_is(key, CS_STRING)) {
+        cs_buf_slice(&text, cs_text(key)); /* a path of its own, whose first part is not quoted */
+    } else {
+        cs_value_print(&text, key);
+    }
     cs_buf_printf(&text, " does not exist in %s term ", what);
     cs_value_print(&text, node);
     cs_err err = cs_fail(e, CS_ERR_EVAL_BUILTIN, "%.*s", CS_FMT(cs_buf_view(&text)));
@@ -248,7 +265,7 @@ static cs_err insert_child(cs_arena *a, cs_value node, cs_value key, cs_value va
     }
     if (cs_is(node, CS_SET)) {
         if (!cs_equal(key, value)) {
-            return fail_key(e, "set key ", key, " does not equal value to be inserted");
+            return fail_set_key(e, key, value);
         }
         *out = cs_set_clone(a, node, 1);
         (void)cs_set_add(a, *out, value);

@@ -1,5 +1,7 @@
 /* to_number and the deprecated casts. */
+#include <ctype.h>
 #include <math.h>
+#include <stdlib.h>
 
 #include "rego/builtin/internal.h"
 
@@ -14,17 +16,57 @@ static bool names_infinity(cs_slice s)
            cs_slice_eq_nocase(s, CS_LIT("nan"));
 }
 
+/* Go lets '_' stand between digits. false if one stands elsewhere. */
+static bool without_underscores(cs_call *call, cs_slice text, cs_slice *out)
+{
+    char *p = cs_arena_alloc(call->arena, text.n + 1);
+    size_t n = 0;
+    for (size_t i = 0; i < text.n; i++) {
+        if (text.p[i] != '_') {
+            p[n++] = text.p[i];
+        } else if (i == 0 || i + 1 == text.n || !isxdigit((unsigned char)text.p[i - 1]) ||
+                   !isxdigit((unsigned char)text.p[i + 1])) {
+            return false;
+        }
+    }
+    p[n] = '\0';
+    *out = cs_slice_make(p, n);
+    return true;
+}
+
+/* "0x1.8p4": Go wants the exponent. */
+static bool hexadecimal(cs_call *call, cs_slice text, cs_value *out)
+{
+    cs_slice digits = text.n && (*text.p == '-' || *text.p == '+') ? cs_slice_sub(text, 1, text.n) : text;
+    char *end, *copy = cs_arena_dup(call->arena, text.p, text.n);
+    bool prefixed = digits.n > 2 && digits.p[0] == '0' && (digits.p[1] | 0x20) == 'x';
+    bool power = cs_slice_find_byte(digits, 'p', 0) != SIZE_MAX || cs_slice_find_byte(digits, 'P', 0) != SIZE_MAX;
+    double d = prefixed && power ? strtod(copy, &end) : 0;
+    if (!prefixed || !power || end != copy + text.n || !isfinite(d)) {
+        return false;
+    }
+    *out = cs_number_from_double(call->arena, d);
+    return true;
+}
+
+/* Go's strconv.ParseFloat decides what a number is, and the text is kept. */
 static cs_err number_from_text(cs_call *call, cs_slice text, cs_value *out)
 {
     if (names_infinity(text)) {
         return cs_call_type_error(call, 1, "valid number string");
     }
     const char *problem = "invalid syntax";
-    if (cs_number_valid(text)) {
-        cs_error e;
-        if (cs_number_parse(call->arena, text, out, &e) != CS_OK) {
-            return cs_call_error(call, "%s", e.text);
-        }
+    cs_slice plain = text;
+    cs_error e;
+    bool fits = without_underscores(call, text, &plain);
+    if (fits && hexadecimal(call, plain, out)) {
+        return CS_OK;
+    }
+    cs_err err = fits ? cs_number_parse(call->arena, plain, out, &e) : CS_ERR_INVALID;
+    if (err == CS_ERR_LIMIT) {
+        return cs_call_error(call, "%s", e.text);
+    }
+    if (err == CS_OK) {
         if (isfinite(cs_number_double(*out))) {
             return CS_OK;
         }

@@ -214,9 +214,24 @@ static cs_err span_of(cs_call *call, cs_value v, span *out)
     return CS_OK;
 }
 
+/* In IPv6, where IPv4 addresses stand under ::ffff:0:0/96. */
+static void widen(const cs_ip *x, uint8_t out[16])
+{
+    memset(out, 0, 16);
+    if (x->bits == 32) {
+        out[10] = out[11] = 0xFF;
+        memcpy(out + 12, x->b, 4);
+    } else {
+        memcpy(out, x->b, 16);
+    }
+}
+
 static int compare_ips(const cs_ip *x, const cs_ip *y)
 {
-    return x->bits != y->bits ? x->bits - y->bits : memcmp(x->b, y->b, (size_t)x->bits / 8);
+    uint8_t a[16], b[16];
+    widen(x, a);
+    widen(y, b);
+    return memcmp(a, b, sizeof a);
 }
 
 static int compare_spans(const void *x, const void *y)
@@ -289,7 +304,7 @@ cs_err cs_builtin__net_cidr_merge(cs_call *call, cs_value *out)
         if (!neighbour(&s->first, false, &previous)) {
             previous = s->first;
         }
-        if (before && before->last.bits == s->last.bits && compare_ips(&previous, &before->last) <= 0) {
+        if (before && compare_ips(&previous, &before->last) <= 0) {
             before->last = s->last;
             before->first = compare_ips(&before->first, &s->first) < 0 ? before->first : s->first;
             before->merged = true;

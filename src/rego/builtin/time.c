@@ -254,7 +254,7 @@ static cs_err duration_error(cs_call *call, const char *before, const cs_slice *
         cs_layout__quote(&s, *unit);
     }
     cs_sink__text(&s, after);
-    cs_sink__quote(&s, text);
+    cs_layout__quote(&s, text);
     CS_TRY(cs_sink__slice_done(&s, &all));
     return cs_call_error(call, "%.*s", CS_FMT(all));
 }
