@@ -374,7 +374,8 @@ static cs_err scalar_value(reader *r, const yaml_event_t *event, bool key, cs_va
         m = resolve(r->a, s, &v, &real);
     }
     if (m == NOT_FINITE && !key) {
-        return fail_at(r, &event->start_mark, CS_ERR_SYNTAX, "a number that is not finite has no JSON value");
+        bool nan = s.n > 1 && (s.p[1] | 0x20) == 'n';
+        return cs_fail(r->e, CS_ERR_SYNTAX, "json: unsupported value: %s", nan ? "NaN" : *s.p == '-' ? "-Inf" : "+Inf");
     }
     if (!tagged && (m == TEXT || m == NOT_FINITE)) {
         v = cs_string_copy(r->a, s);

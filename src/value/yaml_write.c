@@ -2,6 +2,8 @@
  * yaml.marshal gives. Scalars that would be read as something else are quoted. */
 #include "countersign/yaml.h"
 
+#include <math.h>
+
 #include "countersign/base/encode.h"
 #include "countersign/base/mem.h"
 #include "countersign/base/utf8.h"
@@ -242,6 +244,10 @@ static void write_number(cs_buf *out, cs_value v)
         return;
     }
     double d = cs_number_double(v);
+    if (fpclassify(d) == FP_ZERO) {
+        cs_buf_text(out, *s.p == '-' ? "-0" : "0");
+        return;
+    }
     if (d > 1.7976931348623157e308 || d < -1.7976931348623157e308) {
         cs_buf_slice(out, s); /* go-yaml takes what no double can hold for a text */
         return;

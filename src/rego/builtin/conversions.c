@@ -38,7 +38,7 @@ static bool without_underscores(cs_call *call, cs_slice text, cs_slice *out)
 static bool hexadecimal(cs_call *call, cs_slice text, cs_value *out)
 {
     cs_slice digits = text.n && (*text.p == '-' || *text.p == '+') ? cs_slice_sub(text, 1, text.n) : text;
-    char *end, *copy = cs_arena_dup(call->arena, text.p, text.n);
+    char *copy = cs_arena_dup(call->arena, text.p, text.n), *end = copy;
     bool prefixed = digits.n > 2 && digits.p[0] == '0' && (digits.p[1] | 0x20) == 'x';
     bool power = cs_slice_find_byte(digits, 'p', 0) != SIZE_MAX || cs_slice_find_byte(digits, 'P', 0) != SIZE_MAX;
     double d = prefixed && power ? strtod(copy, &end) : 0;
