@@ -110,6 +110,23 @@ void cs_server__record(cs_server__request *r, cs_slice path, cs_slice query, cs_
     (void)cs_decision_log_put(r->server->o.decisions, &d);
 }
 
+/* What http.send took, if it was called. */
+static void put_http(cs_server__request *r, cs_value m)
+{
+    cs_run_stats stats = cs_run_get_stats(r->eval.run);
+    if (stats.http_cache_hits != 0) {
+        cs_object_put_text(r->arena, m, "counter_rego_builtin_http_send_interquery_cache_hits",
+                           cs_int((int64_t)stats.http_cache_hits));
+    }
+    if (stats.http_requests != 0) {
+        cs_object_put_text(r->arena, m, "counter_rego_builtin_http_send_network_requests",
+                           cs_int((int64_t)stats.http_requests));
+    }
+    if (stats.http_ns != 0) {
+        cs_object_put_text(r->arena, m, "timer_rego_builtin_http_send_ns", cs_int(stats.http_ns));
+    }
+}
+
 cs_value cs_server__metrics(cs_server__request *r, const cs_server__timer *timers, size_t n, bool with_hit)
 {
     cs_value m = cs_object_new(r->arena, (uint32_t)n + 1);
@@ -120,6 +137,9 @@ cs_value cs_server__metrics(cs_server__request *r, const cs_server__timer *timer
         if (timers[i].ns != 0) {
             cs_object_put_text(r->arena, m, timers[i].name, cs_int(timers[i].ns));
         }
+    }
+    if (r->eval.run != NULL) {
+        put_http(r, m);
     }
     return m;
 }
