@@ -45,6 +45,7 @@ void cs_net__words_dial(cs_buf *out, const struct sockaddr *to, size_t size, int
 
 /* X509_V_ERR_… of OpenSSL. */
 enum {
+    UNSPECIFIED = 1, /* what libcurl says before it has looked: the name was compared first, and did not fit */
     NOT_YET_VALID = 9,
     HAS_EXPIRED = 10,
     NAME_MISMATCH = 62,
@@ -102,6 +103,7 @@ void cs_net__words_certificate(cs_buf *out, long verify_result, const char *name
     char now[40];
     switch (verify_result) {
     case 0:
+    case UNSPECIFIED:
     case NAME_MISMATCH:
     case ADDRESS_MISMATCH:
         mismatch(out, names, host);

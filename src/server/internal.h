@@ -48,6 +48,8 @@ typedef struct cs_server__eval {
 void cs_server__evaluate(cs_server__request *r);
 /* Lets go of the world. Replies do it themselves. */
 void cs_server__eval_end(cs_server__request *r);
+/* Makes w->strict_host of w->host. */
+void cs_server__strict_host(cs_server__worker *w);
 /* The server ends in the middle of it: lets go of everything that is not the request's own memory. */
 void cs_server__eval_drop(cs_server__request *r);
 /* A URL's path (escaped, split at '/') to keys as OPA makes them: decimal segments become numbers. false with *bad set
@@ -216,6 +218,9 @@ struct cs_server__worker {
     cs_host host;
     cs_server__request *current; /* for print() */
     cs_server__request *waiting; /* whose evaluations wait for the network */
+    cs_network probe;            /* of strict evaluations: eval.c */
+    cs_host strict_host;         /* `host` with it */
+    bool probed;                 /* somebody asked it */
     cs_map series;               /* handles of metrics, by what they count */
     cs_series *duration;
 };

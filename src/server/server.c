@@ -419,6 +419,7 @@ cs_err cs_server_new(const cs_server_options *options, cs_server **out, cs_error
                                        .network = options->network,
                                        .http_cache = options->http_cache,
                                        .allow_net = cs_undefined()};
+        cs_server__strict_host(&s->workers[i]);
     }
     keys_of(s, options->config->default_authorization_decision, &s->authz_path, &s->n_authz_path);
     keys_of(s, options->config->gateways.decision, &s->gateway_path, &s->n_gateway_path);

@@ -11,6 +11,7 @@ import os
 import socket
 import ssl
 import subprocess
+import sys
 import threading
 import time
 
@@ -303,7 +304,9 @@ def tls(s):
          "tls: failed to verify certificate: x509: certificate is valid for web.test, not other.test")
     same(get(bare, tls_ca_cert=ca), "tls: failed to verify certificate: x509: cannot validate certificate for "
                                     "127.0.0.1 because it doesn't contain any IP SANs")
-    same(get(strict, tls_ca_cert=ca), "remote error: tls: certificate required")
+    # Who reads the alert before the connection breaks hears of it.
+    refused = get(strict, tls_ca_cert=ca)
+    assert refused == "remote error: tls: certificate required" or "reset by peer" in refused, refused
     same(get(strict, tls_ca_cert=ca, tls_client_cert_file=s.path("client.crt"),
              tls_client_key_file=s.path("client.key")), 200)
     same(get(strict, tls_ca_cert=ca, tls_client_cert=open(s.path("client.crt")).read(),
@@ -483,7 +486,8 @@ CASES = [
 
 def main():
     s = Suite()
-    done = serving.run_cases(CASES, s, seconds=100)
+    only = sys.argv[1:]
+    done = serving.run_cases([c for c in CASES if not only or c.__name__ in only], s, seconds=100)
     if done[1] and os.path.exists(s.path("service.log")):
         print("---- service.log\n" + open(s.path("service.log"), errors="replace").read()[-3000:])
     s.end()
