@@ -311,8 +311,9 @@ def tls(s):
              tls_client_key_file=s.path("client.key")), 200)
     same(get(strict, tls_ca_cert=ca, tls_client_cert=open(s.path("client.crt")).read(),
              tls_client_key=open(s.path("client.key")).read()), 200)
-    same(s.evaluate({"method": "GET", "url": "https://x.invalid", "tls_client_cert_file": s.path("client.crt"),
-                     "tls_client_key_file": s.path("web.key")}), "http.send: tls: private key does not match public key")
+    mixed = {"tls_client_cert_file": s.path("client.crt"), "tls_client_key_file": s.path("web.key")}
+    same(s.evaluate({"method": "GET", "url": "https://x.invalid", **mixed}),
+         "http.send: tls: private key does not match public key")
 
 
 def unix_socket(s):
@@ -340,7 +341,8 @@ def lookups(s):
 
 
 def data(port, request, path="send", more="", **others):
-    return ask(port, "POST", f"/v1/data/t/{path}?strict-builtin-errors{more}", {"input": {"request": request, **others}})
+    asked = {"input": {"request": request, **others}}
+    return ask(port, "POST", f"/v1/data/t/{path}?strict-builtin-errors{more}", asked)
 
 
 def between_evaluations(s):
