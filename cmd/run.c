@@ -74,6 +74,7 @@ static cs_err fill(cs_arena *a, const flags *f, const cs_arg_list *paths, cs_app
                           : strcmp(f->authentication, "tls") == 0 ? CS_AUTHN_TLS
                                                                   : CS_AUTHN_OFF,
         .authorization = strcmp(f->authorization, "basic") == 0,
+        .skip_schema_check = f->skip_schema,
         .tls_cert = f->tls_cert,
         .tls_key = f->tls_key,
         .tls_ca = f->tls_ca,
@@ -179,8 +180,10 @@ int cs_cmd_run(int argc, char **argv)
         {"pprof", 0, CS_ARG_BOOL, &f.pprof, NULL, "not supported", NULL},
         {"h2c", 0, CS_ARG_BOOL, &f.h2c, NULL, "not supported", NULL},
         {"optimize-store-for-read-speed", 0, CS_ARG_BOOL, &f.read_speed, NULL, "accepted: it always is", NULL},
-        {"skip-version-check", 0, CS_ARG_BOOL, &f.skip_version, NULL, "accepted: none is made", NULL},
-        {"skip-known-schema-check", 0, CS_ARG_BOOL, &f.skip_schema, NULL, "accepted: none is made", NULL},
+        {"skip-version-check", 0, CS_ARG_BOOL, &f.skip_version, NULL,
+         "do not check what the authorization policy reads", NULL},
+        {"skip-known-schema-check", 0, CS_ARG_BOOL, &f.skip_schema, NULL,
+         "do not check what the authorization policy reads", NULL},
         {"tls-cipher-suites", 0, CS_ARG_COMMAS, &f.ciphers, NULL, "accepted: OpenSSL's defaults are used", NULL},
     };
     cs_arena arena;

@@ -23,6 +23,7 @@ typedef struct cs_app_options {
     unsigned unix_permissions;
     cs_server_authn authentication;
     bool authorization;
+    bool skip_schema_check; /* do not check what the authorization policy reads */
     const char *tls_cert, *tls_key, *tls_ca;
     int64_t tls_refresh_ns;
     bool log_requests;

@@ -86,6 +86,11 @@ CS_MUST_CHECK cs_err cs_policy_compile(const cs_policy_source *sources, size_t n
 cs_policy *cs_policy_retain(cs_policy *policy); /* returns policy */
 void cs_policy_release(cs_policy *policy);      /* frees with the last reference; NULL is fine */
 
+/* Checks the types of the rules at a path (keys after `data`), and of those that they depend on within their packages,
+ * for an input that keeps to a JSON Schema. Only while nobody else uses the policy: at a start. */
+CS_MUST_CHECK cs_err cs_policy_check_input(const cs_policy *policy, const cs_value *path, size_t n, cs_value schema,
+                                           cs_errors *errors);
+
 size_t cs_policy_module_count(const cs_policy *policy);
 cs_policy_source cs_policy_module(const cs_policy *policy, size_t i); /* texts live with the policy */
 /* The module's AST as OPA prints it in GET /v1/policies. */

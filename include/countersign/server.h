@@ -66,6 +66,8 @@ bool cs_server_bundles_ready(cs_server *server);
  * thread; one waits for the other. */
 CS_MUST_CHECK cs_err cs_server_activate(cs_server *server, const cs_bundle *const *bundles, size_t n, cs_errors *errors,
                                         cs_error *e);
+/* Does the authorization policy read only what its input has? Before the start, and only with --authorization. */
+CS_MUST_CHECK cs_err cs_server_check_authorization(cs_server *server, cs_errors *errors);
 /* To be called when data was written by other means than the server's: data.tenants may have changed. */
 void cs_server_world_changed(cs_server *server);
 /* Brings back what PUT /v1/bundles/{name} stored in an earlier life, for the names that `push` declares. Problems are

@@ -194,6 +194,9 @@ static cs_err start(cs_app *app, cs_errors *errors, cs_error *e)
     CS_TRY(cs_thread_start(&app->control_thread, "control", control_main, app, e));
     CS_TRY(make_server(app, e));
     CS_TRY(cs_app__load_paths(app, errors, e));
+    if (app->o->authorization && !app->o->skip_schema_check) {
+        CS_TRY(cs_server_check_authorization(app->server, errors));
+    }
     CS_TRY(write_version(app, e));
     cs_app__load_configured(app);
     cs_server_restore_bundles(app->server);

@@ -112,6 +112,12 @@ void cs_policy_release(cs_policy *policy)
     }
 }
 
+cs_err cs_policy_check_input(const cs_policy *policy, const cs_value *path, size_t n, cs_value schema,
+                             cs_errors *errors)
+{
+    return cs_compile_check_input(policy->compiled, path, n, schema, errors);
+}
+
 size_t cs_policy_module_count(const cs_policy *policy)
 {
     return policy->n_sources;

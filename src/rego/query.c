@@ -27,11 +27,33 @@ static cs_err finish(cs_query *q, cs_err err, const cs_error *e, cs_query **out,
     return CS_OK;
 }
 
+static cs_slice path_text(cs_arena *a, cs_value path);
+
+/* A function is no document: the error that naming one as a query gives. */
+static cs_err refuse_function(cs_query *q, const cs_value *path, size_t n, cs_errors *errors)
+{
+    const cs_rule_node *node = cs_rule_node_at(q->policy->compiled, path, n);
+    if (!node || node->n_rules == 0 || !node->rules[0]->head.is_function) {
+        return CS_OK;
+    }
+    static const cs_query_options defaults = {0};
+    cs_parse_options options = {.version = CS_REGO_V1};
+    cs_body body;
+    cs_ast_init(&q->ast, &q->arena);
+    CS_TRY(cs_parse_query(&q->ast, path_text(&q->arena, q->path), &options, &body, errors));
+    return cs_compile_query(&q->ast, q->policy->compiled, body, &defaults, &q->compiled, errors);
+}
+
 cs_err cs_query_prepare_path(cs_policy *policy, const cs_value *path, size_t n, cs_query **out, cs_errors *errors)
 {
     cs_query *q = new_query(policy);
     cs_error e = {0};
     q->path = cs_freeze(&q->arena, cs_array(path, n));
+    cs_err function = refuse_function(q, path, n, errors);
+    if (function != CS_OK) {
+        cs_query_release(q);
+        return function;
+    }
     cs_err err = cs_plan_path(&q->arena, policy->program, path, n, &q->code, &e);
     return finish(q, err, &e, out, errors);
 }

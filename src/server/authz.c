@@ -201,3 +201,41 @@ void cs_server__authorize(cs_server__request *r)
     r->eval.done = decided;
     cs_server__evaluate(r);
 }
+
+/* ---- the policy's side of the contract */
+
+/* Properties that are strings, objects, and lists of one of these. */
+static cs_value property(cs_arena *a, const char *type, const char *items)
+{
+    cs_value schema = cs_object_new(a, 2);
+    cs_object_put_text(a, schema, "type", cs_string(cs_slice_of(type)));
+    if (items != NULL) {
+        cs_object_put_text(a, schema, "items", property(a, items, NULL));
+    }
+    return schema;
+}
+
+cs_err cs_server_check_authorization(cs_server *s, cs_errors *errors)
+{
+    static const struct {
+        const char *name, *type, *items;
+    } members[] = {{"identity", "string", NULL}, {"client_certificates", "array", "object"},
+                   {"method", "string", NULL},   {"path", "array", "string"},
+                   {"params", "object", NULL},   {"headers", "object", NULL},
+                   {"body", "object", NULL},     {"caller", "object", NULL}};
+    cs_arena a;
+    cs_arena_init(&a, 0);
+    size_t n = sizeof members / sizeof *members - (s->identity != NULL ? 0 : 1);
+    cs_value schema = property(&a, "object", NULL), properties = cs_object_new(&a, 8);
+    for (size_t i = 0; i < n; i++) {
+        cs_object_put_text(&a, properties, members[i].name, property(&a, members[i].type, members[i].items));
+    }
+    cs_object_put_text(&a, schema, "properties", properties);
+    cs_store_reader *reader = cs_store_reader_new(s->o.store);
+    const cs_world *world = cs_store_pin(reader);
+    cs_err err = cs_policy_check_input(cs_world_policy(world), s->authz_path, s->n_authz_path, schema, errors);
+    cs_store_unpin(reader);
+    cs_store_reader_free(reader);
+    cs_arena_destroy(&a);
+    return err;
+}

@@ -8,6 +8,8 @@ typedef struct patch_op {
     const cs_slice *path;
     size_t n;
     cs_value value;
+    bool there;   /* before the patch */
+    bool pending; /* written, and not covered by a later one */
 } patch_op;
 
 typedef struct write {
@@ -164,14 +166,51 @@ void cs_server__data_delete(cs_server__request *r)
 
 /* ---- PATCH */
 
+static bool is_below(const patch_op *op, const patch_op *above)
+{
+    bool below = above->n <= op->n;
+    for (size_t i = 0; below && i < above->n; i++) {
+        below = cs_slice_eq(op->path[i], above->path[i]);
+    }
+    return below;
+}
+
+/* OPA keeps a patch's changes as a list: one that takes back exactly an earlier one looks at the data from before the
+ * patch. false: what it wants to remove or replace was not there. Long patches are not looked at: it is quadratic. */
+#define PENDING_MAX 1000U
+static bool note_pending(const write *w, size_t i)
+{
+    patch_op *op = &w->ops[i];
+    bool part = false, exact = false;
+    for (size_t k = 0; k < i; k++) {
+        patch_op *earlier = &w->ops[k];
+        if (earlier->pending && is_below(op, earlier)) {
+            exact = exact || earlier->n == op->n;
+            part = part || earlier->n < op->n;
+        }
+        if (earlier->pending && is_below(earlier, op)) {
+            earlier->pending = false;
+        }
+    }
+    op->pending = !part;
+    return !exact || part || op->op == CS_TXN_ADD || op->there;
+}
+
 static void patch_job(cs_server__request *r)
 {
     const write *w = r->data;
     cs_error e = {0};
     cs_txn *txn = cs_store_begin(r->server->o.store);
     for (size_t i = 0; i < w->n_ops; i++) {
+        cs_value there;
+        w->ops[i].there = cs_txn_read(txn, w->ops[i].path, w->ops[i].n, &there, NULL) == CS_OK;
+    }
+    for (size_t i = 0; i < w->n_ops; i++) {
         const patch_op *op = &w->ops[i];
         cs_err err = cs_txn_check_scope(txn, op->path, op->n, &e);
+        if (err == CS_OK && w->n_ops <= PENDING_MAX && !note_pending(w, i)) {
+            err = cs_fail(&e, CS_ERR_STORAGE_NOT_FOUND, "storage_not_found_error: document does not exist");
+        }
         if (err == CS_OK) {
             err = cs_txn_write(txn, op->op, op->path, op->n, op->value, &e);
         }

@@ -61,6 +61,11 @@ typedef struct cs_compile_options {
 CS_MUST_CHECK cs_err cs_compile_modules(cs_ast *ast, cs_module **modules, uint32_t n, const cs_compile_options *options,
                                         cs_compiled **out, cs_errors *errors);
 
+/* Checks the types of the rules at a path, and of those that they depend on within their packages, for an input that
+ * keeps to `schema`. Not while others compile or plan with the same policy. */
+CS_MUST_CHECK cs_err cs_compile_check_input(const cs_compiled *c, const cs_value *path, size_t n, cs_value schema,
+                                            cs_errors *errors);
+
 /* The node at a path of keys after `data`; NULL if no rule is there or below. */
 cs_rule_node *cs_rule_node_at(const cs_compiled *c, const cs_value *path, size_t n);
 cs_rule_node *cs_rule_node_child(const cs_rule_node *node, cs_value key);

@@ -389,7 +389,7 @@ static const cs_type *type_of_rule(const cs_type_env *env, const cs_rule *r)
     return t;
 }
 
-static void check_rule(cs_type_env *base, cs_rule *r)
+void cs_types__rule(cs_type_env *base, cs_rule *r)
 {
     cs_type_checker *tc = base->tc;
     cs_type_env annotated = cs_env__layer(base), layer;
@@ -427,7 +427,7 @@ void cs_stage__check_types(cs_compiler *c)
     }
     for (uint32_t i = 0; i < g->n_order && !c->full; i++) {
         cs_arena_mark mark = cs_arena_mark_now(&c->scratch);
-        check_rule(base, g->rules[g->order[i]]);
+        cs_types__rule(base, g->rules[g->order[i]]);
         cs_arena_rewind(&c->scratch, mark);
     }
     cs_type_node__sort(base->data);

@@ -213,3 +213,54 @@ bool cs_types__load_input(cs_type_checker *tc, cs_type_env *base)
     base->input->type = type;
     return true;
 }
+
+/* ------------------------------------------------------------------------------------------------ a known input */
+
+/* Is the rule one of those at the node, or one that they depend on and that stands in their package or below it? */
+static bool concerns(const cs_compiled *compiled, const cs_rule_node *node, const cs_rule *r)
+{
+    for (uint32_t i = 0; i < node->n_rules; i++) {
+        for (const cs_rule *part = node->rules[i]; part; part = part->other) {
+            if (part == r ||
+                (begins_with(r->module->package, part->module->package) && cs_rule_depends(compiled, part, r))) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+cs_err cs_compile_check_input(const cs_compiled *compiled, const cs_value *path, size_t n, cs_value schema,
+                              cs_errors *errors)
+{
+    const cs_rule_node *node = cs_rule_node_at(compiled, path, n);
+    const cs_graph *g = compiled->graph;
+    if (!node || !g) {
+        return CS_OK;
+    }
+    cs_arena a;
+    cs_arena_init(&a, 0);
+    cs_ast ast = *compiled->ast;
+    ast.arena = &a;
+    cs_policy_options policy = {.schemas = cs_object_new(&a, 1)};
+    cs_object_put(&a, policy.schemas, cs_array(NULL, 0), schema);
+    cs_compiler c = {.ast = &ast, .policy = &policy, .compiled = compiled, .prefix = "__local"};
+    c.modules = compiled->modules;
+    c.n_modules = compiled->n_modules;
+    cs_compile__begin(&c);
+    cs_type_checker tc = {.c = &c, .arena = &a, .closures = {.arena = &a}};
+    tc.relaxed = cs_syms__new(&a);
+    cs_type_env base = {.tc = &tc, .own = cs_syms__new(&a)};
+    if (cs_types__load_input(&tc, &base)) {
+        for (uint32_t i = 0; i < g->n_order && !c.full; i++) {
+            cs_rule *r = g->rules[g->order[i]];
+            if (concerns(compiled, node, r)) {
+                cs_types__rule(&base, r);
+            }
+        }
+    }
+    cs_err err = cs_compile__report(&c, errors);
+    cs_arena_destroy(&c.scratch);
+    cs_arena_destroy(&a);
+    return err;
+}

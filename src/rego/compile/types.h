@@ -65,6 +65,8 @@ bool cs_types__is_empty(const cs_type *t); /* a collection that holds nothing */
 void cs_types__apply_schemas(cs_type_env *layer, const cs_rule *r, cs_type_errors *errors);
 /* The schema of the input, if there is one; false if it is no good. */
 bool cs_types__load_input(cs_type_checker *tc, cs_type_env *base);
+/* Checks a rule and puts its type into base->data (typecheck.c). */
+void cs_types__rule(cs_type_env *base, cs_rule *r);
 
 /* ---- typecheck_unify.c */
 bool cs_types__unknown(const cs_type *t); /* anywhere in it */
