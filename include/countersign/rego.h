@@ -131,11 +131,7 @@ typedef struct cs_query_options {
     size_t n_imports;
     bool server; /* refuse http.send and the like in the text, as OPA's server does */
     bool keep_print;
-    bool v0; /* the text is Rego v0 */
-    /* Schemas by name, an object of arrays of keys ("schema.a.b" is ["a", "b"]) to JSON Schemas; [] is the input's.
-     * Undefined: there are none. They must live as long as the policy. */
-    cs_value schemas;
-    bool schema_annotations;        /* the type checker looks at `schemas` annotations */
+    bool v0;                        /* the text is Rego v0 */
     int64_t *parse_ns, *compile_ns; /* if wanted: what it took */
     bool partial;                   /* for partial evaluation: statements have no values, == becomes = */
 } cs_query_options;
