@@ -279,6 +279,7 @@ static void serve(cs_app *app, const sigset_t *set)
 static void say(cs_buf *message, const cs_errors *errors, const cs_error *e)
 {
     if (errors->n != 0) {
+        cs_buf_text(message, "initialization error: ");
         cs_errors_print(message, errors);
     } else {
         cs_buf_text(message, e->text);
