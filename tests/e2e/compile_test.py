@@ -60,8 +60,8 @@ def main():
         with open(policy, "w", encoding="utf-8") as f:
             f.write(book["policy"])
         port = serving.free_port()
-        server = subprocess.Popen([serving.COUNTERSIGN, "run", "-s", "--addr", f"127.0.0.1:{port}", "filters.rego"],
-                                  cwd=top, stderr=subprocess.DEVNULL)
+        command = [os.path.abspath(serving.COUNTERSIGN), "run", "-s", "--addr", f"127.0.0.1:{port}", "filters.rego"]
+        server = subprocess.Popen(command, cwd=top, stderr=subprocess.DEVNULL)
         try:
             serving.wait_for("the server", lambda: serving.is_open(port), process=server)
             failed = http_cases(port, book["cases"])

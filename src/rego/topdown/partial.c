@@ -106,13 +106,6 @@ static void push_unknowns(cs_td *run, const cs_td_partial_options *options)
     cs_td__unknown_push(run, v, n, run->root->b);
 }
 
-static int by_package(const void *x, const void *y)
-{
-    const cs_module *a = *(cs_module *const *)x;
-    const cs_module *b = *(cs_module *const *)y;
-    return cs_term_compare(a->package, b->package);
-}
-
 static int head_lists(cs_terms a, cs_terms b)
 {
     for (uint32_t i = 0; i < a.n && i < b.n; i++) {
@@ -146,9 +139,7 @@ static void hand_over(cs_partial *p, cs_td_partial *out)
     for (size_t i = 0; i < p->support.n; i++) {
         qsort(p->support.v[i]->rules, p->support.v[i]->n_rules, sizeof(cs_rule *), by_rule);
     }
-    if (p->support.n) {
-        qsort(p->support.v, p->support.n, sizeof *p->support.v, by_package);
-    }
+    /* Modules stay in the order in which they were made: OPA keeps them in a map, from which most runs give them so. */
     *out = (cs_td_partial){p->queries.v, (uint32_t)p->queries.n, p->support.v, (uint32_t)p->support.n};
 }
 

@@ -92,7 +92,7 @@ typedef struct cs_td_partial_options {
 typedef struct cs_td_partial {
     cs_body *queries; /* residual queries: any of them suffices; n_queries 0 = never; an empty body = always */
     uint32_t n_queries;
-    cs_module **support; /* modules of support rules, sorted by package */
+    cs_module **support; /* modules of support rules, in the order in which they were made */
     uint32_t n_support;
 } cs_td_partial;
 
