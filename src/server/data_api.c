@@ -198,11 +198,13 @@ static void answer_v1(cs_server__request *r)
     if (r->n_params != 0 && cs_server__flag(r, "provenance")) {
         cs_server__field(r, "provenance", provenance(r));
     }
+    cs_server__explain_field(r, !cs_is_undefined(v->result));
     if (wants_metrics(r)) {
         cs_server__field(r, "metrics", timers(r));
     }
     if (!cs_is_undefined(v->result)) {
         cs_server__field(r, "result", v->result);
+        cs_server__labels_field(r);
     }
     if (cs_is_undefined(input) && cs_slice_is(r->http->method, "POST")) {
         cs_value warning = cs_object_new(r->arena, 2);
@@ -251,6 +253,7 @@ static void data_v1(cs_server__request *r, bool post)
         effects |= same_path(c->gateways.effects[i], r->rest);
     }
     const char *kind = post ? (r->eval.strict ? "S" : "P") : (r->eval.strict ? "s" : "g");
+    cs_server__explain_params(r);
     if (set_path(r, kind, r->rest)) {
         r->eval.ready = effects ? fill_facts : NULL;
         r->eval.done = answer_v1;

@@ -58,12 +58,14 @@ static void answer(cs_server__request *r)
     }
     cs_value result = bindings(r);
     cs_server__object(r, r->pretty);
+    cs_server__explain_field(r, true);
     if (r->n_params != 0 && (cs_server__flag(r, "metrics") || cs_server__flag(r, "instrument"))) {
         cs_server__field(r, "metrics", timers(r));
     }
     if (result.n != 0) {
         cs_server__field(r, "result", result);
     }
+    cs_server__labels_field(r);
     cs_server__object_end(r);
     cs_server__record(r, CS_LIT(""), v->text, v->input, result, NULL);
     cs_server__send(r, 200, "application/json");
@@ -87,6 +89,7 @@ static void run(cs_server__request *r, cs_slice text, cs_value input)
     v->input = input;
     v->strict = false;
     v->server = true;
+    cs_server__explain_params(r);
     v->done = answer;
     cs_server__evaluate(r);
 }

@@ -75,6 +75,10 @@ cs_rule_node *cs_rule_node_child(const cs_rule_node *node, cs_value key);
  * Thread-safe once compiled. */
 bool cs_rule_depends(const cs_compiled *c, const cs_rule *from, const cs_rule *to);
 
+/* What rego.metadata.chain() is in the rule: an array of {"path", "annotations"?}, the innermost scope first. Made in
+ * `a`; thread-safe. */
+cs_value cs_rule_annotations(cs_arena *a, const cs_compiled *compiled, const cs_rule *r);
+
 /* Of a rule's head, how many parts name the test that it belongs to: up to the first that begins with test_ or
  * todo_test_, or the whole ground prefix. *name is the last of them. */
 uint32_t cs_rule_test_name(const cs_rule *r, cs_slice *name);

@@ -246,3 +246,14 @@ void cs_stage__rewrite_rego_metadata_calls(cs_compiler *c)
 {
     cs_compile__rules(c, in_rule);
 }
+
+cs_value cs_rule_annotations(cs_arena *a, const cs_compiled *compiled, const cs_rule *r)
+{
+    cs_ast ast = *compiled->ast;
+    ast.arena = a;
+    cs_compiler c = {.ast = &ast, .compiled = compiled, .modules = compiled->modules, .n_modules = compiled->n_modules};
+    cs_arena_init(&c.scratch, 0);
+    cs_value chain = chain_of(&c, r);
+    cs_arena_destroy(&c.scratch);
+    return chain;
+}
