@@ -253,7 +253,7 @@ cs_value cs_rule_annotations(cs_arena *a, const cs_compiled *compiled, const cs_
     ast.arena = a;
     cs_compiler c = {.ast = &ast, .compiled = compiled, .modules = compiled->modules, .n_modules = compiled->n_modules};
     cs_arena_init(&c.scratch, 0);
-    cs_value chain = chain_of(&c, r);
+    cs_value links = chain_of(&c, r);
     cs_arena_destroy(&c.scratch);
-    return chain;
+    return links;
 }
