@@ -51,14 +51,10 @@ typedef struct cs_server__eval {
 
 /* What the parameters ask to be recorded; NULL if nothing. */
 const cs_tracer *cs_server__tracer(cs_server__request *r);
-/* Reads ?explain and ?rule_labels into r->eval. */
+/* Reads ?explain and ?rule_labels; writes what was asked for (without a result full explanations only). */
 void cs_server__explain_params(cs_server__request *r);
-/* The field `explanation`, if it is asked for and there. `defined`: there is a result; without one only the full
- * explanation is shown. */
 void cs_server__explain_field(cs_server__request *r, bool defined);
-/* The field `rule_labels`, if asked for and not empty. */
 void cs_server__labels_field(cs_server__request *r);
-
 /* Fills r->eval.spec, pins the world, runs; `done` is called now or from the loop later. */
 void cs_server__evaluate(cs_server__request *r);
 /* Lets go of the world. Replies do it themselves. */
