@@ -18,6 +18,25 @@ static void dump(const cs_eval_flags *f, const cs_policy *policy)
     cs_buf_destroy(&text);
 }
 
+/* What went wrong while files were read: a list in one text, told one by one. */
+static void add_load_errors(cs_cmd_problems *problems, const cs_error *e)
+{
+    cs_slice text = cs_slice_of(e->text);
+    size_t at = cs_slice_find(text, CS_LIT(" occurred during loading:"), 0);
+    cs_slice rest =
+        at < sizeof "1000 errors" ? cs_slice_sub(text, at + strlen(" occurred during loading:"), text.n) : text;
+    cs_slice line;
+    while (rest.n && cs_slice_next(&rest, '\n', &line)) {
+        cs_error one = *e;
+        line = cs_slice_trim(line);
+        if (line.n) {
+            memcpy(one.text, line.p, line.n);
+            one.text[line.n] = '\0';
+            cs_cmd_problems_add(problems, &one, NULL, 0);
+        }
+    }
+}
+
 static int load_and_evaluate(const cs_eval_flags *f, cs_slice text)
 {
     cs_arena a;
@@ -38,7 +57,7 @@ static int load_and_evaluate(const cs_eval_flags *f, cs_slice text)
         if (errors.n) {
             cs_cmd_problems_add_list(&out.problems, &errors);
         } else {
-            cs_cmd_problems_add(&out.problems, &e, NULL, 0);
+            add_load_errors(&out.problems, &e);
         }
     } else {
         if (f->dump[0]) {
