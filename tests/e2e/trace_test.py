@@ -112,7 +112,8 @@ TESTS = [["t", "a.rego", *more] for more in (
     ["-v", "--explain=notes", "-r", "test_bad"], ["-z", "-r", "later"], ["-r", "later"], ["-r", "nothing"],
     ["-r", "nothing", "--fail-on-empty"], ["-r", "test_ok", "--coverage"], ["-r", "test_ok", "--threshold", "90"],
     ["-r", "test_ok", "--threshold", "90", "-v"], ["--coverage", "-r", "test_bad"], ["--coverage", "-r", "test_case"],
-    ["-r", "("], ["--threshold", "200"], ["-f", "gobench"], ["-f", "json", "-r", "nothing"], ["--count", "2", "-r", "ok"],
+    ["-r", "("], ["--threshold", "200"], ["-f", "gobench"], ["-f", "json", "-r", "nothing"],
+    ["--count", "2", "-r", "ok"],
     ["--sort", "duration", "-r", "ok"], ["--coverage", "--bench"])] + [["missing"], []]
 
 TAKEN_OUT = [(r"\([0-9.]+(?:µs|ms|ns|s)\)", "(T)"), (r'("duration": )[0-9]+', r"\1N"),
