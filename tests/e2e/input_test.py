@@ -349,6 +349,8 @@ def a_damaged_archive_is_refused(w):
     for body in (b"", b"not an archive", *cut, gzip.compress(b"not a tar" * 200)):
         refused(push(w, body), 400, "invalid_bundle", "bundle")
     for at in range(10, len(w.good), max(1, len(w.good) // 60)):
+        if at == len(w.good) - 9:
+            continue  # the last byte of the deflate stream: bits behind its end mean nothing
         flipped = bytearray(w.good)
         flipped[at] ^= 0x20
         refused(push(w, bytes(flipped)), 400, "invalid_bundle")

@@ -297,7 +297,8 @@ cs_err cs_builtin__providers_aws_sign_req(cs_call *call, cs_value *out)
     if (call->args[2].kind != CS_NUMBER) {
         return cs_call__type_error_of(call, 1, call->args[2], "number");
     }
-    if (!cs_number_is_int(call->args[2], &ns)) {
+    char room[32];
+    if (!cs_slice_i64(cs_number_text(call->args[2], room), &ns)) { /* as it is written: 1e9 is none */
         return cs_call__operand_error(call, 3, "could not convert time_ns value into a unix timestamp");
     }
     CS_TRY(read_request(call, object, &r));

@@ -290,8 +290,9 @@ static cs_ways ways_of(gather *g)
             cs_constraints x = out.v[k % before];
             cs_constraints y = more->v[k / before];
             cs_constraint *both = cs_arena_array(g->arena, cs_constraint, x.n + y.n + 1);
-            memcpy(both, x.v, x.n * sizeof *both);
-            memcpy(both + x.n, y.v, y.n * sizeof *both);
+            for (uint32_t at = 0; at < x.n + y.n; at++) {
+                both[at] = at < x.n ? x.v[at] : y.v[at - x.n];
+            }
             out.v[k] = (cs_constraints){both, x.n + y.n};
         }
         out.n = before * more->n;

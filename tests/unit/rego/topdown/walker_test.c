@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "countersign/base/file.h"
+#include "countersign/base/vec.h"
 #include "countersign/json.h"
 #include "rego/topdown/topdown.h"
 
