@@ -73,7 +73,7 @@ Test(patch, sets_are_addressed_by_their_members)
     cr_expect_str_eq(patched(doc, "[{\"op\":\"add\",\"path\":[\"s\",{\"x\":1},\"y\"],\"value\":2}]"),
                      "{\"s\": {1, {\"x\": 1, \"y\": 2}}}");
     cr_expect_str_eq(patched(doc, "[{\"op\":\"add\",\"path\":[\"s\",2],\"value\":3}]"),
-                     "set key 2 does not equal value to be inserted");
+                     "set key 2 does not equal value to be inserted 3");
 }
 
 Test(patch, whole_documents)

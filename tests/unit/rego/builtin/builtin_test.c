@@ -47,11 +47,12 @@ Test(builtin, table_is_sorted_and_complete)
 {
     size_t n;
     const cs_builtin *rows = cs_builtin_rows(&n);
-    cr_expect_eq(n, 206U);
+    cr_expect_eq(n, 207U); /* OPA's 206, and test.sleep, which only the runner of cases lets be found */
     for (size_t i = 0; i < n; i++) {
         cr_expect(i == 0 || strcmp(rows[i - 1].name, rows[i].name) < 0, "%s", rows[i].name);
         cr_expect_eq(rows[i].index, i);
-        cr_expect_eq(cs_builtin_find(cs_slice_of(rows[i].name)), &rows[i]);
+        bool hidden = strcmp(rows[i].name, "test.sleep") == 0;
+        cr_expect_eq(cs_builtin_find(cs_slice_of(rows[i].name)), hidden ? NULL : &rows[i]);
         cr_expect_eq(cs_builtin_type(&rows[i])->kind, CS_TYPE_FUNCTION);
     }
     cr_expect_null(cs_builtin_find(CS_LIT("count2")));
