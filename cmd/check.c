@@ -13,6 +13,7 @@ int cs_cmd_check(int argc, char **argv)
     cs_arg args[] = {
         {"bundle", 'b', CS_ARG_BOOL, &bundle, NULL, "paths are bundles", NULL},
         {"format", 'f', CS_ARG_ENUM, &format, "pretty|json", "form of the errors", NULL},
+        {"capabilities", 0, CS_ARG_STRING, &sources.capabilities, NULL, "version or file of capabilities", NULL},
         {"schema", 's', CS_ARG_STRING, &sources.schema, NULL, "schema file or folder", NULL},
         {"strict", 'S', CS_ARG_BOOL, &sources.strict, NULL, "compile in strict mode", NULL},
         {"ignore", 0, CS_ARG_COMMAS, &sources.ignore, NULL, "patterns of files to leave out", NULL},

@@ -185,7 +185,6 @@ int cs_cmd_eval(int argc, char **argv)
                        .timeout = "",
                        .dump = "",
                        .target = "rego",
-                       .capabilities = "",
                        .count = 1,
                        .profile_limit = 10,
                        .pretty_limit = 80,

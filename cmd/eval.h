@@ -8,7 +8,7 @@
 
 typedef struct cs_eval_flags {
     cs_cmd_sources sources;
-    const char *input, *format, *package, *explain, *timeout, *dump, *target, *capabilities;
+    const char *input, *format, *package, *explain, *timeout, *dump, *target;
     bool stdin_input, stdin_query, fail, fail_defined;
     bool strict_builtin_errors, show_builtin_errors;
     bool metrics, instrument, profile, coverage, var_values;

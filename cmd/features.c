@@ -8,6 +8,7 @@
 #include "countersign/base/file.h"
 #include "countersign/base/limits.h"
 #include "countersign/json.h"
+#include "countersign/version.h"
 
 /* The last patch of every minor version that has published capabilities; minors begin at 0.17 and 1.0. */
 #define FIRST_MINOR 17U
@@ -85,4 +86,34 @@ bool cs_cmd_features_find(cs_arena *a, const char *name, cs_cmd_features *out)
             "%s\n",
             name, name);
     return false;
+}
+
+cs_err cs_cmd_granted(cs_arena *a, const char *name, cs_value *out, cs_error *e)
+{
+    *out = cs_undefined();
+    if (name == NULL || *name == '\0' || strcmp(name, "v" CS_VERSION_OPA) == 0) {
+        return CS_OK;
+    }
+    cs_buf text;
+    cs_value v = cs_undefined();
+    cs_json_options options = {.prefix = true};
+    cs_buf_init(&text);
+    cs_err err = cs_file_read(name, cs_limits_get()->json_bytes, &text, e);
+    if (err != CS_OK) {
+        err = cs_fail(e, CS_ERR_INVALID, "no such file or capabilities version found: %s", name);
+    } else {
+        err = cs_json_read(a, cs_buf_view(&text), &options, &v, NULL, e);
+    }
+    cs_buf_destroy(&text);
+    CS_TRY(err);
+    const cs_value *list = cs_is(v, CS_OBJECT) ? cs_object_get_text(v, "builtins") : NULL;
+    *out = cs_set_new(a, 0);
+    for (uint32_t i = 0; list && cs_is(*list, CS_ARRAY) && i < cs_count(*list); i++) {
+        cs_value row = list->u.items[i];
+        const cs_value *word = cs_is(row, CS_OBJECT) ? cs_object_get_text(row, "name") : NULL;
+        if (word && cs_is(*word, CS_STRING)) {
+            (void)cs_set_add(a, *out, *word);
+        }
+    }
+    return CS_OK;
 }

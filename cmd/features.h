@@ -1,8 +1,8 @@
-/* Which features of the language a --capabilities flag grants. */
+/* What a --capabilities flag grants: features of the language, built-ins. */
 #ifndef CS_CMD_FEATURES_H
 #define CS_CMD_FEATURES_H
 
-#include "countersign/base/arena.h"
+#include "countersign/value.h"
 
 typedef struct cs_cmd_features {
     bool keywords_in_refs, template_strings;
@@ -11,5 +11,9 @@ typedef struct cs_cmd_features {
 /* `name` is a capabilities.json file or a version of OPA that has published capabilities ("v1.22.2"). False, with the
  * message printed, if it is neither. */
 bool cs_cmd_features_find(cs_arena *a, const char *name, cs_cmd_features *out);
+
+/* The built-ins that --capabilities grants, a set of names; undefined for NULL and "". A version other than the one
+ * whose language this is has a list that is not kept here, which is an error. */
+CS_MUST_CHECK cs_err cs_cmd_granted(cs_arena *a, const char *name, cs_value *out, cs_error *e);
 
 #endif

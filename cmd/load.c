@@ -1,4 +1,5 @@
 /* Modules and data from the command line, for the engine's commands. */
+#include "features.h"
 #include "load.h"
 #include "problem.h"
 
@@ -71,7 +72,10 @@ cs_err cs_cmd_load(const cs_cmd_sources *sources, cs_cmd_loaded *out, cs_errors 
     out->data = cs_freeze(&out->arena, g.data);
     cs_value schemas;
     CS_TRY(cs_cmd_load_schemas(&out->arena, sources->schema, &schemas, e));
+    cs_value builtins;
+    CS_TRY(cs_cmd_granted(&out->arena, sources->capabilities, &builtins, e));
     cs_policy_options options = {.strict = sources->strict,
+                                 .builtins = builtins,
                                  .schemas = schemas,
                                  .schema_annotations = true,
                                  .keep_print = sources->keep_print,

@@ -10,8 +10,9 @@ typedef struct cs_cmd_sources {
     cs_arg_list data;    /* -d: files and folders */
     cs_arg_list bundles; /* -b: bundles */
     cs_arg_list ignore;
-    const char *schema; /* --schema: a file or a folder; NULL or "" = none */
-    bool v0, v1;        /* modules are Rego v0, or v1 (which is what they are without either) */
+    const char *capabilities; /* --capabilities: a file or a version; NULL or "" = what this build has */
+    const char *schema;       /* --schema: a file or a folder; NULL or "" = none */
+    bool v0, v1;              /* modules are Rego v0, or v1 (which is what they are without either) */
     bool strict;
     bool keep_print;
     bool test_rules, test_values; /* as in cs_policy_options */

@@ -11,7 +11,7 @@ typedef struct cs_test_flags {
     bool bundle, fail_on_empty, skipped_is_fine, verbose, coverage, bench, benchmem, var_values, watch;
     bool explain_given;
     int64_t count, parallel, max_errors;
-    const char *run, *format, *timeout, *explain, *sort, *threshold, *target, *capabilities;
+    const char *run, *format, *timeout, *explain, *sort, *threshold, *target;
     cs_arg_list coverage_runs, paths;
     double least_coverage;
     int64_t timeout_ns;

@@ -73,6 +73,7 @@ typedef struct cs_policy_options {
     bool test_values; /* for `test --var-values`: what tests compare stands in variables */
     /* Schemas by name, an object of arrays of keys ("schema.a.b" is ["a", "b"]) to JSON Schemas; [] is the input's.
      * Undefined: there are none. They must live as long as the policy. */
+    cs_value builtins; /* names of the built-ins that may be called, a set; undefined = all that there are */
     cs_value schemas;
     bool schema_annotations;        /* the type checker looks at `schemas` annotations */
     int64_t *parse_ns, *compile_ns; /* if wanted: what it took */

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 RECORD = os.path.join(HERE, "capabilities_expected.json")
@@ -70,6 +71,24 @@ def reduced(text):
     return json.dumps(parsed, indent=2)
 
 
+def granted(ours):
+    """A built-in that the capabilities leave out is unknown to check, eval and test: how many of them say so."""
+    with tempfile.TemporaryDirectory() as folder:
+        some = json.loads(document(ours))
+        some["builtins"] = [b for b in some["builtins"] if b["name"] != "count"]
+        capabilities, module = os.path.join(folder, "capabilities.json"), os.path.join(folder, "a.rego")
+        with open(capabilities, "w", encoding="utf-8") as file:
+            json.dump(some, file)
+        with open(module, "w", encoding="utf-8") as file:
+            file.write("package a\n\ntest_p if count([1]) == 1\n\ntest_q if max([1]) == 1\n")
+        commands = (["check", module], ["eval", "-d", module, "data.a"], ["eval", "count([1])"], ["test", module])
+        right = 0
+        for command in commands:
+            done = subprocess.run([ours, *command, "--capabilities", capabilities], capture_output=True, text=True)
+            right += done.returncode != 0 and "undefined function count" in done.stdout + done.stderr
+        return right, len(commands)
+
+
 def main():
     ours = os.environ.get("COUNTERSIGN", "build/release/countersign")
     opa = os.environ.get("OPA", "")
@@ -80,7 +99,8 @@ def main():
         return 0
     with open(RECORD, encoding="utf-8") as file:
         recorded = file.read().splitlines()
-    passed = failed = 0
+    passed, asked = granted(ours)
+    failed = asked - passed
     for expected, flags in zip(recorded, ([], ["--v0-compatible"])):
         checks = [(by_name(expected), False, "the record")]
         text = document(ours, *flags)

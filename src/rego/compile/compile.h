@@ -42,6 +42,7 @@ typedef struct cs_compiled {
     uint32_t n_modules;
     cs_rule_node *root;
     uint32_t n_nodes;
+    cs_value builtins;   /* as cs_policy_options.builtins, for queries, too */
     uint32_t next_local; /* for queries: their locals start here */
     void *graph;         /* dependencies, private to the compiler */
     void *types;         /* the type environment, private to the compiler */

@@ -22,6 +22,13 @@ static bool is_rewritten(const cs_builtin *b)
     return (b->flags & CS_BUILTIN_REWRITTEN) || strcmp(b->name, "eq") == 0;
 }
 
+/* Capabilities can leave built-ins out; eq is part of the language. */
+static bool is_granted(const cs_compiler *c, const cs_builtin *b)
+{
+    cs_value granted = c->compiled->builtins;
+    return !b || !cs_is(granted, CS_SET) || is_rewritten(b) || cs_set_has(granted, cs_string(cs_slice_of(b->name)));
+}
+
 static bool check_call(void *self, cs_expr *e)
 {
     cs_compiler *c = self;
@@ -29,7 +36,7 @@ static bool check_call(void *self, cs_expr *e)
         return true;
     }
     int arity = cs_compile__arity(c, e->u.call.v[0]);
-    if (arity < 0) {
+    if (arity < 0 || !is_granted(c, cs_compile__builtin(c, e->u.call.v[0]))) {
         (void)cs_compile__error(c, CS_ERR_REGO_TYPE, e->loc, "undefined function %s",
                                 cs_compile__term_text(c, cs_compile__ref_as_written(c, e->u.call.v[0])));
         return false;
