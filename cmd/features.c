@@ -54,26 +54,36 @@ static bool from_version(const char *name, cs_cmd_features *out)
     return true;
 }
 
-static bool from_file(cs_arena *a, const char *name, cs_cmd_features *out)
+static cs_err read_document(cs_arena *a, const char *name, cs_value *out, cs_error *e)
 {
     cs_buf text;
-    cs_value v = cs_undefined();
     cs_json_options options = {.prefix = true};
     cs_buf_init(&text);
-    bool ok = cs_file_read(name, cs_limits_get()->json_bytes, &text, NULL) == CS_OK &&
-              cs_json_read(a, cs_buf_view(&text), &options, &v, NULL, NULL) == CS_OK && cs_is(v, CS_OBJECT);
-    if (ok) {
-        const cs_value *list = cs_object_get_text(v, "features");
-        *out = (cs_cmd_features){0};
-        for (uint32_t i = 0; list && cs_is(*list, CS_ARRAY) && i < cs_count(*list); i++) {
-            cs_value item = list->u.items[i];
-            cs_slice word = cs_is(item, CS_STRING) ? cs_text(item) : CS_LIT("");
-            out->keywords_in_refs = out->keywords_in_refs || cs_slice_is(word, "keywords_in_refs");
-            out->template_strings = out->template_strings || cs_slice_is(word, "template_strings");
-        }
+    cs_err err = cs_file_read(name, cs_limits_get()->json_bytes, &text, e);
+    if (err != CS_OK) {
+        err = cs_fail(e, CS_ERR_INVALID, "no such file or capabilities version found: %s", name);
+    } else {
+        err = cs_json_read(a, cs_buf_view(&text), &options, out, NULL, e);
     }
     cs_buf_destroy(&text);
-    return ok;
+    return err;
+}
+
+static bool from_file(cs_arena *a, const char *name, cs_cmd_features *out)
+{
+    cs_value v = cs_undefined();
+    if (read_document(a, name, &v, NULL) != CS_OK || !cs_is(v, CS_OBJECT)) {
+        return false;
+    }
+    const cs_value *list = cs_object_get_text(v, "features");
+    *out = (cs_cmd_features){0};
+    for (uint32_t i = 0; list && cs_is(*list, CS_ARRAY) && i < cs_count(*list); i++) {
+        cs_value item = list->u.items[i];
+        cs_slice word = cs_is(item, CS_STRING) ? cs_text(item) : CS_LIT("");
+        out->keywords_in_refs = out->keywords_in_refs || cs_slice_is(word, "keywords_in_refs");
+        out->template_strings = out->template_strings || cs_slice_is(word, "template_strings");
+    }
+    return true;
 }
 
 bool cs_cmd_features_find(cs_arena *a, const char *name, cs_cmd_features *out)
@@ -94,18 +104,8 @@ cs_err cs_cmd_granted(cs_arena *a, const char *name, cs_value *out, cs_error *e)
     if (name == NULL || *name == '\0' || strcmp(name, "v" CS_VERSION_OPA) == 0) {
         return CS_OK;
     }
-    cs_buf text;
     cs_value v = cs_undefined();
-    cs_json_options options = {.prefix = true};
-    cs_buf_init(&text);
-    cs_err err = cs_file_read(name, cs_limits_get()->json_bytes, &text, e);
-    if (err != CS_OK) {
-        err = cs_fail(e, CS_ERR_INVALID, "no such file or capabilities version found: %s", name);
-    } else {
-        err = cs_json_read(a, cs_buf_view(&text), &options, &v, NULL, e);
-    }
-    cs_buf_destroy(&text);
-    CS_TRY(err);
+    CS_TRY(read_document(a, name, &v, e));
     const cs_value *list = cs_is(v, CS_OBJECT) ? cs_object_get_text(v, "builtins") : NULL;
     *out = cs_set_new(a, 0);
     for (uint32_t i = 0; list && cs_is(*list, CS_ARRAY) && i < cs_count(*list); i++) {

@@ -221,8 +221,7 @@ static bool prepare(cs_server__request *r)
     return true;
 }
 
-/* By the tree walker, which tells every step: it does not stop in the middle. */
-static bool run_here(cs_server__request *r)
+void cs_server__run_here(cs_server__request *r)
 {
     cs_server__eval *v = &r->eval;
     v->err = cs_query_run(cs_prepared_query(v->prepared), &v->spec, &v->result, &v->error);
@@ -230,7 +229,6 @@ static bool run_here(cs_server__request *r)
         v->error.code = v->err;
         v->result = cs_undefined();
     }
-    return true;
 }
 
 void cs_server__evaluate(cs_server__request *r)
@@ -270,7 +268,12 @@ void cs_server__evaluate(cs_server__request *r)
     v->error.row = 0;
     v->error.file[0] = v->error.text[0] = 0;
     v->spec.tracer = cs_server__tracer(r);
-    if (v->spec.tracer != NULL ? run_here(r) : v->strict && cs_server__run_strict(r)) {
+    if (v->spec.tracer != NULL) {
+        cs_server__run_here(r);
+        finish(r);
+        return;
+    }
+    if (v->strict && cs_server__run_strict(r)) {
         finish(r);
         return;
     }

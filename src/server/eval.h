@@ -57,6 +57,8 @@ void cs_server__labels_field(cs_server__request *r);
 void cs_server__evaluate(cs_server__request *r);
 /* Lets go of the world. Replies do it themselves. */
 void cs_server__eval_end(cs_server__request *r);
+/* The whole of it now, by the tree walker, which does not stop in the middle. */
+void cs_server__run_here(cs_server__request *r);
 /* Makes w->strict_host of w->host. */
 void cs_server__strict_host(cs_server__worker *w);
 bool cs_server__run_strict(cs_server__request *r); /* false: it needs the network */

@@ -54,7 +54,7 @@ bool cs_server__run_strict(cs_server__request *r)
     cs_server__eval *v = &r->eval;
     v->spec.host = &r->w->strict_host;
     r->w->probed = false;
-    v->err = cs_query_run(cs_prepared_query(v->prepared), &v->spec, &v->result, &v->error);
+    cs_server__run_here(r);
     if (r->w->probed) {
         v->spec.host = &r->w->host;
         v->cancel = 0;
@@ -62,10 +62,6 @@ bool cs_server__run_strict(cs_server__request *r)
         v->error.row = 0;
         v->error.file[0] = v->error.text[0] = 0;
         return false;
-    }
-    if (v->err != CS_OK) {
-        v->error.code = v->err;
-        v->result = cs_undefined();
     }
     return true;
 }

@@ -69,14 +69,8 @@ static cs_go run_rule(complete *c, const cs_td_rule *rule, bool find_one, bool *
 static cs_go take(cs_k *k)
 {
     rule_k *rk = CS_K_SELF(rule_k, k);
-    cs_td__event_rule(rk->child, CS_TRACE_EXIT, rk->rule->rule);
     rk->produced = true;
-    cs_opd v = cs_td__plug_term(rk->child, rk->rule->rule->head.value);
-    if (!v.t) {
-        CS_GO(cs_td__conflict_add(rk->conflicts, rk->rule->rule, v.v));
-    }
-    cs_td__event_rule(rk->child, CS_TRACE_REDO, rk->rule->rule);
-    return NULL;
+    return cs_td__conflict_take(rk->conflicts, rk->child, rk->rule->rule);
 }
 
 static cs_go again(void *self, const cs_td_rule *rule, cs_td_conflicts *conflicts, bool *produced)

@@ -30,7 +30,7 @@ cs_go cs_td__conflict(cs_td *run, const cs_td_rule *rule)
     return stop;
 }
 
-cs_go cs_td__conflict_add(cs_td_conflicts *c, const cs_rule *rule, cs_value v)
+static cs_go add_value(cs_td_conflicts *c, const cs_rule *rule, cs_value v)
 {
     if (c->n > 0 && cs_equal(c->values[0], v)) {
         return NULL;
@@ -42,6 +42,17 @@ cs_go cs_td__conflict_add(cs_td_conflicts *c, const cs_rule *rule, cs_value v)
     c->values[c->n] = v;
     c->places[c->n++] = rule->loc;
     return c->n == 1 ? NULL : &found_one;
+}
+
+cs_go cs_td__conflict_take(cs_td_conflicts *c, cs_td_frame *child, const cs_rule *rule)
+{
+    cs_td__event_rule(child, CS_TRACE_EXIT, rule);
+    cs_opd v = cs_td__plug_term(child, rule->head.value);
+    if (!v.t) {
+        CS_GO(add_value(c, rule, v.v));
+    }
+    cs_td__event_rule(child, CS_TRACE_REDO, rule);
+    return NULL;
 }
 
 static bool stands_before(const cs_loc *a, const cs_loc *b)

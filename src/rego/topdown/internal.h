@@ -154,8 +154,8 @@ typedef struct cs_td_conflicts {
     uint32_t n;
     bool more;
 } cs_td_conflicts;
-/* Takes a value of a rule; false: enough of this rule. */
-cs_go cs_td__conflict_add(cs_td_conflicts *c, const cs_rule *rule, cs_value v);
+/* The answer of a rule that runs again for its value: adds it; a reason to unwind once there is enough of this rule. */
+cs_go cs_td__conflict_take(cs_td_conflicts *c, cs_td_frame *child, const cs_rule *rule);
 cs_go cs_td__conflict(cs_td *run, const cs_td_rule *rule);
 /* If `stop` is the rule's own conflict, all of the rules are run again to list every value. */
 cs_go cs_td__conflict_list(cs_td_frame *f, cs_go stop, const cs_td_rule *rule, const cs_td_rules *rules,
