@@ -36,8 +36,9 @@ typedef enum cs_event_outcome {
 typedef struct cs_event {
     cs_slice body; /* the JSON object as it came; what the journal keeps */
     cs_slice source, id, type, subject;
-    int64_t time_ns; /* of the source */
-    cs_value data;   /* an object */
+    cs_slice correlation; /* the extension correlationid: the request that it belongs to; "" without one */
+    int64_t time_ns;      /* of the source */
+    cs_value data;        /* an object */
     /* Given by the journal. */
     int64_t arrived_ns;
     uint32_t partition;

@@ -40,14 +40,29 @@ typedef enum cs_spend__kind {
     CS_SPEND__ADJUSTMENT
 } cs_spend__kind;
 
+/* Names and their values, as in data.scope and data.tags; sorted by name, each name once. */
+enum { CS_SPEND__PAIRS = 8, CS_SPEND__NAME_BYTES = 64, CS_SPEND__VALUE_BYTES = 256 };
+typedef struct cs_spend__pair {
+    cs_slice name, value;
+} cs_spend__pair;
+typedef struct cs_spend__pairs {
+    cs_spend__pair v[CS_SPEND__PAIRS];
+    size_t n;
+} cs_spend__pairs;
+
 typedef struct cs_spend__event {
     cs_slice tenant;
     cs_slice currency; /* three capital letters */
     int64_t nanos;
     bool rounded;
+    bool estimated; /* its price is not final */
     cs_spend__kind kind;
     bool linked; /* it corrects another event */
     cs_slice corrects_source, corrects_id;
+    /* What follows is "" or empty where the event does not say. */
+    cs_slice hold, correlation;      /* the hold that it settles; the request that it belongs to */
+    cs_slice document_id, operation; /* the persisted document and the operation's name */
+    cs_spend__pairs scope, tags;
 } cs_spend__event;
 
 /* On failure *reject has code and message, in `a`. */

@@ -104,6 +104,70 @@ static cs_err read_link(cs_arena *a, const cs_event *event, cs_spend__event *out
     return CS_OK;
 }
 
+/* ---- what is optional */
+
+/* data.scope, data.tags: an object of strings. */
+static cs_err read_pairs(cs_arena *a, const cs_event *event, const char *name, const char *code, cs_spend__pairs *out,
+                         cs_event_reject *reject)
+{
+    const cs_value *object = cs_object_get_text(event->data, name);
+    if (object == NULL || cs_is(*object, CS_NULL)) {
+        return CS_OK;
+    }
+    if (!cs_is(*object, CS_OBJECT) || cs_count(*object) > CS_SPEND__PAIRS) {
+        return cs_event_refuse(a, reject, code, "data.%s must be an object of at most %d strings", name,
+                               CS_SPEND__PAIRS);
+    }
+    for (uint32_t i = 0; i < cs_count(*object); i++) {
+        cs_value v, key = cs_entry(*object, i, &v);
+        if (!cs_is(v, CS_STRING) || key.n == 0 || key.n > CS_SPEND__NAME_BYTES || v.n > CS_SPEND__VALUE_BYTES) {
+            return cs_event_refuse(a, reject, code,
+                                   "data.%s must be an object of strings; a name has 1 to %d bytes, a value at most %d",
+                                   name, CS_SPEND__NAME_BYTES, CS_SPEND__VALUE_BYTES);
+        }
+        size_t at = out->n++;
+        for (; at > 0 && cs_slice_compare(cs_text(key), out->v[at - 1].name) < 0; at--) {
+            out->v[at] = out->v[at - 1];
+        }
+        out->v[at] = (cs_spend__pair){cs_text(key), cs_text(v)};
+    }
+    return CS_OK;
+}
+
+/* A string that may be missing. */
+static cs_err read_text(cs_arena *a, cs_value object, const char *path, const char *name, cs_slice *out,
+                        cs_event_reject *reject)
+{
+    const cs_value *v = cs_object_get_text(object, name);
+    if (v == NULL || cs_is(*v, CS_NULL)) {
+        return CS_OK;
+    }
+    if (!cs_is(*v, CS_STRING) || v->n > CS_SPEND__VALUE_BYTES) {
+        return cs_event_refuse(a, reject, "invalid_field", "%s%s must be a string of at most %d bytes", path, name,
+                               CS_SPEND__VALUE_BYTES);
+    }
+    *out = cs_text(*v);
+    return CS_OK;
+}
+
+static cs_err read_rest(cs_arena *a, const cs_event *event, cs_spend__event *out, cs_event_reject *reject)
+{
+    CS_TRY(read_pairs(a, event, "scope", "invalid_scope", &out->scope, reject));
+    CS_TRY(read_pairs(a, event, "tags", "invalid_tags", &out->tags, reject));
+    CS_TRY(read_text(a, event->data, "data.", "hold", &out->hold, reject));
+    out->correlation = event->correlation;
+    const cs_value *operation = cs_object_get_text(event->data, "operation");
+    if (operation != NULL && cs_is(*operation, CS_OBJECT)) {
+        CS_TRY(read_text(a, *operation, "data.operation.", "document_id", &out->document_id, reject));
+        CS_TRY(read_text(a, *operation, "data.operation.", "name", &out->operation, reject));
+    } else if (operation != NULL && !cs_is(*operation, CS_NULL)) {
+        return cs_event_refuse(a, reject, "invalid_field", "data.operation must be an object");
+    }
+    const cs_value *estimated = cs_object_get_text(event->data, "estimated");
+    out->estimated = estimated != NULL && cs_is(*estimated, CS_BOOL) && estimated->u.i != 0;
+    return CS_OK;
+}
+
 cs_err cs_spend__event_read(cs_arena *a, const cs_event *event, cs_spend__event *out, cs_event_reject *reject)
 {
     *out = (cs_spend__event){.nanos = 0};
@@ -123,5 +187,7 @@ cs_err cs_spend__event_read(cs_arena *a, const cs_event *event, cs_spend__event 
     if (!capitals) {
         return cs_event_refuse(a, reject, "invalid_currency", "data.currency must be three capital letters (ISO 4217)");
     }
-    return read_link(a, event, out, reject);
+    CS_TRY(read_link(a, event, out, reject));
+    cs_err err = read_rest(a, event, out, reject);
+    return event->past ? CS_OK : err; /* what was counted once counts again */
 }
