@@ -44,11 +44,11 @@ void cs_spend_free(cs_spend *spend);
 /* Would cs_spend_configure take it? CS_OK or CS_ERR_INVALID with the first problem in *e; all of them in *problems, if
  * wanted: an array in `a` of {"path": "tenants.acme.budgets.daily.limit", "message": "…"}. Undefined `tenants` is {}.
  * Thread-safe. */
-CS_MUST_CHECK cs_err cs_spend_check(cs_value tenants, cs_arena *a, cs_value *problems, cs_error *e);
+CS_MUST_CHECK cs_err cs_spend_check(cs_value tenants, cs_value tiers, cs_arena *a, cs_value *problems, cs_error *e);
 /* Puts these limits into force for every tenant at once, or changes nothing. What it needs is copied. One thread at a
  * time; call it whenever a world with other tenants is published. */
-CS_MUST_CHECK cs_err cs_spend_configure(cs_spend *spend, cs_value tenants, cs_arena *a, cs_value *problems,
-                                        cs_error *e);
+CS_MUST_CHECK cs_err cs_spend_configure(cs_spend *spend, cs_value tenants, cs_value tiers, cs_arena *a,
+                                        cs_value *problems, cs_error *e);
 
 /* ---- the view: cs_store_mount(store, cs_spend_live(spend))
  *

@@ -8,6 +8,14 @@
 
 /* ---- data.tenants */
 
+/* data[root], or data[root][name]; undefined if it is not there. */
+static cs_value read_document(cs_txn *txn, const char *root, const char *name)
+{
+    cs_slice path[2] = {cs_slice_of(root), name != NULL ? cs_slice_of(name) : CS_LIT("")};
+    cs_value v;
+    return cs_txn_read(txn, path, name != NULL ? 2 : 1, &v, NULL) == CS_OK ? v : cs_undefined();
+}
+
 void cs_server_world_changed(cs_server *server)
 {
     if (server->o.spend == NULL) {
@@ -17,12 +25,8 @@ void cs_server_world_changed(cs_server *server)
     cs_arena_init(&scratch, 0);
     cs_error e = {0};
     cs_txn *txn = cs_store_begin(server->o.store);
-    cs_value tenants = cs_undefined();
-    cs_slice name = CS_LIT("tenants");
-    if (cs_txn_read(txn, &name, 1, &tenants, NULL) != CS_OK) {
-        tenants = cs_undefined();
-    }
-    if (cs_spend_configure(server->o.spend, tenants, &scratch, NULL, &e) != CS_OK) {
+    cs_value tenants = read_document(txn, "tenants", NULL), tiers = read_document(txn, "countersign", "tiers");
+    if (cs_spend_configure(server->o.spend, tenants, tiers, &scratch, NULL, &e) != CS_OK) {
         cs_logf(CS_LOG_WARN, "data.tenants cannot be put into force, the old limits stay: %s", e.text);
     }
     cs_txn_abort(txn);
@@ -50,11 +54,9 @@ static cs_err put(cs_server *server, cs_txn *txn, const cs_bundle *bundle, cs_er
                        .modules = modules,
                        .n_modules = bundle->n_modules};
     CS_TRY(cs_txn_bundle_put(txn, &b, e));
-    cs_slice name = CS_LIT("tenants");
-    cs_value tenants;
-    if (server->o.spend != NULL && cs_txn_read(txn, &name, 1, &tenants, NULL) == CS_OK &&
-        cs_spend_check(tenants, a, NULL, e) != CS_OK) {
-        (void)!cs_fail_in(e, "data.tenants: ");
+    if (server->o.spend != NULL && cs_spend_check(read_document(txn, "tenants", NULL),
+                                                  read_document(txn, "countersign", "tiers"), a, NULL, e) != CS_OK) {
+        (void)!cs_fail_in(e, "data: ");
         if (e != NULL) {
             e->code = CS_ERR_BUNDLE_INVALID;
         }

@@ -27,47 +27,6 @@ cs_spend__account *cs_spend__account_make(cs_spend__shard *shard, cs_slice tenan
     return account;
 }
 
-static cs_spend__book *find_book(const cs_spend__account *account, const char *currency)
-{
-    for (size_t i = 0; i < account->books.n; i++) {
-        if (memcmp(account->books.v[i]->currency, currency, 3) == 0) {
-            return account->books.v[i];
-        }
-    }
-    return NULL;
-}
-
-cs_spend__book *cs_spend__account_book(cs_spend__account *account, cs_slice currency)
-{
-    cs_spend__book *book = find_book(account, currency.p);
-    if (book != NULL) {
-        return book;
-    }
-    book = cs_zalloc(sizeof *book);
-    memcpy(book->currency, currency.p, 3);
-    CS_VEC_PUSH(&account->books, book);
-    for (size_t i = 0; account->tenant != NULL && i < account->tenant->n_budgets; i++) {
-        cs_spend__total *total = &account->totals[i];
-        if (memcmp(total->budget->currency, book->currency, 3) == 0) {
-            total->book = book;
-            total->valid = false;
-        }
-    }
-    return book;
-}
-
-void cs_spend__account_change(cs_spend__account *account, cs_spend__book *book, const cs_spend__change *change,
-                              uint32_t now_slot)
-{
-    cs_spend__book_change(book, change, now_slot);
-    for (size_t i = 0; account->tenant != NULL && i < account->tenant->n_budgets; i++) {
-        cs_spend__total *total = &account->totals[i];
-        if (total->book == book && total->valid && change->slot >= total->from && change->slot < total->to) {
-            cs_spend__sum_change(&total->sum, change, &book->overflow);
-        }
-    }
-}
-
 void cs_spend__total_refresh(const cs_spend__account *account, cs_spend__total *total, int64_t now_ns)
 {
     int64_t slot = cs_spend__slot(now_ns);
@@ -109,47 +68,76 @@ void cs_spend__each_account(cs_spend *s, void (*each)(void *self, cs_spend__acco
 
 /* ---- limits into force */
 
-static void set_tenant(cs_spend__account *account, const cs_spend__tenant *tenant)
-{
-    cs_free(account->totals);
-    account->totals = NULL;
-    account->tenant = tenant;
-    if (tenant == NULL || tenant->n_budgets == 0) {
-        return;
-    }
-    account->totals = cs_zalloc(tenant->n_budgets * sizeof *account->totals);
-    for (size_t i = 0; i < tenant->n_budgets; i++) {
-        account->totals[i].budget = &tenant->budgets[i];
-        account->totals[i].book = find_book(account, tenant->budgets[i].currency);
-    }
-}
-
-cs_err cs_spend_check(cs_value tenants, cs_arena *a, cs_value *problems, cs_error *e)
+cs_err cs_spend_check(cs_value tenants, cs_value tiers, cs_arena *a, cs_value *problems, cs_error *e)
 {
     cs_spend__limits *limits = NULL;
-    CS_TRY(cs_spend__limits_read(tenants, &limits, a, problems, e));
+    CS_TRY(cs_spend__limits_read(tenants, tiers, &limits, a, problems, e));
     cs_spend__limits_free(limits);
     return CS_OK;
 }
 
-cs_err cs_spend_configure(cs_spend *s, cs_value tenants, cs_arena *a, cs_value *problems, cs_error *e)
+static cs_spend__account *account_of(cs_spend *s, cs_slice tenant)
+{
+    return cs_spend__account_make(cs_spend__shard_of(s, tenant), tenant);
+}
+
+static void drop_family(cs_spend__account *account)
+{
+    if (account->family != NULL) {
+        cs_spend__set_destroy(account->family);
+        cs_free(account->family);
+        account->family = NULL;
+    }
+}
+
+/* What is above the tenant gets its spend, and the tenant itself if it is somebody's parent. */
+static void join_families(const cs_spend__tenant *tenant)
+{
+    const cs_spend__set *own = &tenant->account->own;
+    for (const cs_spend__tenant *up = tenant->has_children ? tenant : tenant->parent; up != NULL; up = up->parent) {
+        cs_spend__account *account = up->account;
+        if (account->family == NULL) {
+            account->family = cs_zalloc(sizeof *account->family);
+        }
+        cs_spend__set_merge(account->family, up, own);
+    }
+}
+
+/* Under all locks. */
+static void exchange_limits(cs_spend *s, cs_spend__limits *limits)
+{
+    cs_spend__limits *old = s->limits;
+    for (size_t i = 0; old != NULL && i < old->n; i++) {
+        cs_spend__account *account = old->tenants[i].account;
+        cs_spend__totals_unbind(account);
+        drop_family(account);
+        account->tenant = NULL;
+    }
+    for (size_t i = 0; i < limits->n; i++) {
+        cs_spend__account *account = account_of(s, limits->tenants[i].name);
+        account->tenant = &limits->tenants[i];
+        limits->tenants[i].account = account;
+    }
+    for (size_t i = 0; i < limits->n; i++) {
+        join_families(&limits->tenants[i]);
+    }
+    for (size_t i = 0; i < limits->n; i++) {
+        cs_spend__totals_bind(limits->tenants[i].account);
+    }
+    s->limits = limits;
+    s->configured++;
+}
+
+cs_err cs_spend_configure(cs_spend *s, cs_value tenants, cs_value tiers, cs_arena *a, cs_value *problems, cs_error *e)
 {
     cs_spend__limits *limits = NULL;
-    CS_TRY(cs_spend__limits_read(tenants, &limits, a, problems, e));
+    CS_TRY(cs_spend__limits_read(tenants, tiers, &limits, a, problems, e));
     cs_mutex_lock(&s->configuring);
     for (size_t i = 0; i < CS_SPEND__SHARDS; i++) {
         cs_mutex_lock(&s->shards[i].lock);
     }
     cs_spend__limits *old = s->limits;
-    for (size_t i = 0; old != NULL && i < old->n; i++) {
-        cs_slice name = old->tenants[i].name;
-        set_tenant(cs_spend__account_find(cs_spend__shard_of(s, name), name), NULL);
-    }
-    for (size_t i = 0; i < limits->n; i++) {
-        cs_slice name = limits->tenants[i].name;
-        set_tenant(cs_spend__account_make(cs_spend__shard_of(s, name), name), &limits->tenants[i]);
-    }
-    s->limits = limits;
+    exchange_limits(s, limits);
     for (size_t i = CS_SPEND__SHARDS; i-- > 0;) {
         cs_mutex_unlock(&s->shards[i].lock);
     }
@@ -165,11 +153,18 @@ void cs_spend__accounts_free(cs_spend *s)
         const cs_map_entry *entry = NULL;
         while ((entry = cs_map_next(&s->shards[i].accounts, &cursor)) != NULL) {
             cs_spend__account *account = entry->value;
-            for (size_t k = 0; k < account->books.n; k++) {
-                cs_spend__book_free(account->books.v[k]);
+            cs_spend__totals_unbind(account);
+            drop_family(account);
+            cs_spend__set_destroy(&account->own);
+            for (size_t k = 0; k < account->changes.n; k++) {
+                cs_free((char *)(uintptr_t)account->changes.v[k].id.p);
             }
-            CS_VEC_FREE(&account->books);
-            cs_free(account->totals);
+            CS_VEC_FREE(&account->changes);
+            for (size_t k = 0; k < account->alerts.n; k++) {
+                cs_free((char *)(uintptr_t)account->alerts.v[k].key.p);
+            }
+            CS_VEC_FREE(&account->alerts);
+            CS_VEC_FREE(&account->blemishes);
             cs_free((char *)(uintptr_t)account->name.p);
             cs_free(account);
         }

@@ -20,22 +20,33 @@ void cs_spend__count_add(cs_spend *s, cs_spend__count which, uint64_t n)
     }
 }
 
-/* Applies changes of one book together: no reader sees some of them. */
-static void change(cs_spend *s, cs_spend__account *account, cs_spend__book *book, size_t n, const cs_spend__change *c,
-                   uint32_t now_slot)
+/* Applies changes of one piece of spend together, in the tenant's books and in those of whoever is above: no reader of
+ * an account sees some of them. */
+static void change(cs_spend *s, cs_spend__account *account, cs_slice currency, const cs_spend__pairs *scope, size_t n,
+                   const cs_spend__change *c, uint32_t now_slot)
 {
+    cs_spend__account *above[CS_SPEND__LEVELS];
+    size_t levels = 0;
     cs_spend__shard *shard = cs_spend__shard_of(s, account->name);
     cs_mutex_lock(&shard->lock);
-    bool before = book->overflow;
-    for (size_t i = 0; i < n; i++) {
-        cs_spend__account_change(account, book, &c[i], now_slot);
+    bool overflowed = cs_spend__account_post(account, currency, scope, false, n, c, now_slot);
+    uint64_t configured = s->configured;
+    for (const cs_spend__tenant *t = account->tenant; t != NULL && t->parent != NULL; t = t->parent) {
+        above[levels++] = t->parent->account;
     }
-    bool overflowed = !before && book->overflow;
     cs_mutex_unlock(&shard->lock);
+    for (size_t i = 0; i < levels; i++) {
+        shard = cs_spend__shard_of(s, above[i]->name);
+        cs_mutex_lock(&shard->lock);
+        if (configured == s->configured) { /* otherwise added up anew since, with what was posted here */
+            (void)cs_spend__account_post(above[i], currency, scope, true, n, c, now_slot);
+        }
+        cs_mutex_unlock(&shard->lock);
+    }
     if (overflowed) {
         (void)atomic_fetch_add_explicit(&s->overflows, 1, memory_order_relaxed);
         cs_log(CS_LOG_ERROR, "A tenant's spend left the range of its counters.", 2,
-               (cs_log_field[]){CS_LOG_S("tenant", account->name), CS_LOG_S("currency", cs_slice_of(book->currency))});
+               (cs_log_field[]){CS_LOG_S("tenant", account->name), CS_LOG_S("currency", currency)});
     }
 }
 
@@ -111,13 +122,16 @@ static void settle_waiting(cs_spend *s, cs_spend__id id, const placing *p, uint3
             entry->where = stays ? w.slot : p->slot;
         }
         if (stays) {
+            cs_free(w.scope);
             continue; /* late */
         }
         cs_spend__change moves[] = {
             {.slot = w.slot, .events = -1, .posted = -w.nanos, .late = -w.nanos, .corrected = -w.nanos},
             {.slot = p->slot, .events = 1, .posted = w.nanos, .corrected = w.nanos}};
         moves[0].last_ns = moves[1].last_ns = INT64_MIN;
-        change(s, w.account, w.book, 2, moves, now_slot);
+        cs_spend__pairs scope = cs_spend__pairs_of_key(cs_slice_make(w.scope, w.n_scope));
+        change(s, w.account, cs_slice_make(w.currency, 3), &scope, 2, moves, now_slot);
+        cs_free(w.scope);
     }
 }
 
@@ -141,7 +155,6 @@ static void add(cs_spend *s, const cs_event *event, const cs_spend__event *spend
     cs_spend__shard *shard = cs_spend__shard_of(s, spend->tenant);
     cs_mutex_lock(&shard->lock);
     cs_spend__account *account = cs_spend__account_make(shard, spend->tenant);
-    cs_spend__book *book = cs_spend__account_book(account, spend->currency);
     cs_mutex_unlock(&shard->lock);
     cs_spend__change c = {.slot = p.slot,
                           .events = 1,
@@ -149,12 +162,22 @@ static void add(cs_spend *s, const cs_event *event, const cs_spend__event *spend
                           .late = p.late ? spend->nanos : 0,
                           .corrected = spend->kind != CS_SPEND__USAGE ? spend->nanos : 0,
                           .last_ns = p.last_ns};
-    change(s, account, book, 1, &c, arrival);
+    change(s, account, spend->currency, &spend->scope, 1, &c, arrival);
     cs_spend__seen_entry entry = {
         .id = id, .content = cs_spend__seen_content(&s->seen, spend), .arrived = arrival, .where = p.slot};
     if (p.waits) {
-        cs_spend__waiting w = {
-            .id = id, .root = p.root, .account = account, .book = book, .nanos = spend->nanos, .slot = arrival};
+        char scope[CS_SPEND__KEY_BYTES];
+        cs_spend__waiting w = {.id = id,
+                               .root = p.root,
+                               .account = account,
+                               .n_scope = cs_spend__pairs_key(&spend->scope, scope),
+                               .nanos = spend->nanos,
+                               .slot = arrival};
+        memcpy(w.currency, spend->currency.p, 3);
+        if (w.n_scope > 0) {
+            w.scope = cs_alloc(w.n_scope);
+            memcpy(w.scope, scope, w.n_scope);
+        }
         entry.where = CS_SPEND__WAITING | cs_spend__seen_wait(&s->seen, &w);
     }
     cs_spend__seen_add(&s->seen, &entry);

@@ -99,6 +99,14 @@ static cs_value line_value(cs_arena *a, const cs_spend__line *line)
     cs_object_put_text(a, v, "ratio", ratio_value(a, line));
     cs_object_put_text(a, v, "window_start", instant(a, true, line->start_ns));
     cs_object_put_text(a, v, "window_end", instant(a, true, line->end_ns));
+    if (line->per.n > 0) {
+        cs_value values = cs_object_new(a, (uint32_t)line->n_values);
+        for (size_t i = 0; i < line->n_values; i++) {
+            cs_object_put(a, values, cs_string(line->values[i].id), line_value(a, &line->values[i]));
+        }
+        cs_object_put_text(a, v, "per", cs_string(line->per));
+        cs_object_put_text(a, v, "values", values);
+    }
     return v;
 }
 
@@ -124,6 +132,7 @@ static cs_value tenant_value(cs_arena *a, const cs_spend__copy *copy)
     cs_object_put_text(a, v, "known", cs_bool(copy->known));
     cs_object_put_text(a, v, "tier", copy->tier.n > 0 ? cs_string(copy->tier) : cs_null());
     cs_object_put_text(a, v, "since", instant(a, copy->has_since, copy->since_ns));
+    cs_object_put_text(a, v, "clean_since", instant(a, copy->has_clean_since, copy->clean_since_ns));
     cs_object_put_text(a, v, "promotes_at", instant(a, copy->has_promotes, copy->promotes_ns));
     cs_object_put_text(a, v, "currency", copy->known ? cs_string_copy(a, cs_slice_make(copy->currency, 3)) : cs_null());
     cs_object_put_text(a, v, "timezone", copy->known ? cs_string(copy->timezone) : cs_null());

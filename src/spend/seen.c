@@ -140,6 +140,9 @@ void cs_spend__seen_init(cs_spend__seen *s, int64_t keep_ns)
 
 void cs_spend__seen_destroy(cs_spend__seen *s)
 {
+    for (size_t i = 0; i < s->waiting.n; i++) {
+        cs_free(s->waiting.v[i].scope);
+    }
     cs_free(s->entries);
     cs_free(s->chains);
     CS_VEC_FREE(&s->waiting);
@@ -235,6 +238,7 @@ static void sweep(cs_spend__seen *s, uint32_t now)
             if (!is_empty(entry) && entry->where == (CS_SPEND__WAITING | (uint32_t)i)) {
                 entry->where = w->slot;
             }
+            cs_free(w->scope);
             *w = (cs_spend__waiting){.next = s->free};
             s->free = (uint32_t)i + 1;
             s->n_waiting--;

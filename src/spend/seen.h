@@ -17,13 +17,14 @@ typedef struct cs_spend__seen_entry {
 #define CS_SPEND__WAITING UINT32_C(0x80000000)
 
 struct cs_spend__account;
-struct cs_spend__book;
 
 /* A correction whose original has not come (yet): counted in the slot of its own arrival until then. */
 typedef struct cs_spend__waiting {
     cs_spend__id id, root; /* its own; what it corrects, directly or through others that wait */
     struct cs_spend__account *account;
-    struct cs_spend__book *book;
+    char currency[4];
+    char *scope; /* all of its data.scope as a key of n_scope bytes; owned, by whoever has the record */
+    size_t n_scope;
     int64_t nanos;
     uint32_t slot; /* counted in; also its arrival */
     uint32_t next; /* in the chain of its hash slot or in the free list: 1-based index, 0 = end */

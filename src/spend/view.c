@@ -11,15 +11,15 @@ static cs_slice dup(cs_arena *a, cs_slice text)
     return (cs_slice){cs_arena_dup(a, text.p, text.n), text.n};
 }
 
-static void copy_line(cs_arena *a, cs_spend__account *account, cs_spend__total *total, int64_t now_ns, bool whole,
-                      cs_spend__line *out)
+static void copy_line(cs_arena *a, cs_spend__account *account, const cs_spend__standing *standing,
+                      cs_spend__total *total, int64_t now_ns, bool whole, cs_spend__line *out)
 {
     cs_spend__total_refresh(account, total, now_ns);
     const cs_spend__budget *budget = total->budget;
     *out = (cs_spend__line){.id = dup(a, budget->id),
                             .window = whole ? dup(a, budget->window_text) : CS_LIT(""),
                             .mode = whole ? dup(a, budget->mode) : CS_LIT(""),
-                            .limit = budget->limit,
+                            .limit = cs_spend__limit_at(account, standing, budget, now_ns),
                             .start_ns = total->from * CS_SPEND__SLOT_NS,
                             .end_ns = total->to * CS_SPEND__SLOT_NS,
                             .sum = total->sum};
@@ -30,35 +30,75 @@ static void copy_line(cs_arena *a, cs_spend__account *account, cs_spend__total *
     }
 }
 
+/* The values that a budget counts apart, those with spend in its window. */
+static void copy_values(cs_arena *a, cs_spend__account *account, const cs_spend__standing *standing,
+                        const cs_spend__budget *budget, int64_t now_ns, bool whole, cs_spend__line *out)
+{
+    CS_VEC(cs_spend__line) values = {0};
+    cs_spend__set *set = cs_spend__counted_set(account);
+    size_t cursor = 0;
+    const cs_map_entry *entry = NULL;
+    out->per = dup(a, budget->per);
+    while (set->has_parts && (entry = cs_map_next(&set->parts, &cursor)) != NULL) {
+        cs_spend__part *part = entry->value;
+        for (size_t i = 0; i < part->n_totals; i++) {
+            cs_spend__line line;
+            if (part->totals[i].budget != budget) {
+                continue;
+            }
+            copy_line(a, account, standing, &part->totals[i], now_ns, whole, &line);
+            for (size_t k = 0; k < part->pairs.n; k++) {
+                if (cs_slice_eq(part->pairs.v[k].name, budget->per)) {
+                    line.id = dup(a, part->pairs.v[k].value);
+                }
+            }
+            if (line.sum.events > 0) {
+                CS_VEC_PUSH_IN(a, &values, line);
+            }
+        }
+    }
+    out->values = values.v;
+    out->n_values = values.n;
+}
+
 void cs_spend__copy_account(cs_arena *a, cs_spend__account *account, int64_t now_ns, bool whole, cs_spend__copy *out)
 {
     const cs_spend__tenant *tenant = account->tenant;
     *out = (cs_spend__copy){
         .name = whole ? dup(a, account->name) : CS_LIT(""), .known = tenant != NULL, .tier = CS_LIT("")};
     if (tenant != NULL) {
+        cs_spend__standing standing = cs_spend__standing_at(account, now_ns);
         out->timezone = whole ? dup(a, tenant->timezone) : CS_LIT("");
-        out->tier = dup(a, tenant->tier);
+        out->parent = whole ? dup(a, tenant->parent_name) : CS_LIT("");
+        out->tier = dup(a, standing.name);
         out->has_since = tenant->has_since;
-        out->has_promotes = tenant->has_promotes;
         out->since_ns = tenant->since_ns;
-        out->promotes_ns = tenant->promotes_ns;
+        out->has_clean_since = standing.has_clean_since;
+        out->clean_since_ns = standing.clean_since_ns;
+        out->has_promotes = standing.has_promotes;
+        out->promotes_ns = standing.promotes_ns;
         memcpy(out->currency, tenant->currency, sizeof out->currency);
         out->n_lines = tenant->n_budgets;
         out->lines = cs_arena_array(a, cs_spend__line, tenant->n_budgets);
         for (size_t i = 0; i < tenant->n_budgets; i++) {
-            copy_line(a, account, &account->totals[i], now_ns, whole, &out->lines[i]);
+            cs_spend__total *total = &account->totals[i];
+            copy_line(a, account, &standing, total, now_ns, whole, &out->lines[i]);
+            if (total->budget->per.n > 0) {
+                copy_values(a, account, &standing, total->budget, now_ns, whole, &out->lines[i]);
+            }
         }
     }
-    out->n_currencies = account->books.n;
-    out->currencies = cs_arena_alloc(a, account->books.n * sizeof *out->currencies);
-    for (size_t i = 0; i < account->books.n; i++) {
-        memcpy(out->currencies[i], account->books.v[i]->currency, sizeof *out->currencies);
+    const cs_spend__set *set = cs_spend__counted_set(account);
+    out->n_currencies = set->books.n;
+    out->currencies = cs_arena_alloc(a, set->books.n * sizeof *out->currencies);
+    for (size_t i = 0; i < set->books.n; i++) {
+        memcpy(out->currencies[i], set->books.v[i]->currency, sizeof *out->currencies);
     }
 }
 
 static bool exists(const cs_spend__account *account)
 {
-    return account != NULL && (account->tenant != NULL || account->books.n > 0);
+    return account != NULL && (account->tenant != NULL || account->own.books.n > 0);
 }
 
 bool cs_spend__copy_tenant(cs_spend *s, cs_arena *a, cs_slice tenant, bool whole, cs_spend__copy *out)
@@ -125,7 +165,7 @@ typedef enum line_field {
     VERSION,
     TIER,
     OVERFLOW, /* only after one */
-    LINE_FIELDS
+    LINE_FIELDS,
 } line_field;
 static const char *const line_names[LINE_FIELDS] = {"window_start",    "window_end",  "posted_nanos", "held_nanos",
                                                     "remaining_nanos", "limit_nanos", "late_nanos",   "corrected_nanos",
@@ -192,6 +232,25 @@ static cs_value line_value(const cs_spend *s, cs_arena *a, const cs_spend__line 
     return shaped(a, line->overflow ? &s->overflown_line : &s->line, values);
 }
 
+/* A budget with `per`: a line for each value beside the sums of all; each value has the limit for itself, so what
+ * remains is that of the value that has least. */
+static cs_value values_line(const cs_spend *s, cs_arena *a, const cs_spend__line *line, cs_value tier)
+{
+    cs_value v = cs_object_clone(a, line_value(s, a, line, tier), 1);
+    cs_value by = cs_object_new(a, 1), values = cs_object_new(a, (uint32_t)line->n_values);
+    int64_t least = line->limit;
+    for (size_t i = 0; i < line->n_values; i++) {
+        const cs_spend__line *value = &line->values[i];
+        int64_t left = cs_spend__remaining(value->limit, value->sum.posted, 0, value->overflow);
+        least = left < least ? left : least;
+        cs_object_put(a, values, cs_string(value->id), line_value(s, a, value, tier));
+    }
+    cs_object_put(a, by, cs_string(line->per), values);
+    cs_object_put_text(a, v, "by", by);
+    cs_object_put_text(a, v, "remaining_nanos", cs_int(least));
+    return v;
+}
+
 static cs_value currency_of(cs_arena *a, cs_value row, const char *currency)
 {
     cs_value key = cs_string_copy(a, cs_slice_make(currency, 3));
@@ -210,7 +269,9 @@ static cs_value row_value(const cs_spend *s, cs_arena *a, const cs_spend__copy *
     cs_value tier = copy->tier.n > 0 ? cs_string(copy->tier) : cs_null();
     for (size_t i = 0; i < copy->n_lines; i++) {
         cs_value budgets = currency_of(a, row, copy->lines[i].currency);
-        cs_object_put(a, budgets, cs_string(copy->lines[i].id), line_value(s, a, &copy->lines[i], tier));
+        const cs_spend__line *line = &copy->lines[i];
+        cs_object_put(a, budgets, cs_string(line->id),
+                      line->per.n > 0 ? values_line(s, a, line, tier) : line_value(s, a, line, tier));
     }
     /* Currencies spent in without a budget: empty, so that a policy can see that there are some. */
     for (size_t i = 0; i < copy->n_currencies; i++) {

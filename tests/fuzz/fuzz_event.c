@@ -59,7 +59,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     cs_error e;
     if (cs_json_read(&a, body, NULL, &tenants, NULL, &e) == CS_OK) {
         cs_value problems = cs_undefined();
-        cs_err err = cs_spend_check(tenants, &a, &problems, &e);
+        cs_err err = cs_spend_check(tenants, cs_undefined(), &a, &problems, &e);
         cs_assert((err == CS_OK) == (cs_count(problems) == 0));
     }
     cs_arena_destroy(&a);

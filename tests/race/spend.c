@@ -106,7 +106,7 @@ static void change_limits(void *self)
                        "\"t1\":{\"budgets\":{\"b\":{\"window\":\"fixed:2025-12-31/2026-01-03\",\"limit\":\"%d\"}}}}",
                        round % 2 * 2, round, round);
         wrong += cs_json_read(&a, cs_slice_of(text), NULL, &v, NULL, &e) != CS_OK ||
-                 cs_spend_configure(spend, v, &a, NULL, &e) != CS_OK;
+                 cs_spend_configure(spend, v, cs_undefined(), &a, NULL, &e) != CS_OK;
         cs_arena_destroy(&a);
         cs_buf_clear(&metrics_text);
         cs_metrics_render(metrics, &metrics_text);

@@ -159,7 +159,7 @@ static int64_t posted(void)
     cs_object_put_text(&a, tenants, "t", tenant);
     cs_error e;
     int64_t nanos = -1;
-    if (cs_spend_configure(spend, tenants, &a, NULL, &e) == CS_OK) {
+    if (cs_spend_configure(spend, tenants, cs_undefined(), &a, NULL, &e) == CS_OK) {
         const cs_live *live = cs_spend_live(spend);
         cs_value row = live->row(live->self, cs_string(CS_LIT("t")), &a);
         cs_value path_to[] = {cs_string(CS_LIT("USD")), cs_string(CS_LIT("b")), cs_string(CS_LIT("posted_nanos"))};

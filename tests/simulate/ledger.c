@@ -102,7 +102,7 @@ static void configure(void)
     cs_value v;
     cs_error e;
     if (cs_json_read(&a, cs_buf_view(&text), NULL, &v, NULL, &e) != CS_OK ||
-        cs_spend_configure(spend, v, &a, NULL, &e) != CS_OK) {
+        cs_spend_configure(spend, v, cs_undefined(), &a, NULL, &e) != CS_OK) {
         fail(e.text);
     }
     cs_buf_destroy(&text);

@@ -90,7 +90,7 @@ static cs_value row(const char *tenant)
 static void configure(const char *tenants)
 {
     cs_error e;
-    cr_assert_eq(cs_spend_configure(spend, json(tenants), &arena, NULL, &e), CS_OK, "%s", e.text);
+    cr_assert_eq(cs_spend_configure(spend, json(tenants), cs_undefined(), &arena, NULL, &e), CS_OK, "%s", e.text);
 }
 
 /* ---- posting */
@@ -387,7 +387,7 @@ static void refused(const char *tenants, const char *problems)
 {
     cs_value found;
     cs_error e;
-    cr_expect_eq(cs_spend_check(json(tenants), &arena, &found, &e), CS_ERR_INVALID, "%s", tenants);
+    cr_expect_eq(cs_spend_check(json(tenants), cs_undefined(), &arena, &found, &e), CS_ERR_INVALID, "%s", tenants);
     cs_value paths = cs_array_copy(&arena, found.u.items, found.n);
     cs_value *items = cs_arena_array(&arena, cs_value, paths.n);
     for (uint32_t i = 0; i < paths.n; i++) {
@@ -425,7 +425,8 @@ Test(spend, changes_nothing_for_bad_limits)
 {
     configure(DAILY);
     cs_error e;
-    cr_assert_eq(cs_spend_configure(spend, json("{'t':{'budgets':{'daily':{'window':'day'}}}}"), &arena, NULL, &e),
+    cr_assert_eq(cs_spend_configure(spend, json("{'t':{'budgets':{'daily':{'window':'day'}}}}"), cs_undefined(), &arena,
+                                    NULL, &e),
                  CS_ERR_INVALID);
     cr_assert_str_eq(e.text, "tenants.t.budgets.daily.limit: is missing");
     is(at(row("t"), "USD.daily.limit_nanos"), "25000000000");
