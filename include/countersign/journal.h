@@ -15,8 +15,10 @@
  *   ... cs_journal_append ...
  *   cs_journal_free(journal);
  *
- * Kinds: SQLite (one file, this machine). Kafka fits the same door: there `partition` and `offset` are the broker's,
- * `arrived_ns` is the record's timestamp, other programs append as well, and catching up never quite ends. */
+ * Kinds: SQLite (one file, this machine) and Kafka (two topics: `spend`, that others write as well, and `own`). On
+ * Kafka an append is a produce, and its callback runs when the records have come back through the consumer and are
+ * applied: the log alone says what comes first. `offset` is then the broker's, `arrived_ns` the record's timestamp, and
+ * `partition` numbers the pairs of topic and partition as this process met them. */
 #ifndef CS_JOURNAL_H
 #define CS_JOURNAL_H
 
@@ -96,9 +98,11 @@ typedef struct cs_fold {
     /* Would apply find an identical duplicate? Then a journal that writes need not keep it. On the journal's thread;
      * NULL = never. */
     bool (*redundant)(void *self, const cs_event *event);
-    /* Is the event readable for this fold? Asked when the past is replayed, so that a damaged log is refused instead of
-     * skipped; CS_ERR_INVALID with *e. NULL = always. */
-    cs_err (*check)(void *self, const cs_event *event, cs_error *e);
+    /* Is the event readable for this fold? Asked for what comes out of the log and was not checked by whoever appended
+     * it: the past, and everything that others wrote. CS_ERR_INVALID with *reject (texts in `a` or static; not
+     * `index`): a damaged file is refused, a record of a topic becomes a dead letter. If all folds agree, apply for the
+     * same event follows at once on the same thread: what check has read may be kept until then. NULL = always. */
+    cs_err (*check)(void *self, cs_arena *a, const cs_event *event, cs_event_reject *reject);
 } cs_fold;
 
 /* ---- the journal */
@@ -151,17 +155,27 @@ CS_MUST_CHECK cs_err cs_journal_append(cs_journal *journal, cs_journal_batch *ba
 typedef struct cs_journal_status {
     char name[300];   /* "sqlite:state/journal.db" */
     bool caught_up;   /* all that was there at the start is applied */
-    bool failing;     /* the last write failed; tried again every second */
+    bool failing;     /* the last write failed, or no broker can be reached; tried again by itself */
     bool broken;      /* the log cannot be read; needs a person */
     int64_t as_of_ns; /* the state holds everything that was recorded up to then (wall clock) */
     int64_t lag_ns;   /* now - as_of */
     uint64_t applied; /* events applied since the start, the past included */
-    uint64_t offset;  /* of the last event applied */
-    size_t waiting;   /* batches in the queue */
+    uint64_t offset;  /* of the last event applied, whatever its partition */
+    size_t waiting;   /* batches in the queue, or on their way through the log */
     char reason[512]; /* why it is failing or broken; "" otherwise */
 } cs_journal_status;
 /* Any thread, cheap: a few atomic loads, and a short lock only while there is a reason to tell. */
 void cs_journal_get_status(cs_journal *journal, cs_journal_status *out);
+/* One part of the log. SQLite is a single one, without a topic. */
+typedef struct cs_journal_source {
+    cs_slice topic;
+    uint32_t partition; /* of the topic */
+    uint64_t next;      /* offset of the first event that is not applied yet */
+    uint64_t high;      /* offset behind the last event of the log, as last heard */
+    int64_t lag_ns;     /* 0 where everything is applied */
+} cs_journal_source;
+/* All of them in `a`, by topic and partition; returns how many. Any thread; a short lock. */
+size_t cs_journal_sources(cs_journal *journal, cs_arena *a, cs_journal_source **out);
 /* The two that every decision reads, without the rest: lag in nanoseconds; *as_of_ns and *caught_up where wanted. */
 int64_t cs_journal_lag(cs_journal *journal, int64_t *as_of_ns, bool *caught_up);
 

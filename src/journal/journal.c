@@ -1,51 +1,14 @@
-/* The journal's thread: replay the past, then take batches, commit them in groups, apply, answer.
- *
- * What other threads see of it are atomics: whether it has caught up, since when it is busy with the group at hand,
- * since when writes fail. While it is idle the state holds all that was recorded, and its age is nothing. */
-#include <stdatomic.h>
+/* The door of every journal: the queue, the folds, the status. What happens behind it is the kind's (local.c). */
 #include <stdio.h>
 
 #include "countersign/base/log.h"
 #include "countersign/base/mem.h"
-#include "countersign/base/queue.h"
-#include "countersign/base/thread.h"
 #include "countersign/base/time.h"
 #include "journal/internal.h"
 
-enum { FOLDS = 8, QUEUE = 4096, GROUP_EVENTS = 20000, GROUP_BATCHES = 1024, IDLE_MS = 500 };
+enum { QUEUE = 4096 };
 
-struct cs_journal {
-    cs_journal__file *file;
-    cs_fold folds[FOLDS];
-    size_t n_folds;
-    cs_queue *queue;
-    cs_thread thread;
-    bool started;
-    int64_t (*now_ns)(void *self);
-    void *now_self;
-    char name[300];
-
-    _Atomic bool stop;
-    _Atomic bool caught_up;
-    _Atomic bool broken;
-    _Atomic int64_t busy_mono;    /* when the oldest batch of the group at hand was queued; 0 = idle */
-    _Atomic int64_t failing_mono; /* when the first batch that could not be written was queued; 0 = writes work */
-    _Atomic int64_t replayed_ns;  /* arrival of the last event of the past that was applied */
-    _Atomic uint64_t applied;
-    _Atomic uint64_t offset;
-
-    cs_mutex lock; /* of what follows */
-    cs_cond changed;
-    cs_error error; /* why it is broken or failing */
-
-    /* The thread's own. */
-    cs_journal_batch *group[GROUP_BATCHES];
-    size_t n_group;
-    cs_arena arena;
-};
-
-/* Wakes the thread; never looked into. */
-static cs_journal_batch wake_up;
+cs_journal_batch cs_journal__wake_up; /* never looked into */
 
 static int64_t wall_clock(void *self)
 {
@@ -56,20 +19,18 @@ static int64_t wall_clock(void *self)
 cs_err cs_journal_open(const cs_journal_options *options, cs_journal **out, cs_error *e)
 {
     cs_assert(options->sqlite_path != NULL);
-    cs_journal__file *file = NULL;
-    CS_TRY(cs_journal__file_open(options->sqlite_path, options->sync_normal, &file, e));
     cs_queue *queue = NULL;
-    cs_err err = cs_queue_new(options->queue != 0 ? options->queue : QUEUE, &queue, e);
-    if (err != CS_OK) {
-        cs_journal__file_close(file);
-        return err;
-    }
+    CS_TRY(cs_queue_new(options->queue != 0 ? options->queue : QUEUE, &queue, e));
     cs_journal *j = cs_zalloc(sizeof *j);
-    j->file = file;
     j->queue = queue;
     j->now_ns = options->now_ns != NULL ? options->now_ns : wall_clock;
     j->now_self = options->now_self;
-    (void)snprintf(j->name, sizeof j->name, "sqlite:%s", options->sqlite_path);
+    cs_err err = cs_journal__local_open(options, j, e);
+    if (err != CS_OK) {
+        cs_queue_free(queue);
+        cs_free(j);
+        return err;
+    }
     cs_mutex_init(&j->lock);
     cs_cond_init(&j->changed);
     cs_arena_init(&j->arena, 0);
@@ -79,88 +40,17 @@ cs_err cs_journal_open(const cs_journal_options *options, cs_journal **out, cs_e
 
 void cs_journal_fold(cs_journal *j, const cs_fold *fold)
 {
-    cs_assert(!j->started && j->n_folds < FOLDS);
+    cs_assert(!j->started && j->n_folds < CS_JOURNAL__FOLDS);
     j->folds[j->n_folds++] = *fold;
 }
 
-/* ---- applying */
+/* ---- what kinds say */
 
-static bool wants(const cs_fold *fold, const cs_event *event)
+void cs_journal__replayed(cs_journal *j, cs_err err, const cs_error *e)
 {
-    return cs_slice_starts(event->type, cs_slice_of(fold->types));
-}
-
-static void apply(cs_journal *j, cs_event *event)
-{
-    event->outcome = CS_EVENT_UNSEEN;
-    for (size_t i = 0; i < j->n_folds; i++) {
-        if (wants(&j->folds[i], event)) {
-            cs_event_outcome outcome = j->folds[i].apply(j->folds[i].self, event);
-            event->outcome = outcome > event->outcome ? outcome : event->outcome;
-        }
-    }
-    atomic_store_explicit(&j->offset, event->offset, memory_order_relaxed);
-    (void)atomic_fetch_add_explicit(&j->applied, 1, memory_order_relaxed);
-}
-
-/* Do all folds that want it know it already? */
-static bool redundant(const cs_journal *j, const cs_event *event)
-{
-    bool known = false;
-    for (size_t i = 0; i < j->n_folds; i++) {
-        const cs_fold *fold = &j->folds[i];
-        if (wants(fold, event)) {
-            if (fold->redundant == NULL || !fold->redundant(fold->self, event)) {
-                return false;
-            }
-            known = true;
-        }
-    }
-    return known;
-}
-
-/* ---- the past */
-
-static cs_err replay_one(void *self, uint64_t offset, int64_t arrived_ns, cs_slice body, cs_error *e)
-{
-    cs_journal *j = self;
-    if (atomic_load_explicit(&j->stop, memory_order_relaxed)) {
-        return cs_fail(e, CS_ERR_TIMEOUT, "stopped while replaying");
-    }
-    cs_event event = {.past = true};
-    cs_event_reject reject;
-    cs_err err = cs_event_read(&j->arena, body, false, &event, &reject);
-    if (err != CS_OK) {
-        err = cs_fail(e, CS_ERR_INVALID, "%s: event %llu cannot be read: %.*s", j->name, (unsigned long long)offset,
-                      CS_FMT(reject.message));
-    }
-    event.past = true;
-    for (size_t i = 0; err == CS_OK && i < j->n_folds; i++) {
-        if (wants(&j->folds[i], &event) && j->folds[i].check != NULL) {
-            err = j->folds[i].check(j->folds[i].self, &event, e);
-            if (err != CS_OK && e != NULL) {
-                err = cs_fail_in(e, "%s: event %llu: ", j->name, (unsigned long long)offset);
-            }
-        }
-    }
-    if (err == CS_OK) {
-        event.arrived_ns = arrived_ns;
-        event.offset = offset;
-        apply(j, &event);
-        atomic_store_explicit(&j->replayed_ns, arrived_ns, memory_order_relaxed);
-    }
-    cs_arena_reset(&j->arena);
-    return err;
-}
-
-static void replay(cs_journal *j)
-{
-    int64_t start = cs_time_mono_ns();
-    cs_error e = {.code = CS_OK};
-    cs_err err = cs_journal__file_walk(j->file, replay_one, j, &e);
     cs_mutex_lock(&j->lock);
     if (err != CS_OK) {
-        j->error = e;
+        j->error = *e;
         atomic_store(&j->broken, true);
     } else {
         atomic_store(&j->caught_up, true);
@@ -171,16 +61,14 @@ static void replay(cs_journal *j)
         cs_log(CS_LOG_INFO, "Journal replayed.", 3,
                (cs_log_field[]){CS_LOG_S("journal", cs_slice_of(j->name)),
                                 CS_LOG_I("events", (int64_t)atomic_load(&j->applied)),
-                                CS_LOG_I("ms", (cs_time_mono_ns() - start) / CS_NS_PER_MS)});
+                                CS_LOG_I("ms", (cs_time_mono_ns() - j->started_mono) / CS_NS_PER_MS)});
     } else if (err != CS_ERR_TIMEOUT) {
         cs_log(CS_LOG_ERROR, "Journal cannot be read; events are refused.", 1,
-               (cs_log_field[]){CS_LOG_S("error", cs_slice_of(e.text))});
+               (cs_log_field[]){CS_LOG_S("error", cs_slice_of(e->text))});
     }
 }
 
-/* ---- new batches */
-
-static void set_failing(cs_journal *j, int64_t since_mono, const cs_error *e)
+void cs_journal__failing(cs_journal *j, int64_t since_mono, const char *what, const cs_error *e)
 {
     bool was = atomic_load(&j->failing_mono) != 0;
     cs_mutex_lock(&j->lock);
@@ -190,150 +78,31 @@ static void set_failing(cs_journal *j, int64_t since_mono, const cs_error *e)
     }
     cs_mutex_unlock(&j->lock);
     if (!was) {
-        cs_log(CS_LOG_ERROR, "Journal cannot be written; events are refused until it can.", 1,
-               (cs_log_field[]){CS_LOG_S("error", cs_slice_of(e->text))});
+        cs_log(CS_LOG_ERROR, what, 1, (cs_log_field[]){CS_LOG_S("error", cs_slice_of(e->text))});
     }
 }
 
-static void set_working(cs_journal *j)
+void cs_journal__working(cs_journal *j, const char *what)
 {
     if (atomic_load(&j->failing_mono) != 0) {
         atomic_store(&j->failing_mono, 0);
-        cs_log(CS_LOG_INFO, "Journal can be written again.", 1,
-               (cs_log_field[]){CS_LOG_S("journal", cs_slice_of(j->name))});
-    }
-}
-
-static cs_err write_batch(cs_journal *j, cs_journal_batch *batch, int64_t now, size_t *written, cs_error *e)
-{
-    for (size_t i = 0; i < batch->n; i++) {
-        cs_event *event = &batch->events[i];
-        event->arrived_ns = now;
-        event->past = false;
-        event->partition = 0;
-        event->offset = 0;
-        event->outcome = CS_EVENT_UNSEEN;
-        if (redundant(j, event)) {
-            event->outcome = CS_EVENT_DUPLICATE;
-            continue;
-        }
-        CS_TRY(cs_journal__file_put(j->file, now, event->body, &event->offset, e));
-        (*written)++;
-    }
-    return CS_OK;
-}
-
-/* Makes the group durable as one transaction: all of it or nothing. */
-static cs_err write_group(cs_journal *j, cs_error *e)
-{
-    int64_t now = j->now_ns(j->now_self);
-    cs_err err = cs_journal__file_begin(j->file, e);
-    size_t written = 0;
-    for (size_t i = 0; err == CS_OK && i < j->n_group; i++) {
-        err = write_batch(j, j->group[i], now, &written, e);
-    }
-    if (err == CS_OK && written > 0) {
-        err = cs_journal__file_commit(j->file, e);
-    }
-    if (err != CS_OK || written == 0) {
-        cs_journal__file_undo(j->file);
-    }
-    return err;
-}
-
-static void finish_group(cs_journal *j, cs_err err, const cs_error *e)
-{
-    for (size_t i = 0; i < j->n_group; i++) {
-        cs_journal_batch *batch = j->group[i];
-        for (size_t k = 0; err == CS_OK && k < batch->n; k++) {
-            if (batch->events[k].outcome != CS_EVENT_DUPLICATE) {
-                apply(j, &batch->events[k]);
-            }
-        }
-    }
-    /* Answers come last: whoever was answered finds its events counted, and the counters up to date. */
-    atomic_store(&j->busy_mono, 0);
-    for (size_t i = 0; i < j->n_group; i++) {
-        j->group[i]->done(j->group[i]->self, j->group[i], err == CS_OK ? NULL : e);
-    }
-    j->n_group = 0;
-}
-
-static bool take_group(cs_journal *j)
-{
-    size_t events = 0;
-    j->n_group = 0;
-    while (j->n_group < GROUP_BATCHES && events < GROUP_EVENTS) {
-        cs_journal_batch *batch = cs_queue_take(j->queue);
-        if (batch == NULL) {
-            break;
-        }
-        if (batch != &wake_up) {
-            events += batch->n;
-            j->group[j->n_group++] = batch;
-        }
-    }
-    return j->n_group > 0;
-}
-
-static void do_group(cs_journal *j)
-{
-    int64_t since = j->group[0]->queued_mono_ns;
-    atomic_store(&j->busy_mono, since);
-    cs_error e = {.code = CS_OK};
-    cs_err err = CS_OK;
-    if (atomic_load(&j->broken)) {
-        cs_mutex_lock(&j->lock);
-        e = j->error;
-        cs_mutex_unlock(&j->lock);
-        err = e.code;
-    } else {
-        err = write_group(j, &e);
-        if (err != CS_OK) {
-            set_failing(j, since, &e);
-        } else {
-            set_working(j);
-        }
-    }
-    finish_group(j, err, &e);
-}
-
-static void probe(cs_journal *j)
-{
-    cs_error e = {.code = CS_OK};
-    if (cs_journal__file_probe(j->file, &e) == CS_OK) {
-        set_working(j);
-    } else {
-        set_failing(j, 0, &e);
-    }
-}
-
-static void journal_main(void *self)
-{
-    cs_journal *j = self;
-    replay(j);
-    int64_t tried = cs_time_mono_ns();
-    for (;;) {
-        while (take_group(j)) {
-            do_group(j);
-        }
-        if (atomic_load(&j->stop)) {
-            return;
-        }
-        if (atomic_load(&j->failing_mono) != 0 && cs_time_mono_ns() - tried >= CS_NS_PER_S) {
-            probe(j);
-            tried = cs_time_mono_ns();
-        }
-        (void)cs_queue_wait(j->queue, IDLE_MS);
+        cs_log(CS_LOG_INFO, what, 1, (cs_log_field[]){CS_LOG_S("journal", cs_slice_of(j->name))});
     }
 }
 
 /* ---- the door */
 
+static void journal_main(void *self)
+{
+    cs_journal *j = self;
+    j->kind->run(j);
+}
+
 cs_err cs_journal_start(cs_journal *j, cs_error *e)
 {
     cs_assert(!j->started);
     j->started = true;
+    j->started_mono = cs_time_mono_ns();
     cs_err err = cs_thread_start(&j->thread, "journal", journal_main, j, e);
     j->started = err == CS_OK;
     return err;
@@ -366,11 +135,11 @@ void cs_journal_free(cs_journal *j)
     }
     atomic_store(&j->stop, true);
     /* A full queue means that the thread is awake. */
-    bool awake = cs_queue_put(j->queue, &wake_up);
+    bool awake = cs_queue_put(j->queue, &cs_journal__wake_up);
     (void)awake;
     cs_thread_join(&j->thread);
     cs_queue_free(j->queue);
-    cs_journal__file_close(j->file);
+    j->kind->close(j);
     cs_arena_destroy(&j->arena);
     cs_cond_destroy(&j->changed);
     cs_mutex_destroy(&j->lock);
@@ -424,12 +193,7 @@ int64_t cs_journal_lag(cs_journal *j, int64_t *as_of_ns, bool *caught_up)
     if (!caught) {
         lag = now - atomic_load_explicit(&j->replayed_ns, memory_order_relaxed);
     } else {
-        int64_t failing = atomic_load(&j->failing_mono);
-        int64_t busy = atomic_load(&j->busy_mono);
-        int64_t since = failing != 0 ? failing : busy;
-        if (since != 0) {
-            lag = cs_time_mono_ns() - since;
-        }
+        lag = j->kind->lag(j);
     }
     lag = lag > 0 ? lag : 0;
     if (as_of_ns != NULL) {
@@ -455,4 +219,9 @@ void cs_journal_get_status(cs_journal *j, cs_journal_status *out)
         (void)snprintf(out->reason, sizeof out->reason, "%.*s", (int)sizeof out->reason - 1, j->error.text);
         cs_mutex_unlock(&j->lock);
     }
+}
+
+size_t cs_journal_sources(cs_journal *j, cs_arena *a, cs_journal_source **out)
+{
+    return j->kind->sources(j, a, out);
 }

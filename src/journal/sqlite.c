@@ -19,6 +19,7 @@ struct cs_journal__file {
     sqlite3_stmt *put;
     uint64_t last; /* offset of the newest row, the open transaction's included */
     uint64_t committed;
+    char id[33];    /* made with the file */
     char path[256]; /* for messages, perhaps cut */
 };
 
@@ -100,6 +101,18 @@ static cs_err check_kind(cs_journal__file *f, cs_error *e)
     return CS_OK;
 }
 
+static cs_err read_id(cs_journal__file *f, cs_error *e)
+{
+    sqlite3_stmt *s = NULL;
+    int rc = sqlite3_prepare_v2(f->db, "SELECT id FROM identity", -1, &s, NULL);
+    rc = rc == SQLITE_OK ? sqlite3_step(s) : rc;
+    const unsigned char *id = rc == SQLITE_ROW ? sqlite3_column_text(s, 0) : NULL;
+    (void)snprintf(f->id, sizeof f->id, "%s", id != NULL ? (const char *)id : "");
+    cs_err err = id != NULL ? CS_OK : failed(f, rc, "opening", e);
+    sqlite3_finalize(s);
+    return err;
+}
+
 static cs_err prepare(cs_journal__file *f, bool sync_normal, cs_error *e)
 {
     (void)sqlite3_extended_result_codes(f->db, 1);
@@ -113,13 +126,16 @@ static cs_err prepare(cs_journal__file *f, bool sync_normal, cs_error *e)
                    "CREATE TABLE IF NOT EXISTS events (offset INTEGER PRIMARY KEY, arrived INTEGER NOT NULL,"
                    " body BLOB NOT NULL, checksum INTEGER NOT NULL);"
                    "CREATE TABLE IF NOT EXISTS probe (one INTEGER PRIMARY KEY, n INTEGER NOT NULL);"
-                   "INSERT OR IGNORE INTO probe VALUES (1, 0); COMMIT",
+                   "INSERT OR IGNORE INTO probe VALUES (1, 0);"
+                   "CREATE TABLE IF NOT EXISTS identity (one INTEGER PRIMARY KEY, id TEXT NOT NULL);"
+                   "INSERT OR IGNORE INTO identity VALUES (1, lower(hex(randomblob(16)))); COMMIT",
                    APPLICATION_ID, LAYOUT);
     cs_err err = run(f, sql, "making the tables", e);
     if (err != CS_OK) {
         cs_journal__file_undo(f);
         return err;
     }
+    CS_TRY(read_id(f, e));
     int64_t last = 0;
     CS_TRY(ask(f, "SELECT max(offset) FROM events", &last, e));
     f->last = f->committed = (uint64_t)last;
@@ -168,11 +184,24 @@ void cs_journal__file_close(cs_journal__file *f)
     cs_free(f);
 }
 
-cs_err cs_journal__file_walk(cs_journal__file *f, cs_journal__each *each, void *self, cs_error *e)
+uint64_t cs_journal__file_last(const cs_journal__file *f)
+{
+    return f->committed;
+}
+
+const char *cs_journal__file_id(const cs_journal__file *f)
+{
+    return f->id;
+}
+
+cs_err cs_journal__file_walk(cs_journal__file *f, uint64_t from, cs_journal__each *each, void *self, cs_error *e)
 {
     sqlite3_stmt *s = NULL;
-    int rc =
-        sqlite3_prepare_v2(f->db, "SELECT offset, arrived, body, checksum FROM events ORDER BY offset", -1, &s, NULL);
+    int rc = sqlite3_prepare_v2(
+        f->db, "SELECT offset, arrived, body, checksum FROM events WHERE offset >= ? ORDER BY offset", -1, &s, NULL);
+    if (rc == SQLITE_OK) {
+        rc = sqlite3_bind_int64(s, 1, (int64_t)from);
+    }
     cs_err err = CS_OK;
     uint64_t before = 0;
     while (rc == SQLITE_OK && err == CS_OK && (rc = sqlite3_step(s)) == SQLITE_ROW) {

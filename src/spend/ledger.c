@@ -234,17 +234,11 @@ static bool redundant(void *self, const cs_event *event)
     return same;
 }
 
-static cs_err check(void *self, const cs_event *event, cs_error *e)
+static cs_err check(void *self, cs_arena *a, const cs_event *event, cs_event_reject *reject)
 {
-    cs_spend *s = self;
+    (void)self;
     cs_spend__event spend;
-    cs_event_reject reject;
-    cs_err err = cs_spend__event_read(&s->scratch, event, &spend, &reject);
-    if (err != CS_OK) {
-        err = cs_fail(e, CS_ERR_INVALID, "%.*s", CS_FMT(reject.message));
-    }
-    cs_arena_reset(&s->scratch);
-    return err;
+    return cs_spend__event_read(a, event, &spend, reject);
 }
 
 static int64_t wall_clock(void *self)

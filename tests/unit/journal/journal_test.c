@@ -47,10 +47,10 @@ static bool counter_redundant(void *self, const cs_event *event)
     return strstr(c->ids, mark) != NULL;
 }
 
-static cs_err counter_check(void *self, const cs_event *event, cs_error *e)
+static cs_err counter_check(void *self, cs_arena *a, const cs_event *event, cs_event_reject *reject)
 {
     (void)event;
-    return ((counter *)self)->refuse ? cs_fail(e, CS_ERR_INVALID, "not for me") : CS_OK;
+    return ((counter *)self)->refuse ? cs_event_refuse(a, reject, "no", "not for me") : CS_OK;
 }
 
 /* ---- waiting for an answer */
@@ -366,7 +366,7 @@ Test(journal, asks_the_fold_about_the_past)
     cs_journal *j = start(&c);
     cs_error e;
     cr_assert_eq(cs_journal_wait(j, 20 * CS_NS_PER_S, &e), CS_ERR_INVALID);
-    cr_assert(strstr(e.text, "event 1: not for me") != NULL, "%s", e.text);
+    cr_assert(strstr(e.text, "event 1 cannot be read: not for me") != NULL, "%s", e.text);
     cs_journal_free(j);
 }
 

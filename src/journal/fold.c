@@ -1,0 +1,49 @@
+/* Events to folds: reading, asking, applying. */
+#include "journal/internal.h"
+
+static bool wants(const cs_fold *fold, const cs_event *event)
+{
+    return cs_slice_starts(event->type, cs_slice_of(fold->types));
+}
+
+cs_err cs_journal__read(cs_journal *j, cs_arena *a, cs_slice body, bool limits, bool past, cs_event *event,
+                        cs_event_reject *reject)
+{
+    CS_TRY(cs_event_read(a, body, limits, event, reject));
+    event->past = past;
+    for (size_t i = 0; i < j->n_folds; i++) {
+        const cs_fold *fold = &j->folds[i];
+        if (wants(fold, event) && fold->check != NULL) {
+            CS_TRY(fold->check(fold->self, a, event, reject));
+        }
+    }
+    return CS_OK;
+}
+
+void cs_journal__apply(cs_journal *j, cs_event *event)
+{
+    event->outcome = CS_EVENT_UNSEEN;
+    for (size_t i = 0; i < j->n_folds; i++) {
+        if (wants(&j->folds[i], event)) {
+            cs_event_outcome outcome = j->folds[i].apply(j->folds[i].self, event);
+            event->outcome = outcome > event->outcome ? outcome : event->outcome;
+        }
+    }
+    atomic_store_explicit(&j->offset, event->offset, memory_order_relaxed);
+    (void)atomic_fetch_add_explicit(&j->applied, 1, memory_order_relaxed);
+}
+
+bool cs_journal__redundant(const cs_journal *j, const cs_event *event)
+{
+    bool known = false;
+    for (size_t i = 0; i < j->n_folds; i++) {
+        const cs_fold *fold = &j->folds[i];
+        if (wants(fold, event)) {
+            if (fold->redundant == NULL || !fold->redundant(fold->self, event)) {
+                return false;
+            }
+            known = true;
+        }
+    }
+    return known;
+}
