@@ -232,6 +232,10 @@ cs_err cs_bundle__unpack(cs_bundle *bundle, cs_slice archive, const cs_bundle_op
     if (!cs_gzip_is(archive)) {
         return cs_fail(e, CS_ERR_BUNDLE_INVALID, "bundle read failed: archive read failed: gzip: invalid header");
     }
+    cs_err err = cs_bundle__archive_load(e);
+    if (err != CS_OK) {
+        return err;
+    }
     reader *r = cs_zalloc(sizeof *r);
     r->bundle = bundle;
     r->options = options;
@@ -246,8 +250,7 @@ cs_err cs_bundle__unpack(cs_bundle *bundle, cs_slice archive, const cs_bundle_op
     (void)archive_read_support_format_tar(r->tar);
     (void)archive_read_support_format_empty(r->tar);
     (void)archive_read_set_options(r->tar, "hdrcharset=UTF-8");
-    cs_err err =
-        archive_read_open(r->tar, r, NULL, give_piece, NULL) == ARCHIVE_OK ? read_entries(r, e) : tar_failed(r, e);
+    err = archive_read_open(r->tar, r, NULL, give_piece, NULL) == ARCHIVE_OK ? read_entries(r, e) : tar_failed(r, e);
     (void)archive_read_free(r->tar);
     utf8_end(locale);
     cs_gunzip_close(r->gunzip);
@@ -295,6 +298,10 @@ static bool write_file(struct archive *tar, cs_arena *a, const cs_bundle_file *f
 
 cs_err cs_bundle_write(const cs_bundle_file *files, size_t n, cs_buf *out, cs_error *e)
 {
+    cs_err err = cs_bundle__archive_load(e);
+    if (err != CS_OK) {
+        return err;
+    }
     cs_arena a;
     cs_arena_init(&a, 0);
     const cs_bundle_file **sorted = cs_arena_array(&a, const cs_bundle_file *, n + 1);
@@ -314,7 +321,6 @@ cs_err cs_bundle_write(const cs_bundle_file *files, size_t n, cs_buf *out, cs_er
         good = write_file(tar, &a, sorted[i]);
     }
     good = good && archive_write_close(tar) == ARCHIVE_OK;
-    cs_err err = CS_OK;
     if (good) {
         cs_gzip_deflate(cs_buf_view(&bytes), 9, out);
     } else {

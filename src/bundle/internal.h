@@ -15,6 +15,10 @@ bool cs_bundle__glob_match(cs_slice pattern, cs_slice text);
 CS_MUST_CHECK cs_err cs_bundle__unpack(cs_bundle *bundle, cs_slice archive, const cs_bundle_options *options,
                                        cs_error *e);
 
+/* ---- archive_load.c */
+/* libarchive is there; before the first of its functions is called. Thread-safe. */
+CS_MUST_CHECK cs_err cs_bundle__archive_load(cs_error *e);
+
 /* Appends; read.c. */
 void cs_bundle__add_file(cs_bundle *bundle, cs_bundle_file file);
 
