@@ -3,7 +3,7 @@
 .DEFAULT_GOAL := build
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: build run test check lint fmt clang asan race unit e2e conformance api bench fuzz replay objects lib docs clean help FORCE
+.PHONY: build run test check lint fmt clang asan race unit e2e conformance api bench fuzz replay libraries objects lib docs clean help FORCE
 MAKEFLAGS += --no-builtin-rules
 
 B ?= build
@@ -195,6 +195,9 @@ api: $(PROGRAM) ## recorded HTTP scenarios: API_SCENARIOS=dir, T=name
 bench: build $(PERF_BIN) ## this server and opa in turn, ratios; evaluation alone: BENCH=dir, W="authz k8s"
 	@B=$(B) BENCH=$(BENCH) W="$(W)" tests/perf/run
 	@B=$(B) tests/perf/scale
+
+libraries: build ## folders of Rego with tests, by both programs: DIR="dir ...", FLAGS="--flags=--v0-compatible --each"
+	@OPA=$(OPA) COUNTERSIGN=$(B)/countersign tests/libraries/run $(FLAGS) $(DIR)
 
 objects: $(OBJ.release) $(OBJ.clang) ## compile with both compilers, link nothing (with FOLDERS: only those folders)
 lib: $(B)/libcountersign.a ## the library alone
