@@ -96,7 +96,7 @@ void cs_spend__set_merge(cs_spend__set *to, const cs_spend__tenant *tenant, cons
 void cs_spend__set_destroy(cs_spend__set *set);
 /* The key of a scope's values in a pattern's dimensions, into CS_SPEND__KEY_BYTES of room; 0 = some are missing. */
 size_t cs_spend__scope_key(const cs_spend__pattern *pattern, const cs_spend__pairs *scope, char *out);
-enum { CS_SPEND__KEY_BYTES = CS_SPEND__PAIRS * (CS_SPEND__NAME_BYTES + CS_SPEND__VALUE_BYTES + 2) };
+enum { CS_SPEND__KEY_BYTES = CS_SPEND__PAIRS * (CS_SPEND__NAME_BYTES + CS_SPEND__VALUE_BYTES + 4) };
 /* All of a scope as a key, and back; the texts point into the key. */
 size_t cs_spend__pairs_key(const cs_spend__pairs *pairs, char *out);
 cs_spend__pairs cs_spend__pairs_of_key(cs_slice key);

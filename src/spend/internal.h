@@ -1,7 +1,7 @@
 /* The ledger from inside.
  *
  *   event.c    spend event (CloudEvents data) → amount, currency, tenant
- *   seen.c     ids seen; corrections that wait for what they correct
+ *   seen.c     ids seen                waiting.c  corrections that wait for what they correct
  *   book.c     sums in 15-minute buckets of one tenant and currency
  *   window.c   "day" in a zone → [start, end)
  *   limit.c    data.tenants → limits      tier.c  data.countersign.tiers; the tier that a tenant stands in
@@ -60,8 +60,10 @@ struct cs_spend {
     cs_arena shapes; /* what the next three are made of */
     cs_spend__shape line, overflown_line, meta;
     cs_spend__shard *shards; /* CS_SPEND__SHARDS of them */
-    cs_spend__seen seen;     /* the journal's thread */
-    cs_arena scratch;        /* the journal's thread */
+    cs_spend__seen seen;     /* the journal's thread, as the next three */
+    cs_spend__waits waits;
+    CS_VEC(uint32_t) arrived; /* the newest slot of arrival, by partition */
+    cs_arena scratch;         /* the journal's thread */
     cs_mutex configuring;
     cs_spend__limits *limits; /* changed under `configuring` and all shard locks */
     uint64_t configured;      /* how often; as limits */

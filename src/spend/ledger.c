@@ -11,6 +11,7 @@
 #define DEDUPE_NS (35 * 86400 * CS_NS_PER_S)
 #define LATENESS_NS (48 * 3600 * CS_NS_PER_S)
 #define STALE_NS (5 * CS_NS_PER_S)
+#define SKEW_SLOTS (7U * CS_SPEND__SLOTS_A_DAY)
 
 void cs_spend__count_add(cs_spend *s, cs_spend__count which, uint64_t n)
 {
@@ -87,16 +88,15 @@ static placing place_by_time(const cs_spend *s, const cs_event *event, uint32_t 
 
 static placing place_by_link(const cs_spend *s, cs_spend__id original, uint32_t arrival)
 {
-    placing p = {.slot = arrival, .last_ns = INT64_MIN, .late = true};
+    placing p = {.slot = arrival, .last_ns = INT64_MIN, .late = true, .root = original};
     const cs_spend__seen_entry *found = cs_spend__seen_find(&s->seen, original, arrival);
-    if (found == NULL) {
-        p.waits = true;
-        p.root = original;
-    } else if ((found->where & CS_SPEND__WAITING) != 0) {
-        p.root = s->seen.waiting.v[found->where & ~CS_SPEND__WAITING].root;
-        p.waits = true; /* in a ring of corrections for itself, that is, for ever */
-    } else if (kept(found->where, arrival)) {
-        p.slot = found->where;
+    int64_t where = found == NULL ? CS_SPEND__WHERE_WAITING : cs_spend__seen_where(&s->seen, found);
+    if (where == CS_SPEND__WHERE_WAITING) {
+        const cs_spend__waiting *w = found == NULL ? NULL : cs_spend__waits_find(&s->waits, original);
+        p.root = w != NULL ? w->root : original;
+        p.waits = found == NULL || w != NULL; /* in a ring of corrections for itself, that is, for ever */
+    } else if (kept(where, arrival)) {
+        p.slot = (uint32_t)where;
         p.late = false;
     }
     return p;
@@ -106,21 +106,16 @@ static placing place_by_link(const cs_spend *s, cs_spend__id original, uint32_t 
 static void settle_waiting(cs_spend *s, cs_spend__id id, const placing *p, uint32_t now_slot)
 {
     cs_spend__waiting w;
+    int64_t oldest = (int64_t)now_slot - s->seen.keep;
     bool ring = p->waits && cs_spend__id_equal(p->root, id);
-    while (!ring && s->seen.n_waiting > 0 && cs_spend__seen_take(&s->seen, id, now_slot, &w)) {
-        cs_spend__seen_entry *entry = cs_spend__seen_find(&s->seen, w.id, now_slot);
+    while (!ring && s->waits.n > 0 && cs_spend__waits_take(&s->waits, id, oldest, &w)) {
         if (p->waits) {
             w.root = p->root;
-            uint32_t index = cs_spend__seen_wait(&s->seen, &w);
-            if (entry != NULL) {
-                entry->where = CS_SPEND__WAITING | index;
-            }
+            cs_spend__waits_add(&s->waits, &w, oldest);
             continue;
         }
         bool stays = !kept(p->slot, w.slot);
-        if (entry != NULL) {
-            entry->where = stays ? w.slot : p->slot;
-        }
+        cs_spend__seen_move(&s->seen, w.id, now_slot, stays ? w.slot : p->slot);
         if (stays) {
             cs_free(w.scope);
             continue; /* late */
@@ -163,8 +158,6 @@ static void add(cs_spend *s, const cs_event *event, const cs_spend__event *spend
                           .corrected = spend->kind != CS_SPEND__USAGE ? spend->nanos : 0,
                           .last_ns = p.last_ns};
     change(s, account, spend->currency, &spend->scope, 1, &c, arrival);
-    cs_spend__seen_entry entry = {
-        .id = id, .content = cs_spend__seen_content(&s->seen, spend), .arrived = arrival, .where = p.slot};
     if (p.waits) {
         char scope[CS_SPEND__KEY_BYTES];
         cs_spend__waiting w = {.id = id,
@@ -178,11 +171,37 @@ static void add(cs_spend *s, const cs_event *event, const cs_spend__event *spend
             w.scope = cs_alloc(w.n_scope);
             memcpy(w.scope, scope, w.n_scope);
         }
-        entry.where = CS_SPEND__WAITING | cs_spend__seen_wait(&s->seen, &w);
+        cs_spend__waits_add(&s->waits, &w, (int64_t)arrival - s->seen.keep);
     }
-    cs_spend__seen_add(&s->seen, &entry);
+    cs_spend__seen_add(&s->seen, id, cs_spend__seen_content(&s->seen, spend), arrival,
+                       p.waits ? CS_SPEND__WHERE_WAITING : p.slot);
     settle_waiting(s, id, &p, arrival);
     count(s, event, spend, &p);
+}
+
+/* The clock of what is remembered. Arrivals may run ahead of the wall clock (a producer's is wrong), and while the past
+ * is read, partitions ahead of each other: the slowest counts, within a week. */
+static void tick(cs_spend *s, uint32_t partition, uint32_t arrival)
+{
+    while (s->arrived.n <= partition) {
+        CS_VEC_PUSH(&s->arrived, 0);
+    }
+    if (arrival <= s->arrived.v[partition]) {
+        return;
+    }
+    int64_t wall = cs_spend__slot(s->now_ns(s->now_self));
+    s->arrived.v[partition] = arrival <= wall ? arrival : s->arrived.v[partition];
+    uint32_t newest = 0;
+    uint32_t slowest = UINT32_MAX;
+    for (size_t i = 0; i < s->arrived.n; i++) {
+        uint32_t at = s->arrived.v[i];
+        newest = at > newest ? at : newest;
+        slowest = at != 0 && at < slowest ? at : slowest;
+    }
+    bool caught_up = false;
+    (void)cs_journal_lag(s->journal, NULL, &caught_up);
+    uint32_t least = newest > SKEW_SLOTS ? newest - SKEW_SLOTS : 0;
+    cs_spend__seen_tick(&s->seen, caught_up || slowest > newest ? newest : slowest > least ? slowest : least);
 }
 
 static const cs_spend__seen_entry *known(cs_spend *s, const cs_event *event, cs_spend__event *spend, cs_spend__id *id)
@@ -199,6 +218,7 @@ static cs_event_outcome fold(void *self, const cs_event *event)
     cs_spend *s = self;
     cs_spend__event spend;
     cs_spend__id id;
+    tick(s, event->partition, slot_of_arrival(event));
     const cs_spend__seen_entry *before = known(s, event, &spend, &id);
     cs_event_outcome outcome = CS_EVENT_APPLIED;
     if (before == NULL) {
@@ -266,6 +286,7 @@ cs_spend *cs_spend_new(const cs_spend_options *options)
     }
     cs_mutex_init(&s->configuring);
     cs_spend__seen_init(&s->seen, s->dedupe_ns);
+    cs_spend__waits_init(&s->waits);
     cs_arena_init(&s->scratch, 0);
     cs_spend__metrics_register(s);
     cs_journal_fold(
@@ -283,6 +304,8 @@ void cs_spend_free(cs_spend *s)
     cs_spend__accounts_free(s);
     cs_spend__limits_free(s->limits);
     cs_spend__seen_destroy(&s->seen);
+    cs_spend__waits_destroy(&s->waits);
+    CS_VEC_FREE(&s->arrived);
     cs_arena_destroy(&s->scratch);
     cs_arena_destroy(&s->shapes);
     cs_mutex_destroy(&s->configuring);

@@ -1,22 +1,29 @@
 /* Which events were counted, and where.
  *
- * An event is known by the 128-bit SipHash (Aumasson and Bernstein) of its source and id under a key of this process:
- * 32 bytes an event instead of its texts, and nobody outside can make two ids collide. The table is rebuilt from the
- * log at every start.
+ * An event is known by the 128-bit SipHash (Aumasson and Bernstein) of its source and id, under a key that nobody
+ * outside knows, so that nobody can make two ids collide. 12 bits of it choose one of 4096 tables, 64 others are kept.
+ * With N ids remembered, a new event is taken for one of them with probability N / 2^76: with 100 million, 1 in 7 *
+ * 10^14. The 32 bits of the content only tell a duplicate from a conflict, neither of which counts.
  *
- * A correction may come before what it corrects. It is then counted where it arrived, waits here under its root (the
- * event that it corrects, or what that one waits for itself), and moves when the root comes. So the sums do not depend
- * on the order of events. */
+ * A table is one array with linear probing, in the order of home places (Robin Hood hashing), at most 7/8 full. It
+ * grows alone, by a fifth, so that growing copies one table of 4096; nothing waits for the whole set. 16 bytes an
+ * entry, so at most 22 an id with what is free, and never twice that while it grows.
+ *
+ * Times are kept as 16 bits. The clock of the set says which 65536 slots (682 days) they are in: those that it keeps,
+ * and as many before and after as there is room. When its day changes, each id that is added sweeps one table of what
+ * is over. */
 #include <string.h>
 
 #include "countersign/base/mem.h"
 #include "spend/internal.h"
 
 #ifdef CS_TINY
-enum { FIRST_ENTRIES = 2, FIRST_CHAINS = 2 };
+enum { TABLE_BITS = 2 };
 #else
-enum { FIRST_ENTRIES = 1024, FIRST_CHAINS = 64 };
+enum { TABLE_BITS = 12 };
 #endif
+enum { TABLES = 1 << TABLE_BITS, KEEP_MOST = CS_SPEND__WINDOW_DAYS * CS_SPEND__SLOTS_A_DAY };
+enum { CONTENT = 0x7fffffff, PIECE_BYTES = 64 << 10, RECORD_BYTES = 20 };
 
 /* ---- SipHash-2-4, 128 bits */
 
@@ -95,21 +102,19 @@ cs_spend__id cs_spend__seen_id(const cs_spend__seen *s, cs_slice source, cs_slic
     sip_text(&h, id);
     cs_spend__id out = {.a = sip_half(&h, 0xee)};
     out.b = sip_half(&h, 0xdd);
-    out.b = out.a == 0 && out.b == 0 ? 1 : out.b; /* zeros are an empty place */
+    out.b = out.b == 0 ? 1 : out.b; /* 0 is an empty place */
     return out;
 }
 
-uint64_t cs_spend__seen_content(const cs_spend__seen *s, const cs_spend__event *event)
+uint32_t cs_spend__seen_content(const cs_spend__seen *s, const cs_spend__event *event)
 {
     sip h = sip_start(s->key);
     sip_text(&h, event->tenant);
     sip_text(&h, event->currency);
     sip_word(&h, (uint64_t)event->nanos);
     sip_word(&h, (uint64_t)event->kind);
-    return sip_half(&h, 0xee);
+    return (uint32_t)(sip_half(&h, 0xee) >> 33); /* as many bits as are kept */
 }
-
-/* ---- the table of ids */
 
 /* The seed of cs_hash_bytes is the process's secret; this stretches it. */
 static uint64_t secret(char label)
@@ -120,177 +125,325 @@ static uint64_t secret(char label)
     return high << 32 | cs_hash_bytes(text, sizeof text);
 }
 
-static size_t power_of_two(size_t atleast)
+/* ---- times */
+
+/* Slots after the clock that can be told from slots before it. */
+static uint32_t ahead(const cs_spend__seen *s)
 {
-    size_t n = 2;
-    while (n < atleast) {
-        n *= 2;
-    }
-    return n;
+    return (65536 - s->keep) / 2;
 }
+
+static int64_t arrival_of(const cs_spend__seen *s, const cs_spend__seen_entry *e)
+{
+    uint32_t age = (uint16_t)(s->clock - (uint32_t)e->arrived);
+    return age < 65536 - ahead(s) ? (int64_t)s->clock - age : (int64_t)s->clock + (65536 - age);
+}
+
+/* The nearest slot that can be kept. */
+static int64_t representable(const cs_spend__seen *s, uint32_t arrived)
+{
+    int64_t low = (int64_t)s->clock - s->keep;
+    int64_t high = (int64_t)s->clock + ahead(s) - 1;
+    return arrived < low ? low : arrived > high ? high : arrived;
+}
+
+static uint32_t back_of(int64_t arrived, int64_t where)
+{
+    if (where == CS_SPEND__WHERE_WAITING) {
+        return CS_SPEND__BACK_WAITING;
+    }
+    int64_t back = arrived - where + CS_SPEND__BACK_AHEAD;
+    return where < 0 || back < 0 || back >= CS_SPEND__BACK_UNKNOWN ? CS_SPEND__BACK_UNKNOWN : (uint32_t)back;
+}
+
+int64_t cs_spend__seen_where(const cs_spend__seen *s, const cs_spend__seen_entry *e)
+{
+    return e->back == CS_SPEND__BACK_WAITING   ? CS_SPEND__WHERE_WAITING
+           : e->back == CS_SPEND__BACK_UNKNOWN ? CS_SPEND__WHERE_UNKNOWN
+                                               : arrival_of(s, e) + CS_SPEND__BACK_AHEAD - e->back;
+}
+
+static bool remembered(const cs_spend__seen *s, const cs_spend__seen_entry *e, int64_t now)
+{
+    return now - arrival_of(s, e) <= s->keep;
+}
+
+/* ---- tables */
+
+static uint32_t most(uint32_t cap)
+{
+    return cap >= 8 ? cap - cap / 8 : cap - (cap > 0);
+}
+
+static uint32_t home(const cs_spend__seen_table *t, uint64_t print)
+{
+    return (uint32_t)(((print >> 32) * t->cap) >> 32);
+}
+
+static uint32_t next_place(const cs_spend__seen_table *t, uint32_t i)
+{
+    return i + 1 == t->cap ? 0 : i + 1;
+}
+
+/* How far the entry at a place is from its home. */
+static uint32_t distance(const cs_spend__seen_table *t, uint32_t place)
+{
+    uint32_t from = home(t, t->v[place].print);
+    return place >= from ? place - from : place + t->cap - from;
+}
+
+static cs_spend__seen_table *table_of(const cs_spend__seen *s, cs_spend__id id)
+{
+    return &s->tables[id.a & (TABLES - 1)];
+}
+
+/* The entry with this fingerprint; NULL without one. */
+static cs_spend__seen_entry *find_in(const cs_spend__seen_table *t, uint64_t print)
+{
+    if (t->n == 0) {
+        return NULL;
+    }
+    uint32_t i = home(t, print);
+    for (uint32_t far = 0; t->v[i].print != 0; far++) {
+        if (t->v[i].print == print) {
+            return &t->v[i];
+        }
+        if (distance(t, i) < far) {
+            return NULL;
+        }
+        i = next_place(t, i);
+    }
+    return NULL;
+}
+
+/* There must be room. */
+static void insert_in(cs_spend__seen_table *t, cs_spend__seen_entry e)
+{
+    uint32_t i = home(t, e.print);
+    uint32_t far = 0;
+    while (t->v[i].print != 0 && distance(t, i) >= far) {
+        i = next_place(t, i);
+        far++;
+    }
+    t->n++;
+    while (t->v[i].print != 0) { /* the rest of the run moves up */
+        cs_spend__seen_entry moved = t->v[i];
+        t->v[i] = e;
+        e = moved;
+        i = next_place(t, i);
+    }
+    t->v[i] = e;
+}
+
+/* Drops what is over, and makes the table right for what is left and `more`. */
+static void rebuild(cs_spend__seen *s, cs_spend__seen_table *t, uint32_t more)
+{
+    cs_spend__seen_table old = *t;
+    uint32_t live = 0;
+    for (uint32_t i = 0; i < old.cap; i++) {
+        live += old.v[i].print != 0 && remembered(s, &old.v[i], s->clock);
+    }
+    uint32_t wanted = live + more;
+    if (wanted > most(old.cap) - most(old.cap) / 16 || wanted < old.cap / 2) {
+        t->cap = wanted == 0 ? 0 : (uint32_t)((uint64_t)wanted * 48 / 35) + 2; /* 6/5 of it is 7/8 of the table */
+    }
+    t->n = 0;
+    t->v = t->cap == 0 ? NULL : cs_zalloc(t->cap * sizeof *t->v);
+    for (uint32_t i = 0; i < old.cap; i++) {
+        if (old.v[i].print != 0 && remembered(s, &old.v[i], s->clock)) {
+            insert_in(t, old.v[i]);
+        }
+    }
+    cs_free(old.v);
+    s->n -= old.n - t->n;
+    s->bytes = s->bytes + t->cap * sizeof *t->v - old.cap * sizeof *t->v;
+}
+
+static void sweep(cs_spend__seen *s, cs_spend__seen_table *t)
+{
+    for (uint32_t i = 0; i < t->cap; i++) {
+        if (t->v[i].print != 0 && !remembered(s, &t->v[i], s->clock)) {
+            rebuild(s, t, 0);
+            return;
+        }
+    }
+}
+
+static void sweep_next(cs_spend__seen *s)
+{
+    if (s->sweep_at < TABLES) {
+        sweep(s, &s->tables[s->sweep_at++]);
+        s->swept = s->sweep_at == TABLES ? s->sweeping : s->swept;
+    }
+}
+
+/* ---- the set */
 
 void cs_spend__seen_init(cs_spend__seen *s, int64_t keep_ns)
 {
-    *s = (cs_spend__seen){.key = {secret('x'), secret('y')}, .keep = (uint32_t)(keep_ns / CS_SPEND__SLOT_NS) + 1};
-    s->mask = FIRST_ENTRIES - 1;
-    s->entries = cs_zalloc(FIRST_ENTRIES * sizeof *s->entries);
-    s->chain_mask = FIRST_CHAINS - 1;
-    s->chains = cs_zalloc(FIRST_CHAINS * sizeof *s->chains);
+    int64_t keep = keep_ns / CS_SPEND__SLOT_NS + 1;
+    *s = (cs_spend__seen){.key = {secret('x'), secret('y')},
+                          .keep = keep < KEEP_MOST ? (uint32_t)keep : KEEP_MOST,
+                          .sweep_at = TABLES,
+                          .bytes = TABLES * sizeof *s->tables};
+    s->tables = cs_zalloc(TABLES * sizeof *s->tables);
 }
 
 void cs_spend__seen_destroy(cs_spend__seen *s)
 {
-    for (size_t i = 0; i < s->waiting.n; i++) {
-        cs_free(s->waiting.v[i].scope);
+    for (size_t i = 0; i < TABLES; i++) {
+        cs_free(s->tables[i].v);
     }
-    cs_free(s->entries);
-    cs_free(s->chains);
-    CS_VEC_FREE(&s->waiting);
-}
-
-/* The entry of an id, or the empty place for it. */
-static cs_spend__seen_entry *place_of(const cs_spend__seen *s, cs_spend__id id)
-{
-    size_t i = id.a & s->mask;
-    while ((s->entries[i].id.a != 0 || s->entries[i].id.b != 0) && !cs_spend__id_equal(s->entries[i].id, id)) {
-        i = (i + 1) & s->mask;
+    cs_free(s->tables);
+    for (size_t i = 0; i < s->log.n; i++) {
+        cs_buf_destroy(&s->log.v[i].bytes);
     }
-    return &s->entries[i];
+    CS_VEC_FREE(&s->log);
 }
 
-static bool is_empty(const cs_spend__seen_entry *e)
+void cs_spend__seen_prefetch(const cs_spend__seen *s, cs_spend__id id)
 {
-    return e->id.a == 0 && e->id.b == 0;
+    const cs_spend__seen_table *t = table_of(s, id);
+    if (t->cap != 0) {
+        __builtin_prefetch(&t->v[home(t, id.b)]);
+    }
 }
 
-static bool remembered(const cs_spend__seen *s, uint32_t then, uint32_t now)
+void cs_spend__seen_tick(cs_spend__seen *s, uint32_t slot)
 {
-    return now <= then || now - then <= s->keep;
+    if (s->clock == 0) {
+        s->swept = slot;
+    }
+    if (slot <= s->clock) {
+        return;
+    }
+    if (s->n > 0 && slot - s->swept > ahead(s) / 2) { /* nobody came for months: before times become ambiguous */
+        for (uint32_t to = s->clock; to != slot;) {
+            to = slot - to > ahead(s) / 2 ? to + ahead(s) / 2 : slot;
+            s->clock = to;
+            for (size_t i = 0; i < TABLES && s->n > 0; i++) {
+                sweep(s, &s->tables[i]);
+            }
+        }
+        s->sweep_at = TABLES;
+        s->swept = slot;
+    }
+    s->clock = slot;
+    if (s->sweep_at == TABLES && slot / CS_SPEND__SLOTS_A_DAY != s->swept / CS_SPEND__SLOTS_A_DAY) {
+        s->sweep_at = 0;
+        s->sweeping = slot;
+    }
 }
 
 cs_spend__seen_entry *cs_spend__seen_find(const cs_spend__seen *s, cs_spend__id id, uint32_t arrived)
 {
-    cs_spend__seen_entry *e = place_of(s, id);
-    return !is_empty(e) && remembered(s, e->arrived, arrived) ? e : NULL;
+    cs_spend__seen_entry *e = find_in(table_of(s, id), id.b);
+    return e != NULL && remembered(s, e, arrived) ? e : NULL;
 }
 
-/* Moves what is still remembered at `now` into a table that it fills at most to a third. */
-static void rebuild(cs_spend__seen *s, uint32_t now)
+/* ---- the log of changes */
+
+static cs_buf *piece_for(cs_spend__seen *s, uint32_t day)
 {
-    cs_spend__seen_entry *old = s->entries;
-    size_t size = s->mask + 1;
-    size_t live = 0;
-    for (size_t i = 0; i < size; i++) {
-        live += !is_empty(&old[i]) && remembered(s, old[i].arrived, now);
-    }
-    size_t wanted = power_of_two(live * 3 + FIRST_ENTRIES);
-    s->entries = cs_zalloc(wanted * sizeof *s->entries);
-    s->mask = wanted - 1;
-    s->n = live;
-    for (size_t i = 0; i < size; i++) {
-        if (!is_empty(&old[i]) && remembered(s, old[i].arrived, now)) {
-            *place_of(s, old[i].id) = old[i];
+    for (size_t i = s->log.n; i-- > 0;) {
+        cs_spend__seen_piece *p = &s->log.v[i];
+        if (p->day == day && p->bytes.n + RECORD_BYTES <= PIECE_BYTES) {
+            return &p->bytes;
+        }
+        if (s->log.n - i >= 16) {
+            break;
         }
     }
-    cs_free(old);
+    cs_spend__seen_piece fresh = {.day = day};
+    cs_buf_init(&fresh.bytes);
+    CS_VEC_PUSH(&s->log, fresh);
+    return &s->log.v[s->log.n - 1].bytes;
 }
 
-void cs_spend__seen_add(cs_spend__seen *s, const cs_spend__seen_entry *entry)
+static void note(cs_spend__seen *s, const cs_spend__seen_table *t, const cs_spend__seen_entry *e)
 {
-    cs_spend__seen_entry *place = place_of(s, entry->id);
-    if (is_empty(place)) {
-        if ((s->n + 1) * 4 > (s->mask + 1) * 3) {
-            rebuild(s, entry->arrived);
-            place = place_of(s, entry->id);
-        }
-        s->n += is_empty(place);
-    }
-    *place = *entry;
+    int64_t arrived = arrival_of(s, e);
+    cs_buf *out = piece_for(s, arrived < 0 ? 0 : (uint32_t)arrived / CS_SPEND__SLOTS_A_DAY);
+    cs_bytes_put_u16(out, (uint16_t)(t - s->tables));
+    cs_bytes_put_u64(out, e->print);
+    cs_bytes_put_u32(out, (uint32_t)e->content);
+    cs_bytes_put_u16(out, (uint16_t)(arrived % CS_SPEND__SLOTS_A_DAY));
+    cs_bytes_put_u32(out, e->back);
 }
 
-/* ---- corrections that wait */
-
-static uint32_t *chain_of(const cs_spend__seen *s, cs_spend__id root)
+void cs_spend__seen_log_all(cs_spend__seen *s)
 {
-    return &s->chains[root.a & s->chain_mask];
-}
-
-static void link_in(cs_spend__seen *s, uint32_t number)
-{
-    cs_spend__waiting *w = &s->waiting.v[number - 1];
-    uint32_t *head = chain_of(s, w->root);
-    w->next = *head;
-    *head = number;
-}
-
-/* Forgets those whose time is over: they stay where they were counted. */
-static void sweep(cs_spend__seen *s, uint32_t now)
-{
-    for (size_t i = 0; i < s->waiting.n; i++) {
-        cs_spend__waiting *w = &s->waiting.v[i];
-        if (w->used && !remembered(s, w->slot, now)) {
-            uint32_t *at = chain_of(s, w->root);
-            while (*at != i + 1) {
-                at = &s->waiting.v[*at - 1].next;
-            }
-            *at = w->next;
-            cs_spend__seen_entry *entry = place_of(s, w->id);
-            if (!is_empty(entry) && entry->where == (CS_SPEND__WAITING | (uint32_t)i)) {
-                entry->where = w->slot;
-            }
-            cs_free(w->scope);
-            *w = (cs_spend__waiting){.next = s->free};
-            s->free = (uint32_t)i + 1;
-            s->n_waiting--;
-        }
-    }
-}
-
-uint32_t cs_spend__seen_wait(cs_spend__seen *s, const cs_spend__waiting *w)
-{
-    if (s->free == 0 && s->waiting.n == s->waiting.cap) {
-        sweep(s, w->slot);
-    }
-    uint32_t number = s->free;
-    if (number != 0) {
-        s->free = s->waiting.v[number - 1].next;
-        s->waiting.v[number - 1] = *w;
-    } else {
-        CS_VEC_PUSH(&s->waiting, *w);
-        number = (uint32_t)s->waiting.n;
-    }
-    s->waiting.v[number - 1].used = true;
-    s->n_waiting++;
-    if (s->n_waiting > s->chain_mask + 1) {
-        cs_free(s->chains);
-        s->chain_mask = (s->chain_mask + 1) * 2 - 1;
-        s->chains = cs_zalloc((s->chain_mask + 1) * sizeof *s->chains);
-        for (size_t i = 0; i < s->waiting.n; i++) {
-            if (s->waiting.v[i].used) {
-                link_in(s, (uint32_t)i + 1);
+    for (size_t i = 0; i < TABLES; i++) {
+        const cs_spend__seen_table *t = &s->tables[i];
+        for (uint32_t k = 0; k < t->cap; k++) {
+            if (t->v[k].print != 0 && remembered(s, &t->v[k], s->clock)) {
+                note(s, t, &t->v[k]);
             }
         }
-    } else {
-        link_in(s, number);
     }
-    return number - 1;
 }
 
-bool cs_spend__seen_take(cs_spend__seen *s, cs_spend__id root, uint32_t arrived, cs_spend__waiting *out)
+/* ---- changes */
+
+static cs_spend__seen_entry *put(cs_spend__seen *s, cs_spend__seen_table *t, const cs_spend__seen_entry *e)
 {
-    uint32_t *at = chain_of(s, root);
-    while (*at != 0) {
-        cs_spend__waiting *w = &s->waiting.v[*at - 1];
-        if (cs_spend__id_equal(w->root, root) && remembered(s, w->slot, arrived)) {
-            uint32_t number = *at;
-            *out = *w;
-            *at = w->next;
-            *w = (cs_spend__waiting){.next = s->free};
-            s->free = number;
-            s->n_waiting--;
-            return true;
-        }
-        at = &w->next;
+    cs_spend__seen_entry *there = find_in(t, e->print); /* forgotten, but not swept yet */
+    if (there != NULL) {
+        *there = *e;
+        return there;
     }
-    return false;
+    if (t->cap == 0 || t->n + 1 > most(t->cap)) {
+        rebuild(s, t, 1);
+    }
+    insert_in(t, *e);
+    s->n++;
+    return NULL;
+}
+
+void cs_spend__seen_add(cs_spend__seen *s, cs_spend__id id, uint32_t content, uint32_t arrived, int64_t where)
+{
+    if (s->clock == 0) {
+        cs_spend__seen_tick(s, arrived > 0 ? arrived : 1);
+    }
+    int64_t at = representable(s, arrived);
+    cs_spend__seen_entry e = {.print = id.b,
+                              .content = content & CONTENT,
+                              .arrived = (uint16_t)at,
+                              .back = back_of(at, where) & CS_SPEND__BACK_WAITING};
+    cs_spend__seen_table *t = table_of(s, id);
+    (void)put(s, t, &e);
+    if (s->logs) {
+        note(s, t, &e);
+    }
+    sweep_next(s);
+}
+
+void cs_spend__seen_move(cs_spend__seen *s, cs_spend__id id, uint32_t arrived, int64_t where)
+{
+    cs_spend__seen_entry *e = cs_spend__seen_find(s, id, arrived);
+    if (e != NULL) {
+        e->back = back_of(arrival_of(s, e), where) & CS_SPEND__BACK_WAITING;
+        if (s->logs) {
+            note(s, table_of(s, id), e);
+        }
+    }
+}
+
+bool cs_spend__seen_restore(cs_spend__seen *s, uint32_t day, cs_slice piece)
+{
+    cs_bytes in = cs_bytes_of(piece);
+    while (cs_bytes_left(&in) > 0) {
+        uint16_t table = cs_bytes_u16(&in);
+        cs_spend__seen_entry e = {.print = cs_bytes_u64(&in), .content = cs_bytes_u32(&in) & CONTENT};
+        int64_t arrived = (int64_t)day * CS_SPEND__SLOTS_A_DAY + cs_bytes_u16(&in);
+        e.back = cs_bytes_u32(&in) & CS_SPEND__BACK_WAITING;
+        e.arrived = (uint16_t)arrived;
+        if (in.bad || table >= TABLES || e.print == 0) {
+            return false;
+        }
+        if (arrived <= (int64_t)s->clock + ahead(s) - 1 && s->clock - arrived <= s->keep) {
+            (void)put(s, &s->tables[table], &e);
+        }
+    }
+    return true;
 }

@@ -1,20 +1,21 @@
-/* Ids that were counted, and corrections that wait for what they correct. Belongs to the journal's thread. */
+/* Ids that were counted (seen.c), and corrections that wait for what they correct (waiting.c). Belongs to the journal's
+ * thread. */
 #ifndef CS_SPEND_SEEN_H
 #define CS_SPEND_SEEN_H
 
+#include "countersign/base/bytes.h"
 #include "spend/book.h"
 
 typedef struct cs_spend__id {
     uint64_t a, b; /* SipHash, 128 bits, of an event's source and id */
 } cs_spend__id;
 
-typedef struct cs_spend__seen_entry {
-    cs_spend__id id;
-    uint64_t content; /* hash of what must be equal in a duplicate */
-    uint32_t arrived; /* slot */
-    uint32_t where;   /* slot that it was counted in, or CS_SPEND__WAITING | index of a waiting correction */
-} cs_spend__seen_entry;
-#define CS_SPEND__WAITING UINT32_C(0x80000000)
+static inline bool cs_spend__id_equal(cs_spend__id x, cs_spend__id y)
+{
+    return x.a == y.a && x.b == y.b;
+}
+
+/* ---- waiting.c */
 
 struct cs_spend__account;
 
@@ -26,37 +27,91 @@ typedef struct cs_spend__waiting {
     char *scope; /* all of its data.scope as a key of n_scope bytes; owned, by whoever has the record */
     size_t n_scope;
     int64_t nanos;
-    uint32_t slot; /* counted in; also its arrival */
-    uint32_t next; /* in the chain of its hash slot or in the free list: 1-based index, 0 = end */
+    uint32_t slot;           /* counted in; also its arrival */
+    uint32_t by_root, by_id; /* next in the chain of its hash: 1-based index, 0 = end; by_root also in the free list */
     bool used;
 } cs_spend__waiting;
 
+typedef struct cs_spend__waits {
+    CS_VEC(cs_spend__waiting) v;
+    uint32_t *roots, *ids; /* hash → first of a chain, 1-based */
+    size_t mask;           /* of both */
+    uint32_t free;         /* 1-based */
+    size_t n;
+} cs_spend__waits;
+
+void cs_spend__waits_init(cs_spend__waits *w);
+void cs_spend__waits_destroy(cs_spend__waits *w);
+/* Those that arrived before `oldest` are forgotten when room is needed. */
+void cs_spend__waits_add(cs_spend__waits *w, const cs_spend__waiting *item, int64_t oldest);
+/* The one with this id; NULL without one. Good until the next change. */
+const cs_spend__waiting *cs_spend__waits_find(const cs_spend__waits *w, cs_spend__id id);
+/* Takes out one that waits for `root` and arrived at `oldest` or later. */
+bool cs_spend__waits_take(cs_spend__waits *w, cs_spend__id root, int64_t oldest, cs_spend__waiting *out);
+/* Takes out the one with this id, if it is there. */
+void cs_spend__waits_remove(cs_spend__waits *w, cs_spend__id id);
+
+/* ---- seen.c */
+
+/* 16 bytes an id. Times are slots: an arrival by its lower 16 bits, the rest is known from the clock of the set; where
+ * it counts by the distance from its arrival. A correction that came first counts after its own arrival. */
+typedef struct cs_spend__seen_entry {
+    uint64_t print; /* fingerprint of the id; 0 = an empty place */
+    uint64_t arrived : 16;
+    uint64_t back : 17;    /* arrival + CS_SPEND__BACK_AHEAD - slot that it counts in; or one of the following */
+    uint64_t content : 31; /* hash of what must be equal in a duplicate */
+} cs_spend__seen_entry;
+enum { CS_SPEND__BACK_AHEAD = 45000, CS_SPEND__BACK_WAITING = 0x1ffff, CS_SPEND__BACK_UNKNOWN = 0x1fffe };
+
+/* Slots that stand for no slot. */
+#define CS_SPEND__WHERE_WAITING INT64_C(-1) /* it waits for what it corrects */
+#define CS_SPEND__WHERE_UNKNOWN INT64_C(-2) /* too far from its arrival to be remembered */
+
+typedef struct cs_spend__seen_table {
+    cs_spend__seen_entry *v;
+    uint32_t n, cap;
+} cs_spend__seen_table;
+
+/* What was added or moved since it was last taken (cs_spend__seen_log): pieces of one day of arrival each. */
+typedef struct cs_spend__seen_piece {
+    uint32_t day;
+    cs_buf bytes;
+} cs_spend__seen_piece;
+
 typedef struct cs_spend__seen {
     uint64_t key[2];
-    cs_spend__seen_entry *entries; /* open addressing; an id of zeros is an empty place */
-    size_t mask, n;
-    uint32_t keep; /* slots that an id is remembered */
-    CS_VEC(cs_spend__waiting) waiting;
-    uint32_t *chains; /* root → first of waiting, 1-based */
-    size_t chain_mask;
-    uint32_t free; /* 1-based */
-    size_t n_waiting;
+    cs_spend__seen_table *tables;
+    uint32_t keep;            /* slots that an id is remembered */
+    uint32_t clock;           /* slot; what was remembered until then may be dropped. 0 = not set */
+    uint32_t swept, sweeping; /* the clock of the last sweep that ended, and of the one under way */
+    size_t sweep_at;          /* next table of it */
+    uint64_t n;               /* ids held */
+    uint64_t bytes;           /* that they take */
+    bool logs;                /* changes are noted for snapshots */
+    CS_VEC(cs_spend__seen_piece) log;
 } cs_spend__seen;
 
+/* keep_ns: at most 400 days. */
 void cs_spend__seen_init(cs_spend__seen *s, int64_t keep_ns);
 void cs_spend__seen_destroy(cs_spend__seen *s);
 cs_spend__id cs_spend__seen_id(const cs_spend__seen *s, cs_slice source, cs_slice id);
-uint64_t cs_spend__seen_content(const cs_spend__seen *s, const cs_spend__event *event);
-/* What is remembered of an id at an arrival; NULL if nothing, or no more. Good until the next add. */
+uint32_t cs_spend__seen_content(const cs_spend__seen *s, const cs_spend__event *event);
+/* Brings the places where an id would be into the cache. */
+void cs_spend__seen_prefetch(const cs_spend__seen *s, cs_spend__id id);
+/* Nobody asks any more about arrivals long before `slot`: sets the clock forward. */
+void cs_spend__seen_tick(cs_spend__seen *s, uint32_t slot);
+/* What is remembered of an id at an arrival; NULL if nothing, or no more. Good until the next add or tick. */
 cs_spend__seen_entry *cs_spend__seen_find(const cs_spend__seen *s, cs_spend__id id, uint32_t arrived);
-void cs_spend__seen_add(cs_spend__seen *s, const cs_spend__seen_entry *entry);
-/* Lets a correction wait; returns its index. Its entry must be added with CS_SPEND__WAITING | index. */
-uint32_t cs_spend__seen_wait(cs_spend__seen *s, const cs_spend__waiting *w);
-/* Takes one correction that waits for `root`, and that is still remembered at `arrived`, out of waiting. */
-bool cs_spend__seen_take(cs_spend__seen *s, cs_spend__id root, uint32_t arrived, cs_spend__waiting *out);
-static inline bool cs_spend__id_equal(cs_spend__id x, cs_spend__id y)
-{
-    return x.a == y.a && x.b == y.b;
-}
+/* The slot that it was counted in, or one of CS_SPEND__WHERE_. */
+int64_t cs_spend__seen_where(const cs_spend__seen *s, const cs_spend__seen_entry *entry);
+/* Not for an id that find returns. */
+void cs_spend__seen_add(cs_spend__seen *s, cs_spend__id id, uint32_t content, uint32_t arrived, int64_t where);
+/* Notes where an id counts now; nothing if it is not remembered. */
+void cs_spend__seen_move(cs_spend__seen *s, cs_spend__id id, uint32_t arrived, int64_t where);
+
+/* For snapshots: the ids of a piece back in; false if it is damaged. */
+bool cs_spend__seen_restore(cs_spend__seen *s, uint32_t day, cs_slice piece);
+/* All of it into the log again, when what was taken from there was lost. Days that are over are not in it. */
+void cs_spend__seen_log_all(cs_spend__seen *s);
 
 #endif

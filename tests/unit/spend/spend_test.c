@@ -221,32 +221,6 @@ Test(spend, counts_an_id_once)
     counts(event("1", NOW, "'1'", USAGE), ACCEPTED); /* forgotten after 35 days */
 }
 
-Test(spend, remembers_many_ids)
-{
-    cs_spend__seen seen;
-    cs_spend__seen_init(&seen, 35 * 86400 * CS_NS_PER_S);
-    const uint32_t keep = seen.keep;
-    for (uint32_t i = 0; i < 40000; i++) {
-        char text[16];
-        (void)snprintf(text, sizeof text, "%u", i);
-        cs_spend__id id = cs_spend__seen_id(&seen, CS_LIT("s"), cs_slice_of(text));
-        cr_assert_null(cs_spend__seen_find(&seen, id, i));
-        cs_spend__seen_add(&seen, &(cs_spend__seen_entry){.id = id, .content = i, .arrived = i, .where = i});
-    }
-    cr_assert_lt(seen.mask, 40000, "what is forgotten is not kept");
-    for (uint32_t i = 0; i < 40000; i++) {
-        char text[16];
-        (void)snprintf(text, sizeof text, "%u", i);
-        cs_spend__id id = cs_spend__seen_id(&seen, CS_LIT("s"), cs_slice_of(text));
-        const cs_spend__seen_entry *found = cs_spend__seen_find(&seen, id, 39999);
-        cr_assert_eq(found != NULL, 39999 - i <= keep, "%u", i);
-        cr_assert(found == NULL || found->content == i);
-    }
-    cs_spend__id split = cs_spend__seen_id(&seen, CS_LIT("ab"), CS_LIT("c"));
-    cr_assert(!cs_spend__id_equal(split, cs_spend__seen_id(&seen, CS_LIT("a"), CS_LIT("bc"))));
-    cs_spend__seen_destroy(&seen);
-}
-
 Test(spend, flags_what_is_late_or_early)
 {
     configure("{'t':{'budgets':{'m':{'window':'month','limit':'100'},'d':{'window':'day','limit':'100'}}}}");
