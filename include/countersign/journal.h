@@ -68,6 +68,18 @@ CS_MUST_CHECK cs_err cs_event_refuse(cs_arena *a, cs_event_reject *reject, const
     CS_PRINTF(4, 5);
 bool cs_event_text(cs_value object, const char *name, cs_slice *out);
 
+/* An event of our own. Texts are copied. */
+typedef struct cs_event_head {
+    const char *type;     /* "io.countersign.budget.changed.v1" */
+    cs_slice source, id;  /* together they name it for ever */
+    cs_slice tenant;      /* subject "tenant/<tenant>" */
+    cs_slice correlation; /* the request that it belongs to; "" = none */
+    int64_t time_ns;
+} cs_event_head;
+/* Composes it in `a`, as cs_event_read would give it, ready for cs_journal_batch_add; `data` is an object. Thread-safe.
+ */
+cs_event cs_event_compose(cs_arena *a, const cs_event_head *head, cs_value data);
+
 /* Cuts a body into the texts of its events: one object, an array of objects, or objects separated by white space
  * (NDJSON). Nothing is parsed: a piece may turn out to be no JSON. */
 typedef struct cs_event_cutter {

@@ -60,6 +60,28 @@ CS_MUST_CHECK cs_err cs_spend_configure(cs_spend *spend, cs_value tenants, cs_va
  * end, `overflow: true` stands in its rows and nothing remains. */
 const cs_live *cs_spend_live(cs_spend *spend);
 
+/* ---- limits changed by people */
+
+typedef struct cs_budget_change {
+    cs_slice tenant, budget;
+    cs_slice currency; /* "" = the budget's */
+    cs_slice author, reason;
+    cs_slice request_id; /* the same id again changes nothing */
+    int64_t limit_nanos;
+    int64_t expires_ns; /* INT64_MAX = until it is taken back */
+    bool reset;         /* take the last change back; limit and expiry do not matter */
+} cs_budget_change;
+
+/* `error` is NULL when it is durable and in force. On the journal's thread. */
+typedef void cs_spend_done(void *self, const cs_error *error);
+/* Records the change; `done` is called exactly once if this returns CS_OK. CS_ERR_NOT_FOUND: the tenant has no such
+ * budget in that currency; CS_ERR_IO, CS_ERR_LIMIT: the journal takes nothing. All texts are copied. Any thread. */
+CS_MUST_CHECK cs_err cs_spend_change_budget(cs_spend *spend, const cs_budget_change *change, cs_spend_done *done,
+                                            void *self, cs_error *e);
+/* GET /v1/tenants/{tenant}/budget: {"tenant", "tier", "budgets": {id: {window, currency, limit, configured_limit,
+ * change: null or {id, author, reason, at, expires_at}}}}. Undefined if the tenant is not configured. */
+cs_value cs_spend_budgets_document(cs_spend *spend, cs_slice tenant, cs_arena *a);
+
 /* ---- POST /v1/events */
 
 /* What became of a body of events. */

@@ -120,7 +120,10 @@ static cs_value cost(cs_server__request *r, cs_value given, cs_value operation, 
     cs_value currency = member(signed_cost, "currency");
     currency = cs_is(currency, CS_STRING) ? currency : member(given, "currency");
     currency = cs_is(currency, CS_STRING) ? currency : member(tenant, "currency");
-    cs_value out = cs_object_new(a, 3);
+    cs_value out = cs_object_new(a, 4);
+    if (cs_is(member(given, "scope"), CS_OBJECT)) {
+        cs_object_put_text(a, out, "scope", member(given, "scope"));
+    }
     cs_object_put_text(a, out, "currency", cs_is(currency, CS_STRING) ? currency : cs_string(CS_LIT("USD")));
     if (cs_is(estimate, CS_NUMBER)) {
         cs_object_put_text(a, out, "estimate_nanos", estimate);

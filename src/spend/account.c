@@ -41,6 +41,7 @@ void cs_spend__total_refresh(const cs_spend__account *account, cs_spend__total *
     total->sum = total->book != NULL ? cs_spend__book_sum(total->book, total->from, total->to)
                                      : (cs_spend__sum){.last_ns = INT64_MIN};
     total->valid = true;
+    total->alert_at = INT64_MIN;
 }
 
 int64_t cs_spend__remaining(int64_t limit, int64_t posted, int64_t held, bool overflow)

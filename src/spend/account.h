@@ -52,8 +52,8 @@ typedef struct cs_spend__budget_change {
 
 /* ---- alert.c: said once for each window */
 typedef struct cs_spend__alert {
-    cs_slice key; /* owned: cs_spend__alert_key of budget, value and ratio */
-    int64_t window_start;
+    cs_slice key; /* owned: budget, currency, value and ratio */
+    int64_t at_ns;
 } cs_spend__alert;
 
 /* ---- account.c */
@@ -65,6 +65,8 @@ typedef struct cs_spend__account {
     cs_spend__total *totals;                 /* one for each of the tenant's budgets */
     CS_VEC(cs_spend__budget_change) changes; /* the last one of each budget */
     CS_VEC(cs_spend__alert) alerts;
+    cs_spend__standing standing; /* right from standing_from until standing_to */
+    int64_t standing_from, standing_to;
     CS_VEC(int64_t) blemishes; /* instants at which the tenant was not clean, ascending */
 } cs_spend__account;
 
@@ -83,7 +85,8 @@ int64_t cs_spend__remaining(int64_t limit, int64_t posted, int64_t held, bool ov
 bool cs_spend__account_post(cs_spend__account *account, cs_slice currency, const cs_spend__pairs *scope, bool up,
                             size_t n, const cs_spend__change *changes, uint32_t now_slot);
 /* The totals of an account that spend in this currency and scope counts in. Makes what is missing. */
-typedef void cs_spend__each_total(void *self, cs_spend__account *account, cs_spend__total *total);
+/* `part`: the value that a budget with `per` counts apart; NULL otherwise. */
+typedef void cs_spend__each_total(void *self, cs_spend__account *account, cs_spend__part *part, cs_spend__total *total);
 void cs_spend__account_totals(cs_spend__account *account, cs_slice currency, const cs_spend__pairs *scope,
                               cs_spend__each_total *each, void *self);
 /* Makes the totals of the tenant's budgets, and of their values; drops them. Before and after the tenant or the family
@@ -104,10 +107,18 @@ cs_spend__pairs cs_spend__pairs_of_key(cs_slice key);
 bool cs_spend__scope_covers(const cs_spend__pairs *scope, const cs_spend__pairs *fixed);
 
 /* ---- tier.c. Under the shard's lock. */
-cs_spend__standing cs_spend__standing_at(const cs_spend__account *account, int64_t now_ns);
+/* Remembered for the quarter of an hour, or until it is forgotten. */
+cs_spend__standing cs_spend__standing_at(cs_spend__account *account, int64_t now_ns);
+/* The past, or the rules, changed. */
+void cs_spend__standing_forget(cs_spend__account *account);
 /* The limit of a budget now: changed by people, or that of the tier, or its own. */
 int64_t cs_spend__limit_at(const cs_spend__account *account, const cs_spend__standing *standing,
                            const cs_spend__budget *budget, int64_t now_ns);
+/* The same without what people changed. */
+int64_t cs_spend__limit_unchanged(const cs_spend__standing *standing, const cs_spend__budget *budget);
+/* What people changed, if it is in force; NULL otherwise. */
+const cs_spend__budget_change *cs_spend__change_in_force(const cs_spend__account *account,
+                                                         const cs_spend__budget *budget, int64_t now_ns);
 void cs_spend__blemish_add(cs_spend__account *account, int64_t at_ns);
 
 #endif

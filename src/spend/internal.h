@@ -8,6 +8,7 @@
  *   account.c  tenants and their shards; limits into force
  *   scope.c    books, parts by scope, families; the running totals of budgets
  *   ledger.c   the fold
+ *   change.c   limits changed by people     alert.c  what is said once for each window
  *   view.c     data.spend          report.c  health, documents, metrics          post.c  POST /v1/events
  *
  * Locks: a shard's mutex guards its accounts, their books and totals. Only the journal's thread changes books; only the
@@ -79,6 +80,15 @@ cs_spend__account *cs_spend__account_make(cs_spend__shard *shard, cs_slice tenan
 /* All accounts, locked shard by shard; `each` is called under the lock. */
 void cs_spend__each_account(cs_spend *s, void (*each)(void *self, cs_spend__account *account), void *self);
 void cs_spend__accounts_free(cs_spend *s);
+
+/* ---- change.c, alert.c: folds of io.countersign.budget.*, on the journal's thread */
+cs_event_outcome cs_spend__change_fold(cs_spend *s, const cs_event *event);
+cs_event_outcome cs_spend__alert_fold(cs_spend *s, const cs_event *event);
+/* Something was posted: what is due is said, in a batch of its own. Without a lock. */
+void cs_spend__alerts_check(cs_spend *s, cs_spend__account *account, cs_slice currency, const cs_spend__pairs *scope,
+                            int64_t now_ns);
+/* Limits changed: the next check looks at all. Under the lock. */
+void cs_spend__alerts_look_again(cs_spend__account *account);
 
 /* ---- ledger.c */
 void cs_spend__count_add(cs_spend *s, cs_spend__count which, uint64_t n);

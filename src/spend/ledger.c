@@ -142,6 +142,22 @@ static void count(cs_spend *s, const cs_event *event, const cs_spend__event *spe
     }
 }
 
+/* Of the tenant's budgets, and of those above it. */
+static void check_alerts(cs_spend *s, cs_spend__account *account, const cs_spend__event *spend, int64_t now_ns)
+{
+    cs_spend__account *above[CS_SPEND__LEVELS + 1] = {account};
+    size_t n = 1;
+    cs_spend__shard *shard = cs_spend__shard_of(s, account->name);
+    cs_mutex_lock(&shard->lock);
+    for (const cs_spend__tenant *t = account->tenant; t != NULL && t->parent != NULL; t = t->parent) {
+        above[n++] = t->parent->account;
+    }
+    cs_mutex_unlock(&shard->lock);
+    for (size_t i = 0; i < n; i++) {
+        cs_spend__alerts_check(s, above[i], spend->currency, &spend->scope, now_ns);
+    }
+}
+
 static void add(cs_spend *s, const cs_event *event, const cs_spend__event *spend, cs_spend__id id, uint32_t arrival)
 {
     placing p = spend->linked
@@ -177,6 +193,9 @@ static void add(cs_spend *s, const cs_event *event, const cs_spend__event *spend
                        p.waits ? CS_SPEND__WHERE_WAITING : p.slot);
     settle_waiting(s, id, &p, arrival);
     count(s, event, spend, &p);
+    if (!event->past) {
+        check_alerts(s, account, spend, event->arrived_ns);
+    }
 }
 
 /* The clock of what is remembered. Arrivals may run ahead of the wall clock (a producer's is wrong), and while the past
@@ -240,6 +259,12 @@ static cs_event_outcome fold(void *self, const cs_event *event)
     return outcome;
 }
 
+static cs_event_outcome fold_budget(void *self, const cs_event *event)
+{
+    bool alert = cs_slice_is(event->type, "io.countersign.budget.alert.v1");
+    return alert ? cs_spend__alert_fold(self, event) : cs_spend__change_fold(self, event);
+}
+
 static bool redundant(void *self, const cs_event *event)
 {
     cs_spend *s = self;
@@ -292,6 +317,7 @@ cs_spend *cs_spend_new(const cs_spend_options *options)
     cs_journal_fold(
         s->journal,
         &(cs_fold){.types = "io.countersign.spend.", .self = s, .apply = fold, .redundant = redundant, .check = check});
+    cs_journal_fold(s->journal, &(cs_fold){.types = "io.countersign.budget.", .self = s, .apply = fold_budget});
     return s;
 }
 

@@ -218,6 +218,7 @@ void cs_spend__totals_bind(cs_spend__account *account)
 {
     const cs_spend__tenant *tenant = account->tenant;
     cs_spend__set *set = cs_spend__counted_set(account);
+    cs_spend__standing_forget(account);
     if (tenant == NULL || tenant->n_budgets == 0) {
         return;
     }
@@ -340,6 +341,11 @@ bool cs_spend__account_post(cs_spend__account *account, cs_slice currency, const
                             size_t n, const cs_spend__change *changes, uint32_t now_slot)
 {
     bool overflowed = false;
+    for (size_t i = 0; i < n; i++) {
+        if ((int64_t)changes[i].slot * CS_SPEND__SLOT_NS < account->standing_from) {
+            cs_spend__standing_forget(account);
+        }
+    }
     if (!up) {
         overflowed = post_set(account, &account->own, currency, scope, n, changes, now_slot);
     }
@@ -359,14 +365,14 @@ void cs_spend__account_totals(cs_spend__account *account, cs_slice currency, con
             continue;
         }
         if (budget->per.n == 0) {
-            each(self, account, &account->totals[i]);
+            each(self, account, NULL, &account->totals[i]);
             continue;
         }
         cs_spend__part *part =
             part_for(account, cs_spend__counted_set(account), &tenant->patterns[budget->pattern_each], scope);
         for (size_t k = 0; part != NULL && k < part->n_totals; k++) {
             if (part->totals[k].budget == budget) {
-                each(self, account, &part->totals[k]);
+                each(self, account, part, &part->totals[k]);
             }
         }
     }

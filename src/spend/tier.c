@@ -3,9 +3,10 @@
  *   {"canary": {"budgets": {"daily": "25.00", "monthly": "750.00"}, "promote": {"to": "standard", "after_clean_days":
  * 7}}, "standard": {"budgets": {"daily": "50.00", "monthly": "1500.00"}}}
  *
- * The tier that a tenant is in is a function of its history, not a state that someone must change in time: beginning at
- * `since` (or `clean_since`, whichever is later), so many days of 24 hours without a blemish promote it. A blemish is a
- * window that was spent to the end, or a difference from the bill beyond what is tolerated. */
+ * The tier that a tenant is in is a function of its history, not a state that someone must change in time: beginning
+ * with its first event after `since` (or at `clean_since`), so many days of 24 hours without a blemish promote it. A
+ * blemish is a window in which more was spent than its limit, or a difference from the bill beyond what is tolerated.
+ */
 #include <stdlib.h>
 
 #include "countersign/base/mem.h"
@@ -161,38 +162,149 @@ void cs_spend__tenant_tier_read(cs_spend__reader *r, cs_value tenant, const char
     }
 }
 
-/* ---- where a tenant stands */
+/* ---- history: when was the tenant not clean? */
 
-/* From `start`: when the time without a blemish has lasted long enough. *start moves to the last blemish before that.
- */
-static int64_t earned_at(const cs_spend__account *account, int64_t *start, int64_t clean_ns)
+typedef CS_VEC(int64_t) instants;
+
+static int64_t limit_in_tier(const cs_spend__tier *tier, bool promoted, const cs_spend__budget *budget)
 {
-    for (size_t i = 0; i < account->blemishes.n; i++) {
-        int64_t blemish = account->blemishes.v[i];
-        if (blemish >= *start && blemish - *start >= clean_ns) {
-            break;
+    for (size_t i = 0; tier != NULL && (promoted || !budget->has_limit) && i < tier->n_limits; i++) {
+        if (cs_slice_eq(tier->limits[i].budget, budget->id)) {
+            /* A promotion never takes away what the tenant was given by name. */
+            return budget->has_limit && budget->limit > tier->limits[i].limit ? budget->limit : tier->limits[i].limit;
         }
-        *start = blemish > *start ? blemish : *start;
     }
-    return *start + clean_ns;
+    return budget->limit;
 }
 
-cs_spend__standing cs_spend__standing_at(const cs_spend__account *account, int64_t now_ns)
+static size_t first_bucket(const cs_spend__book *book, int64_t slot)
+{
+    size_t low = 0, high = book->buckets.n;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (book->buckets.v[middle].slot < slot) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
+}
+
+/* The windows from `from_ns` to now in which more was spent than the limit: the end of the quarter of an hour that did
+ * it. */
+static void find_excess(const cs_spend__tenant *tenant, const cs_spend__budget *budget, const cs_spend__book *book,
+                        int64_t limit, int64_t from_ns, int64_t now_ns, instants *out)
+{
+    int64_t from = cs_spend__slot(from_ns), to = from;
+    cs_spend__window_at(&budget->window, tenant->zone, from_ns, &from, &to);
+    int64_t sum = 0;
+    bool over = false;
+    for (size_t i = first_bucket(book, from); i < book->buckets.n; i++) {
+        int64_t slot = book->buckets.v[i].slot;
+        if (slot >= to) {
+            cs_spend__window_at(&budget->window, tenant->zone, slot * CS_SPEND__SLOT_NS, &from, &to);
+            sum = 0;
+            over = false;
+        }
+        bool overflow = false;
+        sum = cs_spend__add(sum, book->buckets.v[i].posted, &overflow);
+        int64_t at = (slot + 1) * CS_SPEND__SLOT_NS;
+        if (!over && sum > limit && at > from_ns) {
+            over = true;
+            CS_VEC_PUSH(out, at < now_ns ? at : now_ns);
+        }
+    }
+}
+
+/* A rolling window has no history of its own; its excess is known from what was said at the time. */
+static bool has_history(const cs_spend__budget *budget)
+{
+    bool soft = cs_slice_is(budget->mode, "warn") || cs_slice_is(budget->mode, "log");
+    return !soft && budget->window.unit != CS_SPEND__ROLLING && budget->per.n == 0;
+}
+
+static int by_instant(const void *x, const void *y)
+{
+    int64_t a = *(const int64_t *)x, b = *(const int64_t *)y;
+    return (a > b) - (a < b);
+}
+
+/* All blemishes from `start`, ascending. */
+static instants blemishes_from(const cs_spend__account *account, const cs_spend__standing *s, int64_t start,
+                               int64_t now_ns)
+{
+    instants all = {0};
+    for (size_t i = 0; i < account->blemishes.n; i++) {
+        if (account->blemishes.v[i] >= start) {
+            CS_VEC_PUSH(&all, account->blemishes.v[i]);
+        }
+    }
+    const cs_spend__tenant *t = account->tenant;
+    for (size_t i = 0; i < t->n_budgets; i++) {
+        const cs_spend__book *book = account->totals[i].book;
+        if (book != NULL && has_history(&t->budgets[i])) {
+            find_excess(t, &t->budgets[i], book, limit_in_tier(s->tier, s->promoted, &t->budgets[i]), start, now_ns,
+                        &all);
+        }
+    }
+    if (all.n > 1) {
+        qsort(all.v, all.n, sizeof *all.v, by_instant);
+    }
+    return all;
+}
+
+/* ---- where a tenant stands */
+
+/* From *start: when the time without a blemish has lasted long enough; *start moves to the last blemish before that. */
+static int64_t earned_at(const cs_spend__account *account, const cs_spend__standing *s, int64_t *start, int64_t now_ns)
+{
+    instants all = blemishes_from(account, s, *start, now_ns);
+    for (size_t i = 0; i < all.n && all.v[i] - *start < s->tier->clean_ns; i++) {
+        *start = all.v[i];
+    }
+    CS_VEC_FREE(&all);
+    return *start + s->tier->clean_ns;
+}
+
+/* The first thing that is known of a tenant; INT64_MAX if nothing is. */
+static int64_t first_event(cs_spend__account *account)
+{
+    const cs_spend__set *set = cs_spend__counted_set(account);
+    int64_t first = INT64_MAX;
+    for (size_t i = 0; i < set->books.n; i++) {
+        const cs_spend__book *book = set->books.v[i];
+        int64_t at = book->buckets.n > 0 ? book->buckets.v[0].slot * CS_SPEND__SLOT_NS : INT64_MAX;
+        first = at < first ? at : first;
+    }
+    return first;
+}
+
+/* Being clean begins with the tier; but of days on which nobody looked nothing is known, unless the document says so.
+ */
+static bool clean_from(cs_spend__account *account, int64_t *start)
 {
     const cs_spend__tenant *t = account->tenant;
-    cs_spend__standing s = {.name = CS_LIT("")};
-    if (t == NULL) {
-        return s;
+    if (t->has_clean_since) {
+        *start = t->has_since && t->since_ns > t->clean_since_ns ? t->since_ns : t->clean_since_ns;
+        return true;
     }
-    s.name = t->tier;
-    s.tier = t->tier_rule;
-    s.has_promotes = t->has_promotes;
-    s.promotes_ns = t->promotes_ns;
-    s.has_clean_since = t->has_since || t->has_clean_since;
-    s.clean_since_ns =
-        t->has_clean_since && (!t->has_since || t->clean_since_ns > t->since_ns) ? t->clean_since_ns : t->since_ns;
+    int64_t first = first_event(account);
+    if (!t->has_since || first == INT64_MAX) {
+        return false;
+    }
+    *start = first > t->since_ns ? first : t->since_ns;
+    return true;
+}
+
+static cs_spend__standing find_standing(cs_spend__account *account, int64_t now_ns)
+{
+    const cs_spend__tenant *t = account->tenant;
+    cs_spend__standing s = {
+        .name = t->tier, .tier = t->tier_rule, .has_promotes = t->has_promotes, .promotes_ns = t->promotes_ns};
+    s.has_clean_since = clean_from(account, &s.clean_since_ns);
     while (s.has_clean_since && s.tier != NULL && s.tier->next != NULL) {
-        s.promotes_ns = earned_at(account, &s.clean_since_ns, s.tier->clean_ns);
+        s.promotes_ns = earned_at(account, &s, &s.clean_since_ns, now_ns);
         s.has_promotes = true;
         if (s.promotes_ns > now_ns) {
             break;
@@ -206,8 +318,31 @@ cs_spend__standing cs_spend__standing_at(const cs_spend__account *account, int64
     return s;
 }
 
-static const cs_spend__budget_change *change_of(const cs_spend__account *account, const cs_spend__budget *budget,
-                                                int64_t now_ns)
+cs_spend__standing cs_spend__standing_at(cs_spend__account *account, int64_t now_ns)
+{
+    if (account->tenant == NULL) {
+        return (cs_spend__standing){.name = CS_LIT("")};
+    }
+    if (now_ns < account->standing_from || now_ns >= account->standing_to) {
+        account->standing = find_standing(account, now_ns);
+        const cs_spend__standing *s = &account->standing;
+        account->standing_from = now_ns;
+        account->standing_to = (cs_spend__slot(now_ns) + 1) * CS_SPEND__SLOT_NS;
+        if (s->has_promotes && s->promotes_ns > now_ns && s->promotes_ns < account->standing_to) {
+            account->standing_to = s->promotes_ns;
+        }
+    }
+    return account->standing;
+}
+
+void cs_spend__standing_forget(cs_spend__account *account)
+{
+    account->standing_from = 0;
+    account->standing_to = 0;
+}
+
+const cs_spend__budget_change *cs_spend__change_in_force(const cs_spend__account *account,
+                                                         const cs_spend__budget *budget, int64_t now_ns)
 {
     for (size_t i = 0; i < account->changes.n; i++) {
         const cs_spend__budget_change *c = &account->changes.v[i];
@@ -221,23 +356,19 @@ static const cs_spend__budget_change *change_of(const cs_spend__account *account
 int64_t cs_spend__limit_at(const cs_spend__account *account, const cs_spend__standing *standing,
                            const cs_spend__budget *budget, int64_t now_ns)
 {
-    const cs_spend__budget_change *change = account->changes.n > 0 ? change_of(account, budget, now_ns) : NULL;
-    if (change != NULL) {
-        return change->limit;
-    }
-    const cs_spend__tier *tier = standing->tier;
-    for (size_t i = 0; tier != NULL && (standing->promoted || !budget->has_limit) && i < tier->n_limits; i++) {
-        if (cs_slice_eq(tier->limits[i].budget, budget->id)) {
-            /* A promotion never takes away what the tenant was given by name. */
-            return budget->has_limit && budget->limit > tier->limits[i].limit ? budget->limit : tier->limits[i].limit;
-        }
-    }
-    return budget->limit;
+    const cs_spend__budget_change *change = cs_spend__change_in_force(account, budget, now_ns);
+    return change != NULL ? change->limit : cs_spend__limit_unchanged(standing, budget);
+}
+
+int64_t cs_spend__limit_unchanged(const cs_spend__standing *standing, const cs_spend__budget *budget)
+{
+    return limit_in_tier(standing->tier, standing->promoted, budget);
 }
 
 /* Kept ascending; those of one instant are one. The oldest go beyond what a history of tiers needs. */
 void cs_spend__blemish_add(cs_spend__account *account, int64_t at_ns)
 {
+    cs_spend__standing_forget(account);
     enum { MOST = 1024 };
     size_t i = account->blemishes.n;
     while (i > 0 && account->blemishes.v[i - 1] > at_ns) {

@@ -10,7 +10,7 @@ import sys
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from serving import World, ask, base_config, close, run_cases, spend_event  # noqa: E402
+from serving import World, ask, base_config, close, run_cases, spend_event, wait_for  # noqa: E402
 
 CASES = []
 DAY = 86400 * 10**9
@@ -21,6 +21,10 @@ UNIT = 10**9
 def case(function):
     CASES.append(function)
     return function
+
+
+def rfc3339(seconds):
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
 
 
 class Service:
@@ -67,6 +71,10 @@ class Service:
         reply = self.ask("POST", "/v1/events", event)
         assert reply.status == 202, reply
         return event
+
+    def spend_at(self, tenant, amount, seconds):
+        reply = self.ask("POST", "/v1/events", spend_event(tenant, amount, time=rfc3339(seconds)))
+        assert reply.status == 202, reply
 
     def row(self, tenant, budget, currency="USD"):
         reply = self.ask("POST", "/v1/data/probe/row", {"input": {"tenant": tenant}})
@@ -192,6 +200,11 @@ def clean_days_earn_the_next_tier(w):
         "budgets": {"daily": {"window": "day", "limit": "60"}, "monthly": {"window": "month", "limit": "70"}},
     }
     s = Service(w, "tiers", tenants, TIERS)
+    # Of a tenant without any history nothing is known.
+    assert s.row("old", "daily")["limit_nanos"] == 25 * UNIT
+    for tenant, at in since.items():
+        s.spend_at(tenant, "1", at // UNIT + 60)
+    s.spend_at("rich", "1", since["old"] // UNIT + 60)
     limits = {t: s.row(t, "daily")["limit_nanos"] // UNIT for t in tenants}
     assert limits == {"new": 25, "old": 50, "blemished": 25, "rich": 60}, limits
     assert s.row("rich", "monthly")["limit_nanos"] == 1500 * UNIT
@@ -200,6 +213,13 @@ def clean_days_earn_the_next_tier(w):
     canaries = {t["tenant"]: t for t in status["canary_tenants"]}
     assert sorted(canaries) == ["blemished", "new"], canaries
     assert canaries["new"]["promotes_at"] is not None and canaries["new"]["day"]["limit"] == "25.00", canaries
+    # A day that turns out to have been above its limit takes the promotion back, until 7 days after that.
+    s.spend_at("old", "24.5", since["old"] // UNIT + 3 * 86400)
+    assert s.row("old", "daily")["tier"] == "standard"
+    s.spend_at("old", "24.5", since["old"] // UNIT + 3 * 86400 + 1)
+    assert s.row("old", "daily")["tier"] == "canary"
+    s.restart(signal.SIGKILL)
+    assert [s.row(t, "daily")["tier"] for t in tenants] == ["canary", "canary", "canary", "standard"]
     for wrong, path in (
         ({"canary": {"promote": {"to": "gold", "after_clean_days": 7}}}, "countersign.tiers.canary.promote.to"),
         ({"canary": {"budgets": {"daily": "x"}}}, "countersign.tiers.canary.budgets.daily.limit"),
@@ -208,6 +228,109 @@ def clean_days_earn_the_next_tier(w):
     ):
         reply = s.push({"new": tenants["new"]}, wrong)
         assert reply.status == 400 and path in reply.json()["message"], (path, reply)
+    s.stop()
+
+
+@case
+def people_change_limits_for_a_reason_and_a_time(w):
+    tenants = {"acme": {"budgets": {"daily": {"window": ROLLING, "limit": "25"}}}}
+    s = Service(w, "changes", tenants)
+    path = "/v1/tenants/acme/budget"
+    good = {"budget": "daily", "limit": "40.00", "currency": "USD", "reason": "launch"}
+
+    def limit():
+        return s.row("acme", "daily")["limit_nanos"] / UNIT
+
+    before = s.ask("GET", path).json()["budgets"]["daily"]
+    assert before["limit"] == before["configured_limit"] == "25.00" and before["change"] is None, before
+    for wrong, status, text in (
+        ({"budget": "weekly"}, 404, "no budget weekly"),
+        ({"currency": "EUR"}, 404, "no budget daily in EUR"),
+        ({"limit": "-1"}, 400, "limit"),
+        ({"limit": "NaN"}, 400, "limit"),
+        ({"limit": "1.0000000001"}, 400, "limit"),
+        ({"limit": None}, 400, "limit"),
+        ({"reason": " "}, 400, "reason"),
+        ({"expires_at": "tomorrow"}, 400, "expires_at"),
+        ({"expires_at": rfc3339(time.time() - 60)}, 400, "past"),
+    ):
+        reply = s.ask("PUT", path, {**good, **wrong})
+        assert reply.status == status and text in reply.json()["message"], (wrong, reply)
+    assert s.ask("PUT", path, b"{").status == 400 and s.ask("PUT", "/v1/tenants/acme/x", good).status == 404
+    assert s.ask("PUT", "/v1/tenants/nobody/budget", good).status == 404
+    assert limit() == 25
+    expires = rfc3339(time.time() + 3600)
+    reply = s.ask("PUT", path, {**good, "expires_at": expires}, headers={"X-Request-Id": "r-1"})
+    daily = reply.json()["budgets"]["daily"]
+    assert reply.status == 200 and daily["limit"] == "40.00" and daily["configured_limit"] == "25.00", reply
+    change = daily["change"]
+    assert (change["reason"], change["author"], change["id"]) == ("launch", "anonymous", "r-1"), change
+    assert change["expires_at"] == expires and limit() == 40
+    s.restart(signal.SIGKILL)
+    assert limit() == 40
+    # The same request again changes nothing; another one does; taken back, the bundle's limit holds.
+    assert s.ask("PUT", path, {**good, "limit": "41"}, headers={"X-Request-Id": "r-1"}).status == 200 and limit() == 40
+    assert s.ask("PUT", path, {**good, "limit": 41.5}).status == 200 and limit() == 41.5
+    assert s.ask("DELETE", path + "?budget=daily&reason=over").status == 200 and limit() == 25
+    assert s.ask("DELETE", path).status == 400 and s.ask("DELETE", path + "?budget=x").status == 404
+    assert s.ask("PUT", path, {**good, "expires_at": rfc3339(time.time() + 2)}).status == 200 and limit() == 40
+    time.sleep(2.2)
+    assert limit() == 25 and s.ask("GET", path).json()["budgets"]["daily"]["change"] is None
+    s.stop()
+
+
+def alerts(s):
+    lines = s.ask("GET", "/metrics").body.decode().splitlines()
+    found = [line.rsplit(" ", 1) for line in lines if line.startswith("countersign_budget_alerts_total{")]
+    return {name.split('"')[1]: int(float(n)) for name, n in found}
+
+
+@case
+def alerts_are_said_once(w):
+    budget = {"window": ROLLING, "limit": "10", "mode": "enforce", "alert_ratios": [0.8, 1.0]}
+    tenants = {"acme": {"budgets": {"daily": budget, "users": {**budget, "per": "user"}}}}
+    s = Service(w, "alerts", tenants)
+    s.spend("acme", "7.999999999")
+    assert alerts(s) == {}
+    s.spend("acme", "0.000000001")
+    for _ in range(3):
+        s.spend("acme", "0.1")
+    wait_for("80 %", lambda: alerts(s) == {"approaching": 1}, 5, s.process)
+    s.spend("acme", "5", scope={"user": "ann"})
+    wait_for("100 %", lambda: alerts(s) == {"approaching": 1, "exceeded": 1}, 5, s.process)
+    s.spend("acme", "3", scope={"user": "ann"})
+    wait_for("a user's 80 %", lambda: alerts(s) == {"approaching": 2, "exceeded": 1}, 5, s.process)
+    s.restart(signal.SIGKILL)
+    s.spend("acme", "1", scope={"user": "ann"})
+    s.spend("acme", "-9", kind="refund")
+    s.spend("acme", "9")
+    time.sleep(0.3)
+    assert alerts(s) == {}, alerts(s)
+    # Another limit is another matter: what is said then was not said before.
+    path = "/v1/tenants/acme/budget"
+    assert s.ask("PUT", path, {"budget": "users", "limit": "9", "reason": "less"}).status == 200
+    s.spend("acme", "0", scope={"user": "ann"})
+    wait_for("the user's 100 %", lambda: alerts(s) == {"exceeded": 1}, 5, s.process)
+    s.stop()
+
+
+@case
+def a_budget_used_up_is_a_blemish(w):
+    now = time.time_ns()
+    budgets = {"daily": {"window": ROLLING, "alert_ratios": [0.8, 1.0]}, "monthly": {"window": "rolling:744h"}}
+    tier = {"name": "canary", "since": now - 9 * DAY, "clean_since": now - 7 * DAY + 3600 * UNIT}
+    s = Service(w, "blemish", {"acme": {"tier": tier, "budgets": budgets}}, TIERS)
+
+    def promotes():
+        return s.ask("GET", "/admin/budget/status").json()["canary_tenants"][0]["promotes_at"]
+
+    soon = promotes()
+    assert soon.startswith(rfc3339(time.time() + 3600)[:13]) or soon.startswith(rfc3339(time.time() + 3599)[:13]), soon
+    s.spend("acme", "25")
+    later = rfc3339(time.time() + 7 * 86400)[:13]
+    wait_for("promotion put off", lambda: promotes().startswith(later), 5, s.process)
+    s.restart()
+    assert promotes().startswith(later)
     s.stop()
 
 

@@ -458,3 +458,31 @@ test_effects_when_approval_is_missing if {
 	effects := answer(cases["risky without approval"]).effects
 	{e.type | some e in effects} == {"request_approval"}
 }
+
+# ---- budgets of a team and of each user
+
+scoped_tenants := object.union(data.tenants, {"demo": object.union(data.tenants.demo, {"budgets": {
+	"growth": {"window": "day", "limit": "10.00", "mode": "enforce", "scope": {"team": "growth"}},
+	"users": {"window": "day", "limit": "5.00", "mode": "enforce", "per": "user"},
+}})})
+
+scoped_spend := {"meta": spend_of(0).meta, "demo": {"USD": {
+	"growth": window(24999999999),
+	"users": object.union(window(0), {"by": {"user": {"bob": window(25000000000)}}}),
+}}}
+
+scoped_codes(who, team) := codes if {
+	codes := authz.codes with input as json.patch(base, [
+		{"op": "replace", "path": "/actor/sub", "value": who},
+		{"op": "add", "path": "/cost/scope", "value": {"team": team}},
+	])
+		with data.tenants as scoped_tenants
+		with data.spend as scoped_spend
+		with data.settings as settings
+}
+
+test_a_budget_looks_at_its_scope if {
+	scoped_codes("alice", "core") == []
+	scoped_codes("alice", "growth") == ["budget_exceeded"]
+	scoped_codes("bob", "core") == ["budget_exceeded"]
+}

@@ -61,23 +61,58 @@ valid_amount(x) if {
 	x == floor(x)
 }
 
-# The budgets that hold for this request: the tenant's, in the request's currency.
-budgets[id] := object.union(budget, data.spend[input.actor.tenant][currency][id]) if {
+# Who and what the money is spent for: what the gateway says of it, and the user.
+scope := object.union(users, object.get(input.cost, "scope", {}))
+
+users["user"] := input.actor.sub
+
+# The budgets that hold for this request: the tenant's, in the request's currency and scope.
+budgets[id] := object.union(budget, counters(id, budget)) if {
 	some id, budget in tenant.budgets
 	is_object(data.spend[input.actor.tenant][currency][id])
+	in_scope(budget)
 }
+
+in_scope(budget) if {
+	every dimension, value in object.get(budget, "scope", {}) {
+		scope[dimension] == value
+	}
+	not no_value(budget)
+}
+
+no_value(budget) if {
+	budget.per
+	not scope[budget.per]
+}
+
+# A budget that counts each value of a dimension apart: the counters of this request's value.
+counters(id, budget) := data.spend[input.actor.tenant][currency][id] if not budget.per
+
+counters(id, budget) := object.union(row, object.get(row.by[budget.per], scope[budget.per], unused)) if {
+	budget.per
+	row := data.spend[input.actor.tenant][currency][id]
+}
+
+unused := {"posted_nanos": 0, "held_nanos": 0}
+
+# The tier that the tenant stands in now, which may be a later one than the bundle says.
+tier_now := data.spend[input.actor.tenant][currency][[id | some id, _ in tenant.budgets][0]].tier
 
 # The amount a budget still allows, softened by an override where one is active.
 allowance(id) := floor((budgets[id].limit_nanos * percent) / 100) - (budgets[id].posted_nanos + budgets[id].held_nanos) if {
 	percent := softened_percent
 }
 
+tier_name := tier_now
+
+tier_name := tenant.tier.name if not tier_now
+
 default softened_percent := 100
 
 softened_percent := p if {
 	p := setting(["softening", "budget_percent"])
 	is_number(p)
-	tenant.tier.name in defaults.softened_tiers
+	tier_name in defaults.softened_tiers
 }
 
 # ---- four eyes

@@ -86,13 +86,21 @@ notes contains "stale_data_allowed" if {
 
 effects contains {
 	"type": "hold",
-	"budgets": [id | some id, _ in tenant.budgets],
+	"budgets": [id | some id, _ in budgets],
+	"scope": scope,
+	"limits": softened_limits,
 	"amount_nanos": estimate,
 	"currency": currency,
 	"ttl_s": object.get(operation_or_empty, ["hold", "ttl_s"], defaults.hold_ttl_s),
 } if {
 	allow
 	mutation
+}
+
+# Limits that an override softened; of the others the service knows.
+softened_limits[id] := floor((budget.limit_nanos * softened_percent) / 100) if {
+	softened_percent != 100
+	some id, budget in budgets
 }
 
 default operation_or_empty := {}

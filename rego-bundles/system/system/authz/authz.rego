@@ -18,6 +18,18 @@ permitted if {
 	some role in input.caller.roles
 	some entry in data.system.authz.access.roles[role]
 	entry_matches(entry)
+	not beyond_bounds(role)
+}
+
+# A tenant's admin sets a budget up to its `self_service_limit` in the bundle, or up to its limit there.
+beyond_bounds("tenant_admin") if {
+	input.method == "PUT"
+	not within_bounds
+}
+
+within_bounds if {
+	budget := data.tenants[input.caller.tenant].budgets[input.body.budget]
+	to_number(input.body.limit) <= to_number(object.get(budget, "self_service_limit", budget.limit))
 }
 
 entry_matches(entry) if {

@@ -4,9 +4,34 @@ import data.system.authz
 
 call_as(role, method, path) := r.allowed if {
 	r := authz.allow with input as {
-		"method": method, "path": path,
+		"method": method, "path": path, "body": {"budget": "daily", "limit": "20.00"},
 		"caller": {"subject": "x", "tenant": "acme", "roles": [role], "groups": [], "source": "jwt"},
 	}
+		with data.tenants as tenants
+}
+
+tenants := {
+	"acme": {"budgets": {"daily": {"limit": "25.00", "self_service_limit": "30.00"}, "monthly": {"limit": "700"}}},
+	"other": {"budgets": {"daily": {"limit": "25.00"}}},
+}
+
+may_set(role, budget, limit) if {
+	authz.allow.allowed with input as {
+		"method": "PUT", "path": ["v1", "tenants", "acme", "budget"], "body": {"budget": budget, "limit": limit},
+		"caller": {"subject": "x", "tenant": "acme", "roles": [role], "groups": [], "source": "jwt"},
+	}
+		with data.tenants as tenants
+}
+
+test_a_tenants_admin_stays_within_bounds if {
+	may_set("tenant_admin", "daily", "30.00")
+	may_set("tenant_admin", "daily", 30)
+	may_set("tenant_admin", "monthly", "700.00")
+	not may_set("tenant_admin", "daily", "30.01")
+	not may_set("tenant_admin", "monthly", "700.01")
+	not may_set("tenant_admin", "monthly", "much")
+	not may_set("tenant_admin", "yearly", "1")
+	may_set("finops_admin", "daily", "1000000.00")
 }
 
 anonymous(method, path) := r.allowed if {

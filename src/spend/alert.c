@@ -1,0 +1,216 @@
+/* Said once for each window: that a budget is used to 80 %, to 100 %, to whatever its alert_ratios name. What was said
+ * is in the log, so a restart or another replica does not say it again. */
+#include "countersign/base/log.h"
+#include "countersign/base/mem.h"
+#include "countersign/number.h"
+#include "spend/internal.h"
+
+#define ALERT "io.countersign.budget.alert.v1"
+
+/* ---- what was said */
+
+/* An alert names a budget, the value of it where it counts values apart, and the ratio. */
+static cs_slice key_of(const cs_spend__budget *budget, cs_slice value, double ratio, cs_buf *out)
+{
+    cs_buf_clear(out);
+    cs_buf_printf(out, "%.*s/%s/%.*s/%g", CS_FMT(budget->id), budget->currency, CS_FMT(value), ratio);
+    return cs_buf_view(out);
+}
+
+static cs_spend__alert *find(cs_spend__account *account, cs_slice key)
+{
+    for (size_t i = 0; i < account->alerts.n; i++) {
+        if (cs_slice_eq(account->alerts.v[i].key, key)) {
+            return &account->alerts.v[i];
+        }
+    }
+    return NULL;
+}
+
+/* false if it was there already, no older. */
+static bool remember(cs_spend__account *account, cs_slice key, int64_t at_ns)
+{
+    cs_spend__alert *old = find(account, key);
+    if (old != NULL) {
+        bool news = at_ns > old->at_ns;
+        old->at_ns = news ? at_ns : old->at_ns;
+        return news;
+    }
+    char *copy = cs_alloc(key.n);
+    memcpy(copy, key.p, key.n);
+    CS_VEC_PUSH(&account->alerts, ((cs_spend__alert){.key = cs_slice_make(copy, key.n), .at_ns = at_ns}));
+    return true;
+}
+
+/* ---- saying it */
+
+typedef struct looking {
+    cs_spend *spend;
+    int64_t now_ns;
+    cs_buf key;
+    cs_journal_batch *batch; /* made with the first */
+} looking;
+
+static void appended(void *self, cs_journal_batch *batch, const cs_error *error)
+{
+    (void)self;
+    if (error != NULL) {
+        cs_log(CS_LOG_WARN, "A budget alert could not be recorded.", 1,
+               (cs_log_field[]){CS_LOG_S("error", cs_slice_of(error->text))});
+    }
+    cs_journal_batch_free(batch);
+}
+
+static cs_value money(cs_arena *a, int64_t nanos)
+{
+    char text[32];
+    size_t n = cs_money_format(nanos, text);
+    return cs_string_copy(a, cs_slice_make(text, n));
+}
+
+static void say(looking *l, const cs_spend__account *account, const cs_spend__total *total, cs_slice value,
+                double ratio, int64_t limit)
+{
+    if (l->batch == NULL) {
+        l->batch = cs_journal_batch_new(appended, NULL);
+    }
+    cs_arena *a = &l->batch->arena;
+    cs_slice key = {cs_arena_dup(a, l->key.p, l->key.n), l->key.n};
+    const cs_spend__budget *b = total->budget;
+    cs_value data = cs_object_new(a, 12);
+    cs_object_put_text(a, data, "tenant", cs_string_copy(a, account->name));
+    cs_object_put_text(a, data, "budget", cs_string_copy(a, b->id));
+    cs_object_put_text(a, data, "currency", cs_string_copy(a, cs_slice_make(b->currency, 3)));
+    cs_object_put_text(a, data, "ratio", cs_number_from_double(a, ratio));
+    cs_object_put_text(a, data, "mode", cs_string_copy(a, b->mode));
+    cs_object_put_text(a, data, "limit", money(a, limit));
+    cs_object_put_text(a, data, "posted", money(a, total->sum.posted));
+    cs_object_put_text(a, data, "window_start", cs_int(total->from * CS_SPEND__SLOT_NS));
+    cs_object_put_text(a, data, "window_end", cs_int(total->to * CS_SPEND__SLOT_NS));
+    cs_object_put_text(a, data, "key", cs_string(key));
+    if (b->per.n > 0) {
+        cs_object_put_text(a, data, "per", cs_string_copy(a, b->per));
+        cs_object_put_text(a, data, "value", cs_string_copy(a, value));
+    }
+    cs_value id = cs_string_printf(a, "%.*s/%.*s/%lld", CS_FMT(account->name), CS_FMT(key),
+                                   (long long)(total->from * CS_SPEND__SLOT_S));
+    cs_event_head head = {.type = ALERT,
+                          .source = CS_LIT("/countersign/alerts"),
+                          .id = cs_text(id),
+                          .tenant = account->name,
+                          .time_ns = l->now_ns};
+    cs_event event = cs_event_compose(a, &head, data);
+    cs_journal_batch_add(l->batch, &event);
+}
+
+/* The amount that a ratio of a limit comes to; never nothing, so that an unused budget of nothing is quiet. */
+static int64_t threshold(int64_t limit, double ratio)
+{
+    double exact = (double)limit * ratio;
+    if (exact >= 9.2e18) {
+        return INT64_MAX;
+    }
+    int64_t at = (int64_t)exact;
+    return at > 0 ? at : 1;
+}
+
+static cs_slice value_of(const cs_spend__total *total, const cs_spend__part *part)
+{
+    for (size_t i = 0; part != NULL && i < part->pairs.n; i++) {
+        if (cs_slice_eq(part->pairs.v[i].name, total->budget->per)) {
+            return part->pairs.v[i].value;
+        }
+    }
+    return CS_LIT("");
+}
+
+static void look(void *self, cs_spend__account *account, cs_spend__part *part, cs_spend__total *total)
+{
+    looking *l = self;
+    const cs_spend__budget *b = total->budget;
+    if (b->n_ratios == 0 || (total->valid && total->sum.posted < total->alert_at)) {
+        return;
+    }
+    cs_spend__total_refresh(account, total, l->now_ns);
+    cs_spend__standing standing = cs_spend__standing_at(account, l->now_ns);
+    int64_t limit = cs_spend__limit_at(account, &standing, b, l->now_ns);
+    cs_slice value = value_of(total, part);
+    total->alert_at = INT64_MAX;
+    for (size_t i = 0; i < b->n_ratios; i++) {
+        int64_t at = threshold(limit, b->ratios[i]);
+        if (total->sum.posted < at) {
+            total->alert_at = at;
+            break;
+        }
+        cs_slice key = key_of(b, value, b->ratios[i], &l->key);
+        const cs_spend__alert *before = find(account, key);
+        if (before == NULL || before->at_ns < total->from * CS_SPEND__SLOT_NS) {
+            (void)remember(account, key, l->now_ns);
+            say(l, account, total, value, b->ratios[i], limit);
+        }
+    }
+}
+
+void cs_spend__alerts_check(cs_spend *s, cs_spend__account *account, cs_slice currency, const cs_spend__pairs *scope,
+                            int64_t now_ns)
+{
+    looking l = {.spend = s, .now_ns = now_ns};
+    cs_buf_init(&l.key);
+    cs_spend__shard *shard = cs_spend__shard_of(s, account->name);
+    cs_mutex_lock(&shard->lock);
+    cs_spend__account_totals(account, currency, scope, look, &l);
+    cs_mutex_unlock(&shard->lock);
+    cs_buf_destroy(&l.key);
+    cs_error e;
+    if (l.batch != NULL && cs_journal_append(s->journal, l.batch, &e) != CS_OK) {
+        appended(NULL, l.batch, &e);
+    }
+}
+
+void cs_spend__alerts_look_again(cs_spend__account *account)
+{
+    for (size_t i = 0; account->tenant != NULL && i < account->tenant->n_budgets; i++) {
+        account->totals[i].alert_at = INT64_MIN;
+    }
+    const cs_spend__set *set = cs_spend__counted_set(account);
+    size_t cursor = 0;
+    const cs_map_entry *entry = NULL;
+    while (set->has_parts && (entry = cs_map_next(&set->parts, &cursor)) != NULL) {
+        const cs_spend__part *part = entry->value;
+        for (size_t i = 0; i < part->n_totals; i++) {
+            part->totals[i].alert_at = INT64_MIN;
+        }
+    }
+}
+
+/* ---- the fold */
+
+cs_event_outcome cs_spend__alert_fold(cs_spend *s, const cs_event *event)
+{
+    cs_slice tenant, key, mode;
+    const cs_value *ratio = cs_object_get_text(event->data, "ratio");
+    if (!cs_event_text(event->data, "tenant", &tenant) || !cs_event_text(event->data, "key", &key) || ratio == NULL ||
+        !cs_is(*ratio, CS_NUMBER)) {
+        return CS_EVENT_UNSEEN;
+    }
+    double used = cs_number_double(*ratio);
+    bool enforced = !cs_event_text(event->data, "mode", &mode) || cs_slice_is(mode, "enforce");
+    cs_spend__shard *shard = cs_spend__shard_of(s, tenant);
+    cs_mutex_lock(&shard->lock);
+    cs_spend__account *account = cs_spend__account_make(shard, tenant);
+    (void)remember(account, key, event->time_ns);
+    if (used >= 1.0 && enforced) {
+        cs_spend__blemish_add(account, event->time_ns);
+    }
+    cs_mutex_unlock(&shard->lock);
+    if (!event->past) {
+        cs_slice label = used >= 1.0 ? CS_LIT("exceeded") : CS_LIT("approaching");
+        if (s->metrics != NULL) {
+            cs_series_add(cs_metrics_series(s->metrics, CS_METRIC_BUDGET_ALERTS, &label), CS_METRICS_ANY, 1);
+        }
+        cs_log(CS_LOG_WARN, used >= 1.0 ? "A budget is used up." : "A budget is nearly used up.", 3,
+               (cs_log_field[]){CS_LOG_S("tenant", tenant), CS_LOG_S("budget", key),
+                                CS_LOG_I("percent", (int64_t)(used * 100 + 0.5))});
+    }
+    return CS_EVENT_APPLIED;
+}
