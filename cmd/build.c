@@ -1,59 +1,96 @@
 /* build: packs policy and data into a bundle, after compiling them. */
 #include "cmd.h"
+#include "features.h"
 
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "countersign/base/file.h"
-#include "countersign/rego.h"
+#include "countersign/build.h"
 
 typedef struct flags {
     bool bundle, prune, debug, follow, v0, v1, revision_given, wasm_print;
-    const char *target, *format, *output, *revision, *namespace, *key, *claims, *plugin, *capabilities;
+    const char *target, *format, *output, *revision, *name_space, *key, *claims, *plugin, *capabilities;
     int64_t optimize;
     cs_arg_list entrypoints, ignore, addons;
     cs_cmd_verify_flags verify;
 } flags;
 
-typedef struct input {
-    cs_bundle **v;
-    size_t n;
-} input;
+typedef struct builder {
+    cs_arena *arena;
+    const flags *f;
+    cs_build_options options;
+    cs_build *build;
+    cs_bundle **bundles;
+    size_t n_bundles;
+    cs_bundle_merged merged;
+    cs_errors errors; /* of the compiler and the layout */
+    cs_buf why;       /* what cannot be loaded */
+} builder;
 
-static void free_input(input *in)
+static void say_debug(void *self, const char *line)
 {
-    for (size_t i = 0; i < in->n; i++) {
-        cs_bundle_free(in->v[i]);
-    }
+    (void)self;
+    fprintf(stderr, "%s\n", line);
 }
 
-static cs_err read_bundles(cs_arena *a, const flags *f, const cs_arg_list *paths, const cs_bundle_options *base,
-                           input *in, cs_error *e)
+/* ---- loading */
+/* A module that does not parse is no part of a bundle. */
+static cs_err parse(void *self, const cs_bundle_module *m, cs_errors *errors)
+{
+    const builder *b = self;
+    cs_build_source source = {m->url, m->file, m->text, m->rego_version};
+    cs_build *alone = cs_build_new(&b->options);
+    cs_err err = cs_build_add(alone, &source, errors);
+    cs_build_free(alone);
+    return err;
+}
+
+static int by_name(const void *x, const void *y)
+{
+    return strcmp(*(const char *const *)x, *(const char *const *)y);
+}
+
+/* By name, each once. */
+static cs_err read_bundles(builder *b, const cs_arg_list *paths, const cs_bundle_options *base, cs_error *e)
 {
     cs_bundle_options options = *base;
-    CS_TRY(cs_cmd_verify_config(a, &f->verify, &options.verify, e));
+    const char **sorted = cs_arena_array(b->arena, const char *, paths->n);
+    memcpy(sorted, paths->v, paths->n * sizeof *sorted);
+    qsort(sorted, paths->n, sizeof *sorted, by_name);
+    CS_TRY(cs_cmd_verify_config(b->arena, &b->f->verify, &options.verify, e));
     for (size_t i = 0; i < paths->n; i++) {
-        options.name = cs_slice_of(paths->v[i]);
-        CS_TRY(cs_bundle_read_path(paths->v[i], &options, &in->v[in->n], e));
-        in->n++;
+        if (i > 0 && strcmp(sorted[i], sorted[i - 1]) == 0) {
+            continue;
+        }
+        options.name = cs_slice_of(sorted[i]);
+        CS_TRY(cs_bundle_read_path(sorted[i], &options, &b->bundles[b->n_bundles], e));
+        b->n_bundles++;
     }
     return CS_OK;
 }
 
-static cs_err read_files(cs_arena *a, const cs_arg_list *paths, const cs_bundle_options *base, input *in, cs_error *e)
+static int by_url(const void *x, const void *y)
+{
+    return cs_slice_compare(((const cs_bundle_module *)x)->url, ((const cs_bundle_module *)y)->url);
+}
+
+static cs_err read_files(builder *b, const cs_arg_list *paths, const cs_bundle_options *base, cs_error *e)
 {
     cs_bundle_options options = *base;
     /* Archives are bundles, and those are asked for with -b. */
-    cs_slice *ignore = cs_arena_array(a, cs_slice, options.n_ignore + 1);
+    cs_slice *ignore = cs_arena_array(b->arena, cs_slice, options.n_ignore + 1);
     memcpy(ignore, options.ignore, options.n_ignore * sizeof *ignore);
     ignore[options.n_ignore++] = CS_LIT("*.tar.gz");
     options.ignore = ignore;
-    const char **kept = cs_arena_array(a, const char *, paths->n + 1);
+    const char **kept = cs_arena_array(b->arena, const char *, paths->n + 1);
     size_t n = 0;
     for (size_t i = 0; i < paths->n; i++) {
         if (!cs_slice_ends(cs_slice_of(paths->v[i]), CS_LIT(".tar.gz"))) {
             kept[n++] = paths->v[i];
         }
-        const char *manifest = cs_arena_printf(a, NULL, "%s/.manifest", paths->v[i]);
+        const char *manifest = cs_arena_printf(b->arena, NULL, "%s/.manifest", paths->v[i]);
         if (cs_file_is_dir(paths->v[i]) && cs_file_exists(manifest)) {
             fprintf(stderr,
                     "Warning: .manifest file found in \"%s\" but -b flag not specified. Manifest will be ignored.\n",
@@ -62,119 +99,202 @@ static cs_err read_files(cs_arena *a, const cs_arg_list *paths, const cs_bundle_
     }
     cs_bundle_loaded *loaded;
     CS_TRY(cs_bundle_load_files(kept, n, &options, &loaded, e));
-    in->v[in->n++] = cs_bundle_of_loaded(loaded);
+    if (loaded->n_modules > 1) {
+        qsort(loaded->modules, loaded->n_modules, sizeof *loaded->modules, by_url);
+    }
+    b->bundles[b->n_bundles++] = cs_bundle_of_loaded(loaded);
     return CS_OK;
 }
 
-static bool data_exists(void *self, const cs_value *path, size_t n)
+static cs_err load(builder *b, const cs_arg_list *paths, cs_error *e)
 {
-    const input *in = self;
-    for (size_t i = 0; i < in->n; i++) {
-        if (!cs_is_undefined(cs_lookup(in->v[i]->data, path, n))) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* A bundle that does not compile is not written. */
-static cs_err compile(cs_arena *a, input *in, cs_error *e)
-{
-    size_t n = 0;
-    for (size_t i = 0; i < in->n; i++) {
-        n += in->v[i]->n_modules;
-    }
-    cs_policy_source *sources = cs_arena_array(a, cs_policy_source, n + 1);
-    n = 0;
-    for (size_t i = 0; i < in->n; i++) {
-        for (size_t k = 0; k < in->v[i]->n_modules; k++) {
-            const cs_bundle_module *m = &in->v[i]->modules[k];
-            sources[n++] = (cs_policy_source){.file = m->file, .text = m->text, .rego_version = m->rego_version};
-        }
-    }
-    cs_policy_options options = {.data_exists = data_exists, .data_exists_self = in};
-    cs_policy *policy = NULL;
-    cs_errors errors;
-    cs_errors_init(&errors);
-    cs_err err = cs_policy_compile(sources, n, &options, &policy, &errors);
+    const flags *f = b->f;
+    cs_bundle_options options = {.name = CS_LIT(""),
+                                 .etag = CS_LIT(""),
+                                 .rego_version = b->options.rego_version,
+                                 .ignore = cs_cmd_slices(b->arena, &f->ignore),
+                                 .n_ignore = f->ignore.n,
+                                 .module = parse,
+                                 .module_self = b,
+                                 .why = &b->why};
+    b->bundles = cs_arena_array(b->arena, cs_bundle *, paths->n + 1);
+    cs_err err = f->bundle ? read_bundles(b, paths, &options, e) : read_files(b, paths, &options, e);
     if (err != CS_OK) {
-        cs_buf text;
-        cs_buf_init(&text);
-        cs_errors_print(&text, &errors);
-        err = cs_fail(e, err, "%s", cs_buf_cstr(&text));
-        cs_buf_destroy(&text);
-    } else {
-        cs_policy_release(policy);
+        return cs_fail_in(e, "load error: ");
     }
-    cs_errors_destroy(&errors);
-    return err;
+    cs_slice revision = cs_slice_of(f->revision != NULL ? f->revision : "");
+    cs_bundle_build how = {.rego_version = b->options.rego_version};
+    CS_TRY(cs_bundle_merge(b->arena, b->bundles, b->n_bundles, &how, &b->merged, e));
+    if (f->revision_given || f->optimize > 0) {
+        b->merged.revision = revision;
+    }
+    for (size_t i = 0; i < b->merged.n_modules; i++) {
+        const cs_bundle_module *m = b->merged.modules[i];
+        cs_build_source source = {m->url, m->file, m->text, m->rego_version};
+        CS_TRY(cs_build_add(b->build, &source, &b->errors));
+    }
+    return CS_OK;
 }
 
-static cs_err add_signature(cs_arena *a, const flags *f, cs_bundle_file **files, size_t *n, cs_error *e)
+/* ---- what comes out */
+static cs_err lay_out(builder *b, cs_bundle_file **out, size_t *n, cs_error *e)
 {
+    *n = cs_build_module_count(b->build);
+    *out = cs_arena_array(b->arena, cs_bundle_file, *n + 1);
+    cs_buf text;
+    cs_buf_init(&text);
+    cs_err err = CS_OK;
+    for (size_t i = 0; i < *n && err == CS_OK; i++) {
+        cs_slice name = CS_LIT("");
+        cs_buf_clear(&text);
+        err = cs_build_module(b->build, i, &name, &text, &b->errors);
+        (*out)[i] = (cs_bundle_file){name, {cs_arena_dup(b->arena, text.p, text.n), text.n}, CS_LIT("")};
+    }
+    cs_buf_destroy(&text);
+    return err == CS_OK ? CS_OK : cs_fail(e, err, "a module cannot be laid out");
+}
+
+/* data.json stands in front of the modules in the archive, and behind them in the signature. */
+static cs_err add_signature(builder *b, cs_bundle_file **files, size_t *n, cs_error *e)
+{
+    const flags *f = b->f;
     cs_bundle_signing signing;
-    CS_TRY(cs_cmd_signing(a, f->key, f->verify.alg, f->claims, &signing, e));
+    CS_TRY(cs_cmd_signing(b->arena, f->key, f->verify.alg, f->claims, &signing, e));
     if (f->claims == NULL) {
         signing.keyid = cs_slice_of(f->verify.keyid);
     }
+    size_t n_modules = *n - 2;
+    cs_bundle_file *signed_files = cs_arena_array(b->arena, cs_bundle_file, *n);
+    memcpy(signed_files, *files + 1, n_modules * sizeof *signed_files);
+    signed_files[n_modules] = (*files)[0];
+    signed_files[n_modules + 1] = (*files)[n_modules + 1];
     cs_slice text;
-    CS_TRY(cs_bundle_sign(a, *files, *n, &signing, &text, e));
-    cs_bundle_file *more = cs_arena_array(a, cs_bundle_file, *n + 1);
+    CS_TRY(cs_bundle_sign(b->arena, signed_files, *n, &signing, &text, e));
+    cs_bundle_file *more = cs_arena_array(b->arena, cs_bundle_file, *n + 1);
     memcpy(more, *files, *n * sizeof *more);
-    more[*n] = (cs_bundle_file){.path = CS_LIT(".signatures.json"), .bytes = text, .written = CS_LIT("")};
+    more[*n] = more[*n - 1];
+    more[*n - 1] = (cs_bundle_file){.path = CS_LIT(".signatures.json"), .bytes = text, .written = CS_LIT("")};
     *files = more;
     (*n)++;
     return CS_OK;
 }
 
-static cs_err build(cs_arena *a, const flags *f, const cs_arg_list *paths, input *in, cs_error *e)
+static cs_err write_bundle(builder *b, cs_error *e)
 {
-    int version = f->v0 ? 0 : 1;
-    cs_bundle_options options = {.name = CS_LIT(""),
-                                 .etag = CS_LIT(""),
-                                 .rego_version = version,
-                                 .ignore = cs_cmd_slices(a, &f->ignore),
-                                 .n_ignore = f->ignore.n};
-    CS_TRY(f->bundle ? read_bundles(a, f, paths, &options, in, e) : read_files(a, paths, &options, in, e));
-    CS_TRY(compile(a, in, e));
-    cs_slice revision = cs_slice_of(f->revision != NULL ? f->revision : "");
-    cs_bundle_build how = {.revision = f->revision_given ? &revision : NULL, .rego_version = version};
-    cs_bundle_file *files;
-    size_t n;
-    CS_TRY(cs_bundle_merge(a, in->v, in->n, &how, &files, &n, e));
-    if (f->key != NULL) {
-        CS_TRY(add_signature(a, f, &files, &n, e));
+    cs_bundle_file *modules, *files;
+    size_t n_modules, n;
+    CS_TRY(lay_out(b, &modules, &n_modules, e));
+    CS_TRY(cs_bundle_pack(b->arena, &b->merged, modules, n_modules, &files, &n, e));
+    if (b->f->key != NULL) {
+        CS_TRY(add_signature(b, &files, &n, e));
     }
     cs_buf bytes;
     cs_buf_init(&bytes);
     cs_err err = cs_bundle_write(files, n, &bytes, e);
     if (err == CS_OK) {
-        err = cs_file_replace(f->output, cs_buf_view(&bytes), e);
+        err = cs_file_replace(b->f->output, cs_buf_view(&bytes), e);
     }
     cs_buf_destroy(&bytes);
     return err;
 }
 
+/* ---- from the beginning to the end */
 /* What is asked for and cannot be done, or NULL. */
 static const char *not_possible(const flags *f)
 {
     bool verifying = f->verify.key != NULL && f->verify.key[0] != '\0';
-    if (!f->bundle && (verifying || f->key != NULL)) {
-        return "enable bundle mode (ie. --bundle) to verify or sign bundle files or directories";
-    }
     if (f->key == NULL && (f->claims != NULL || f->plugin != NULL)) {
         return "specify the secret (HMAC) or path of the PEM file containing the private key (RSA and ECDSA)";
+    }
+    if (!f->bundle && (verifying || f->key != NULL)) {
+        return "enable bundle mode (ie. --bundle) to verify or sign bundle files or directories";
     }
     if (f->plugin != NULL) {
         return "signing plugins are not supported";
     }
-    if (strcmp(f->target, "rego") != 0) {
-        return "only the target rego is supported";
+    bool plan = strcmp(f->target, "plan") == 0;
+    if (strcmp(f->format, "json") != 0 && !plan) {
+        return "plan format \"proto\" is only valid with target \"plan\"";
     }
-    if (f->optimize != 0) {
-        return "optimization (-O) is not supported";
+    if (f->addons.n > 0 && !plan) {
+        return "plan addons are only valid with target \"plan\"";
     }
-    return f->capabilities != NULL ? "--capabilities is not supported" : NULL;
+    return strcmp(f->target, "rego") != 0 ? "only the target rego is supported" : NULL;
+}
+
+static cs_err set_up(builder *b, cs_error *e)
+{
+    const flags *f = b->f;
+    b->options = (cs_build_options){.rego_version = f->v0 ? 0 : 1,
+                                    .optimize = f->optimize,
+                                    .name_space = cs_slice_of(f->name_space),
+                                    .debug = f->debug ? say_debug : NULL};
+    CS_TRY(cs_cmd_granted(b->arena, f->capabilities, &b->options.builtins, e));
+    cs_cmd_features features = {true, true};
+    if (f->capabilities != NULL && f->capabilities[0] != '\0' &&
+        !cs_cmd_features_find(b->arena, f->capabilities, &features)) {
+        return cs_fail(e, CS_ERR_INVALID, "%s: no capabilities", f->capabilities);
+    }
+    b->options.no_templates = !features.template_strings;
+    b->options.quote_keywords = !features.keywords_in_refs;
+    b->build = cs_build_new(&b->options);
+    return CS_OK;
+}
+
+static cs_err build(builder *b, const cs_arg_list *paths, cs_error *e)
+{
+    const flags *f = b->f;
+    for (size_t i = 0; i < f->entrypoints.n; i++) {
+        CS_TRY(cs_build_add_entrypoint(b->build, cs_slice_of(f->entrypoints.v[i]), e));
+    }
+    CS_TRY(load(b, paths, e));
+    cs_build_annotated(b->build);
+    if (f->optimize > 0 && cs_build_entrypoint_count(b->build) == 0) {
+        return cs_fail(e, CS_ERR_INVALID, "bundle optimizations require at least one entrypoint");
+    }
+    CS_TRY(cs_build_run(b->build, b->merged.data, b->merged.roots, b->merged.n_roots, &b->errors, e));
+    if (f->optimize > 0) {
+        cs_bundle_add_root(b->arena, &b->merged, cs_slice_of(f->name_space));
+    }
+    return write_bundle(b, e);
+}
+
+/* As OPA's command: on standard output. */
+static int report(const builder *b, const cs_error *e)
+{
+    if (b->errors.n > 0) {
+        cs_buf text;
+        cs_buf_init(&text);
+        cs_errors_print(&text, &b->errors);
+        printf("error: %s\n", cs_buf_cstr(&text));
+        cs_buf_destroy(&text);
+    } else if (b->why.n > 0) {
+        printf("error: load error: %s\n", cs_buf_cstr((cs_buf *)(uintptr_t)&b->why));
+    } else {
+        printf("error: %s\n", e->text);
+    }
+    return 1;
+}
+
+static int run(cs_arena *a, const flags *f, const cs_arg_list *paths)
+{
+    builder b = {.arena = a, .f = f};
+    cs_error e = {0};
+    cs_errors_init(&b.errors);
+    cs_buf_init(&b.why);
+    int status = 0;
+    if (set_up(&b, &e) != CS_OK) {
+        status = 1; /* said already */
+    } else if (build(&b, paths, &e) != CS_OK) {
+        status = report(&b, &e);
+    }
+    for (size_t i = 0; i < b.n_bundles; i++) {
+        cs_bundle_free(b.bundles[i]);
+    }
+    cs_build_free(b.build);
+    cs_errors_destroy(&b.errors);
+    cs_buf_destroy(&b.why);
+    return status;
 }
 
 int cs_cmd_build(int argc, char **argv)
@@ -182,7 +302,7 @@ int cs_cmd_build(int argc, char **argv)
     flags f = {.target = "rego",
                .format = "json",
                .output = "bundle.tar.gz",
-               .namespace = "partial",
+               .name_space = "partial",
                .verify = {.keyid = "default", .alg = "RS256"}};
     const cs_arg args[] = {
         {"bundle", 'b', CS_ARG_BOOL, &f.bundle, NULL, "load paths as bundle files or root directories", NULL},
@@ -194,7 +314,7 @@ int cs_cmd_build(int argc, char **argv)
         {"optimize", 'O', CS_ARG_INT, &f.optimize, NULL, "optimization level", NULL},
         {"prune-unused", 0, CS_ARG_BOOL, &f.prune, NULL, "without effect here", NULL},
         {"debug", 0, CS_ARG_BOOL, &f.debug, NULL, "without effect here", NULL},
-        {"partial-namespace", 0, CS_ARG_STRING, &f.namespace, NULL, "without effect here", NULL},
+        {"partial-namespace", 0, CS_ARG_STRING, &f.name_space, NULL, "without effect here", NULL},
         {"follow-symlinks", 0, CS_ARG_BOOL, &f.follow, NULL, "without effect here", NULL},
         {"wasm-include-print", 0, CS_ARG_BOOL, &f.wasm_print, NULL, "without effect here", NULL},
         {"plan-addons", 0, CS_ARG_LIST, &f.addons, NULL, "without effect here", NULL},
@@ -213,17 +333,15 @@ int cs_cmd_build(int argc, char **argv)
     cs_arena_init(&a, 0);
     cs_arg_list paths;
     int status = cs_args_parse(&a, argc, argv, args, sizeof args / sizeof *args, &paths);
-    cs_error e = {0};
     if (status != -1) {
         /* said already */
     } else if (paths.n == 0) {
         status = cs_cmd_fail("expected at least one path");
     } else if (not_possible(&f) != NULL) {
-        status = cs_cmd_fail("%s", not_possible(&f));
+        printf("error: %s\n", not_possible(&f));
+        status = 1;
     } else {
-        input in = {.v = cs_arena_array(&a, cs_bundle *, paths.n + 1)};
-        status = build(&a, &f, &paths, &in, &e) == CS_OK ? 0 : cs_cmd_fail_error(&e);
-        free_input(&in);
+        status = run(&a, &f, &paths);
     }
     cs_arena_destroy(&a);
     return status;

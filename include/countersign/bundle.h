@@ -14,7 +14,7 @@
 #include "countersign/base/buf.h"
 #include "countersign/base/err.h"
 #include "countersign/crypto.h"
-#include "countersign/value.h"
+#include "countersign/rego.h"
 
 typedef struct cs_bundle_module {
     cs_slice path; /* inside the bundle, with a leading slash: "/authz/a.rego" */
@@ -93,6 +93,11 @@ typedef struct cs_bundle_options {
     bool include_manifest; /* put the manifest at data.system.bundle.manifest, as OPA does for tar.gz files given with
                               -d */
     bool raw;              /* keep files only: no manifest, data, modules (for sign and inspect) */
+    /* Asked about every module when its version is known; an error and the list of what is wrong with it end the
+     * reading of a bundle, and are noted in that of files. NULL = nobody. */
+    cs_err (*module)(void *self, const cs_bundle_module *module, cs_errors *errors);
+    void *module_self;
+    cs_buf *why; /* if wanted: all of the error's text, which may be longer than what fits into a cs_error */
 } cs_bundle_options;
 
 /* A gzipped tar in memory. CS_ERR_BUNDLE_INVALID for whatever is wrong with it, CS_ERR_LIMIT beyond a limit. */
@@ -156,16 +161,33 @@ void cs_bundle_print_ref(cs_buf *out, cs_value keys);
  * canonically. */
 CS_MUST_CHECK cs_err cs_bundle_sign(cs_arena *a, const cs_bundle_file *files, size_t n,
                                     const cs_bundle_signing *signing, cs_slice *text, cs_error *e);
-/* A gzipped tar of the files, sorted by path, times zero: the same input gives the same bytes. Appends to *out. */
+/* A gzipped tar of the files in their order, times zero: the same input gives the same bytes. Appends to *out. */
 CS_MUST_CHECK cs_err cs_bundle_write(const cs_bundle_file *files, size_t n, cs_buf *out, cs_error *e);
 
-/* The files of a bundle made of one or several: data merged into one data.json, modules, manifest. What `build` packs.
- */
+/* One bundle out of one or several: what `build` makes its own out of. Points into the bundles. */
 typedef struct cs_bundle_build {
     const cs_slice *revision; /* NULL = as in the input */
     int rego_version;
 } cs_bundle_build;
+
+typedef struct cs_bundle_merged {
+    cs_value data; /* an object */
+    const cs_bundle_module **modules;
+    size_t n_modules;
+    cs_slice *roots;
+    size_t n_roots;
+    cs_slice revision;
+    int rego_version;
+    cs_value file_rego_versions, metadata; /* objects */
+} cs_bundle_merged;
+
+/* CS_ERR_BUNDLE_ROOTS, CS_ERR_CONFLICT with OPA's words. */
 CS_MUST_CHECK cs_err cs_bundle_merge(cs_arena *a, cs_bundle *const *bundles, size_t n, const cs_bundle_build *build,
-                                     cs_bundle_file **files, size_t *n_files, cs_error *e);
+                                     cs_bundle_merged *out, cs_error *e);
+/* The root, unless it is in one that is there. */
+void cs_bundle_add_root(cs_arena *a, cs_bundle_merged *merged, cs_slice root);
+/* Its files: data.json, the given modules (NULL: its own as they are), .manifest. */
+CS_MUST_CHECK cs_err cs_bundle_pack(cs_arena *a, const cs_bundle_merged *merged, const cs_bundle_file *modules,
+                                    size_t n_modules, cs_bundle_file **files, size_t *n_files, cs_error *e);
 
 #endif

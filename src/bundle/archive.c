@@ -273,12 +273,6 @@ static la_ssize_t take_bytes(struct archive *tar, void *self, const void *bytes,
     return (la_ssize_t)n;
 }
 
-static int by_path(const void *x, const void *y)
-{
-    const cs_bundle_file *const *a = x, *const *b = y;
-    return cs_slice_compare((*a)->path, (*b)->path);
-}
-
 static bool write_file(struct archive *tar, cs_arena *a, const cs_bundle_file *file)
 {
     struct archive_entry *entry = archive_entry_new();
@@ -286,7 +280,7 @@ static bool write_file(struct archive *tar, cs_arena *a, const cs_bundle_file *f
     /* The slash in front is OPA's habit. */
     archive_entry_set_pathname_utf8(entry, cs_bundle__concat(a, CS_LIT("/"), file->path).p);
     archive_entry_set_filetype(entry, AE_IFREG);
-    archive_entry_set_perm(entry, 0644);
+    archive_entry_set_perm(entry, 0600);
     archive_entry_set_mtime(entry, 0, 0);
     archive_entry_set_size(entry, (la_int64_t)file->bytes.n);
     bool good =
@@ -304,11 +298,6 @@ cs_err cs_bundle_write(const cs_bundle_file *files, size_t n, cs_buf *out, cs_er
     }
     cs_arena a;
     cs_arena_init(&a, 0);
-    const cs_bundle_file **sorted = cs_arena_array(&a, const cs_bundle_file *, n + 1);
-    for (size_t i = 0; i < n; i++) {
-        sorted[i] = &files[i];
-    }
-    qsort(sorted, n, sizeof *sorted, by_path);
     cs_buf bytes;
     cs_buf_init(&bytes);
     utf8_names locale = utf8_begin();
@@ -318,7 +307,7 @@ cs_err cs_bundle_write(const cs_bundle_file *files, size_t n, cs_buf *out, cs_er
     (void)archive_write_set_bytes_per_block(tar, 0);
     bool good = archive_write_open(tar, &bytes, NULL, take_bytes, NULL) == ARCHIVE_OK;
     for (size_t i = 0; i < n && good; i++) {
-        good = write_file(tar, &a, sorted[i]);
+        good = write_file(tar, &a, &files[i]);
     }
     good = good && archive_write_close(tar) == ARCHIVE_OK;
     if (good) {

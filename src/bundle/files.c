@@ -118,13 +118,34 @@ static cs_slice id_of(cs_slice path)
     return path;
 }
 
+/* Each thing that is wrong with the module counts. */
+static cs_err ask_about(loader *l, const cs_bundle_module *module)
+{
+    cs_errors errors;
+    cs_errors_init(&errors);
+    (void)l->options->module(l->options->module_self, module, &errors);
+    for (size_t i = 0; i < errors.n; i++) {
+        cs_errors one = {.v = &errors.v[i], .n = 1};
+        cs_buf text;
+        cs_buf_init(&text);
+        cs_errors_print(&text, &one);
+        cs_slice line = cs_buf_view(&text), head = CS_LIT("1 error occurred: ");
+        note(l, cs_arena_printf(&l->out->arena, NULL, "%.*s", CS_FMT(cs_slice_sub(line, head.n, line.n))));
+        cs_buf_destroy(&text);
+    }
+    cs_errors_destroy(&errors);
+    return CS_OK;
+}
+
 static cs_err add_rego(loader *l, cs_slice file, cs_slice text, cs_error *e)
 {
     cs_bundle_module module = {
         .path = id_of(file), .file = file, .url = file, .text = text, .rego_version = l->options->rego_version};
-    CS_TRY(cs_bundle__package(&l->out->arena, file, text, &module.package, e));
+    if (l->options->module == NULL) {
+        CS_TRY(cs_bundle__package(&l->out->arena, file, text, &module.package, e));
+    }
     add_module(l, module);
-    return CS_OK;
+    return l->options->module != NULL ? ask_about(l, &module) : CS_OK;
 }
 
 static void add_archive(loader *l, cs_slice file, cs_slice bytes)
@@ -154,8 +175,9 @@ static void add_archive(loader *l, cs_slice file, cs_slice bytes)
 /* A file that was named itself and has no known ending: whatever it parses as. */
 static void add_any(loader *l, cs_slice file, cs_slice text)
 {
-    cs_value document;
-    if (add_rego(l, file, text, NULL) == CS_OK) {
+    cs_value document, package;
+    if (cs_bundle__package(&l->out->arena, file, text, &package, NULL) == CS_OK &&
+        add_rego(l, file, text, NULL) == CS_OK) {
         return;
     }
     if (cs_bundle__read_document(&l->out->arena, text, &document, NULL) == CS_OK && cs_is(document, CS_OBJECT)) {
@@ -324,10 +346,16 @@ cs_err cs_bundle_load_files(const char *const *paths, size_t n, const cs_bundle_
         load_argument(&l, paths[i]);
     }
     cs_err err = CS_OK;
-    if (l.n_errors == 1) {
-        err = cs_fail(e, CS_ERR_INVALID, "1 error occurred during loading: %s", cs_buf_cstr(&l.errors));
-    } else if (l.n_errors > 1) {
-        err = cs_fail(e, CS_ERR_INVALID, "%zu errors occurred during loading:\n%s", l.n_errors, cs_buf_cstr(&l.errors));
+    if (l.n_errors > 0) {
+        cs_buf text;
+        cs_buf_init(&text);
+        cs_buf_printf(&text, "%zu error%s occurred during loading:%s%s", l.n_errors, l.n_errors == 1 ? "" : "s",
+                      l.n_errors == 1 ? " " : "\n", cs_buf_cstr(&l.errors));
+        err = cs_fail(e, CS_ERR_INVALID, "%s", cs_buf_cstr(&text));
+        if (options->why != NULL) {
+            cs_buf_slice(options->why, cs_buf_view(&text));
+        }
+        cs_buf_destroy(&text);
     }
     cs_buf_destroy(&l.errors);
     cs_map_destroy(&l.seen);

@@ -21,26 +21,24 @@ cs_bundle *cs_bundle_of_loaded(cs_bundle_loaded *loaded)
     return b;
 }
 
-typedef CS_VEC(cs_bundle_file) file_list;
-
-static cs_err merge_roots(cs_bundle *const *bundles, size_t n, cs_arena *a, cs_value *out, cs_error *e)
+static cs_err merge_roots(cs_bundle *const *bundles, size_t n, cs_arena *a, cs_bundle_merged *out, cs_error *e)
 {
-    CS_VEC(cs_value) roots = {0};
+    CS_VEC(cs_slice) roots = {0};
     for (size_t i = 0; i < n; i++) {
         const cs_bundle_manifest *m = &bundles[i]->manifest;
         for (size_t r = 0; r < m->n_roots; r++) {
             for (size_t k = 0; k < roots.n; k++) {
-                if (cs_bundle_roots_overlap(cs_text(roots.v[k]), m->roots[r])) {
+                if (cs_bundle_roots_overlap(roots.v[k], m->roots[r])) {
                     return cs_fail(e, CS_ERR_BUNDLE_ROOTS,
                                    "bundle merge failed: manifest has overlapped roots: '%.*s' and '%.*s'",
-                                   CS_FMT(cs_text(roots.v[k])), CS_FMT(m->roots[r]));
+                                   CS_FMT(roots.v[k]), CS_FMT(m->roots[r]));
                 }
             }
-            cs_value root = cs_string(m->roots[r]);
-            CS_VEC_PUSH_IN(a, &roots, root);
+            CS_VEC_PUSH_IN(a, &roots, m->roots[r]);
         }
     }
-    *out = cs_array(roots.v, roots.n);
+    out->roots = roots.v;
+    out->n_roots = roots.n;
     return CS_OK;
 }
 
@@ -56,58 +54,33 @@ static cs_err merge_data(cs_bundle *const *bundles, size_t n, cs_arena *a, cs_va
     return CS_OK;
 }
 
-static cs_err add_modules(cs_bundle *const *bundles, size_t n, int version, cs_arena *a, file_list *files,
-                          cs_value *versions, cs_error *e)
+/* With a leading slash, cleaned: what file_rego_versions says about it. */
+static cs_slice rooted(cs_arena *a, cs_slice path)
 {
-    *versions = cs_object_new(a, 0);
-    size_t from = files->n;
+    return cs_bundle__clean(a, cs_bundle__concat(a, CS_LIT("/"), path));
+}
+
+static void merge_modules(cs_bundle *const *bundles, size_t n, cs_arena *a, cs_bundle_merged *out)
+{
+    size_t total = 0;
+    for (size_t i = 0; i < n; i++) {
+        total += bundles[i]->n_modules;
+    }
+    out->modules = (const cs_bundle_module **)cs_arena_zalloc(a, (total + 1) * sizeof *out->modules);
+    out->file_rego_versions = cs_object_new(a, 0);
     for (size_t i = 0; i < n; i++) {
         for (size_t k = 0; k < bundles[i]->n_modules; k++) {
             const cs_bundle_module *m = &bundles[i]->modules[k];
-            cs_slice rooted = cs_bundle__clean(a, cs_bundle__concat(a, CS_LIT("/"), m->url));
-            cs_bundle_file file = {.path = cs_slice_sub(rooted, 1, rooted.n), .bytes = m->text, .written = CS_LIT("")};
-            for (size_t j = from; j < files->n; j++) {
-                if (cs_slice_eq(files->v[j].path, file.path)) {
-                    return cs_fail(e, CS_ERR_CONFLICT, "bundle merge failed: two modules are named %.*s",
-                                   CS_FMT(file.path));
-                }
+            out->modules[out->n_modules++] = m;
+            if (m->rego_version != out->rego_version) {
+                cs_object_put(a, out->file_rego_versions, cs_string(rooted(a, m->url)), cs_int(m->rego_version));
             }
-            if (m->rego_version != version) {
-                cs_object_put(a, *versions, cs_string(rooted), cs_int(m->rego_version));
-            }
-            CS_VEC_PUSH_IN(a, files, file);
         }
     }
-    return CS_OK;
-}
-
-/* In the order of OPA's struct. */
-static cs_slice write_manifest(cs_arena *a, cs_slice revision, cs_value roots, int version, cs_value versions,
-                               cs_value metadata)
-{
-    cs_buf text;
-    cs_buf_init(&text);
-    cs_buf_text(&text, "{\"revision\":");
-    cs_json_write_string(&text, revision, CS_JSON_HTML);
-    cs_buf_text(&text, ",\"roots\":");
-    cs_json_write(&text, roots, CS_JSON_HTML);
-    cs_buf_printf(&text, ",\"rego_version\":%d", version);
-    if (cs_count(versions) > 0) {
-        cs_buf_text(&text, ",\"file_rego_versions\":");
-        cs_json_write(&text, versions, CS_JSON_HTML);
-    }
-    if (cs_is(metadata, CS_OBJECT) && cs_count(metadata) > 0) {
-        cs_buf_text(&text, ",\"metadata\":");
-        cs_json_write(&text, metadata, CS_JSON_HTML);
-    }
-    cs_buf_text(&text, "}\n");
-    cs_slice out = cs_slice_make(cs_arena_dup(a, text.p, text.n), text.n);
-    cs_buf_destroy(&text);
-    return out;
 }
 
 cs_err cs_bundle_merge(cs_arena *a, cs_bundle *const *bundles, size_t n, const cs_bundle_build *build,
-                       cs_bundle_file **files, size_t *n_files, cs_error *e)
+                       cs_bundle_merged *out, cs_error *e)
 {
     if (n == 0) {
         return cs_fail(e, CS_ERR_INVALID, "expected at least one bundle");
@@ -118,25 +91,79 @@ cs_err cs_bundle_merge(cs_arena *a, cs_bundle *const *bundles, size_t n, const c
         }
     }
     const cs_bundle_manifest *first = &bundles[0]->manifest;
-    cs_value roots, data, versions;
-    CS_TRY(merge_roots(bundles, n, a, &roots, e));
-    CS_TRY(merge_data(bundles, n, a, &data, e));
-    int version = n == 1 && first->rego_version >= 0 ? first->rego_version : build->rego_version;
-    file_list list = {0};
+    *out = (cs_bundle_merged){.rego_version =
+                                  n == 1 && first->rego_version >= 0 ? first->rego_version : build->rego_version};
+    CS_TRY(merge_roots(bundles, n, a, out, e));
+    CS_TRY(merge_data(bundles, n, a, &out->data, e));
+    merge_modules(bundles, n, a, out);
+    out->revision = build->revision != NULL ? *build->revision : n == 1 ? first->revision : CS_LIT("");
+    out->metadata = n == 1 && cs_is(first->metadata, CS_OBJECT) ? first->metadata : cs_object_new(a, 0);
+    return CS_OK;
+}
+
+void cs_bundle_add_root(cs_arena *a, cs_bundle_merged *merged, cs_slice root)
+{
+    if (cs_bundle_root_contains(merged->roots, merged->n_roots, root)) {
+        return;
+    }
+    cs_slice *roots = cs_arena_array(a, cs_slice, merged->n_roots + 1);
+    memcpy(roots, merged->roots, merged->n_roots * sizeof *roots);
+    roots[merged->n_roots++] = root;
+    merged->roots = roots;
+}
+
+/* ---- files */
+/* In the order of OPA's struct. */
+static cs_slice write_manifest(cs_arena *a, const cs_bundle_merged *m)
+{
     cs_buf text;
     cs_buf_init(&text);
-    cs_json_write(&text, data, CS_JSON_HTML);
-    cs_buf_byte(&text, '\n');
-    cs_bundle_file file = {.path = CS_LIT("data.json"), .written = CS_LIT("")};
-    file.bytes = cs_slice_make(cs_arena_dup(a, text.p, text.n), text.n);
+    cs_buf_text(&text, "{\"revision\":");
+    cs_json_write_string(&text, m->revision, CS_JSON_HTML);
+    cs_buf_text(&text, ",\"roots\":[");
+    for (size_t i = 0; i < m->n_roots; i++) {
+        cs_buf_text(&text, i ? "," : "");
+        cs_json_write_string(&text, m->roots[i], CS_JSON_HTML);
+    }
+    cs_buf_printf(&text, "],\"rego_version\":%d", m->rego_version);
+    if (cs_count(m->file_rego_versions) > 0) {
+        cs_buf_text(&text, ",\"file_rego_versions\":");
+        cs_json_write(&text, m->file_rego_versions, CS_JSON_HTML);
+    }
+    if (cs_count(m->metadata) > 0) {
+        cs_buf_text(&text, ",\"metadata\":");
+        cs_json_write(&text, m->metadata, CS_JSON_HTML);
+    }
+    cs_buf_text(&text, "}\n");
+    cs_slice out = cs_slice_make(cs_arena_dup(a, text.p, text.n), text.n);
     cs_buf_destroy(&text);
-    CS_VEC_PUSH_IN(a, &list, file);
-    CS_TRY(add_modules(bundles, n, version, a, &list, &versions, e));
-    cs_slice revision = build->revision != NULL ? *build->revision : n == 1 ? first->revision : CS_LIT("");
-    file.path = CS_LIT(".manifest");
-    file.bytes = write_manifest(a, revision, roots, version, versions, n == 1 ? first->metadata : cs_undefined());
-    CS_VEC_PUSH_IN(a, &list, file);
-    *files = list.v;
-    *n_files = list.n;
+    return out;
+}
+
+cs_err cs_bundle_pack(cs_arena *a, const cs_bundle_merged *merged, const cs_bundle_file *modules, size_t n_modules,
+                      cs_bundle_file **files, size_t *n_files, cs_error *e)
+{
+    size_t n = 0, count = modules != NULL ? n_modules : merged->n_modules;
+    cs_bundle_file *list = cs_arena_array(a, cs_bundle_file, count + 2);
+    cs_buf text;
+    cs_buf_init(&text);
+    cs_json_write(&text, merged->data, CS_JSON_HTML);
+    cs_buf_byte(&text, '\n');
+    list[n++] = (cs_bundle_file){CS_LIT("data.json"), {cs_arena_dup(a, text.p, text.n), text.n}, CS_LIT("")};
+    cs_buf_destroy(&text);
+    for (size_t i = 0; i < count; i++) {
+        cs_slice name = modules != NULL ? modules[i].path : merged->modules[i]->url;
+        cs_slice path = rooted(a, name);
+        path = cs_slice_sub(path, 1, path.n);
+        for (size_t k = 1; k < n; k++) {
+            if (cs_slice_eq(list[k].path, path)) {
+                return cs_fail(e, CS_ERR_CONFLICT, "duplicate module URL: %.*s", CS_FMT(name));
+            }
+        }
+        list[n++] = (cs_bundle_file){path, modules != NULL ? modules[i].bytes : merged->modules[i]->text, CS_LIT("")};
+    }
+    list[n++] = (cs_bundle_file){CS_LIT(".manifest"), write_manifest(a, merged), CS_LIT("")};
+    *files = list;
+    *n_files = n;
     return CS_OK;
 }

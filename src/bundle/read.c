@@ -222,6 +222,29 @@ static cs_err include_manifest(cs_bundle *b, cs_error *e)
     return CS_OK;
 }
 
+/* What is wrong with a module, by whoever is asked. */
+static cs_err ask_about(const cs_bundle_options *options, const cs_bundle_module *m, cs_error *e)
+{
+    if (options->module == NULL) {
+        return CS_OK;
+    }
+    cs_errors errors;
+    cs_errors_init(&errors);
+    cs_err err = options->module(options->module_self, m, &errors);
+    if (err != CS_OK) {
+        cs_buf text;
+        cs_buf_init(&text);
+        cs_errors_print(&text, &errors);
+        err = cs_fail(e, err, "%s", cs_buf_cstr(&text));
+        if (options->why != NULL) {
+            cs_buf_printf(options->why, "bundle %.*s: %s", CS_FMT(options->name), cs_buf_cstr(&text));
+        }
+        cs_buf_destroy(&text);
+    }
+    cs_errors_destroy(&errors);
+    return err;
+}
+
 static cs_err finish(cs_bundle *b, const cs_bundle_options *options, const origin *from, cs_error *e)
 {
     if (options->raw) {
@@ -240,6 +263,7 @@ static cs_err finish(cs_bundle *b, const cs_bundle_options *options, const origi
     for (size_t i = 0; i < b->n_modules; i++) {
         cs_bundle_module *m = &b->modules[i];
         m->rego_version = cs_bundle__rego_version(b, m->path, options->rego_version);
+        CS_TRY(ask_about(options, m, e));
     }
     CS_TRY(check_delta(b, e));
     CS_TRY(cs_bundle__check_manifest(b, e));

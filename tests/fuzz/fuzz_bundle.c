@@ -41,8 +41,10 @@ static void write_and_read(cs_bundle *b)
     cs_bundle_file *files;
     size_t n;
     cs_bundle_build build = {.rego_version = 1};
+    cs_bundle_merged merged;
     cs_error e;
-    if (cs_bundle_merge(&a, &b, 1, &build, &files, &n, &e) == CS_OK) {
+    if (cs_bundle_merge(&a, &b, 1, &build, &merged, &e) == CS_OK &&
+        cs_bundle_pack(&a, &merged, NULL, 0, &files, &n, &e) == CS_OK) {
         cs_bundle_options how = options();
         cs_bundle *again = NULL;
         must(cs_bundle_write(files, n, &bytes, &e) == CS_OK);

@@ -1,4 +1,5 @@
 /* What variables are bound to, on either side of a unification. */
+#include "rego/compile/names.h"
 #include "rego/topdown/internal.h"
 
 #include <stdarg.h>
@@ -6,7 +7,7 @@
 
 cs_opd cs_opd_of(const cs_term *t)
 {
-    return t->kind == CS_TERM_SCALAR ? cs_opd_value(t->u.value) : (cs_opd){t, cs_undefined()};
+    return t->kind == CS_TERM_SCALAR ? (cs_opd){.v = t->u.value, .written = t} : (cs_opd){.t = t, .v = cs_undefined()};
 }
 
 bool cs_opd_is_comprehension(cs_opd o)
@@ -39,7 +40,10 @@ cs_opd cs_opd_item(cs_opd o, uint32_t i)
     if (o.t) {
         return cs_opd_of(o.t->u.list.v[i]);
     }
-    return cs_opd_value(o.v.kind == CS_ARRAY ? o.v.u.items[i] : cs_entry(o.v, i, NULL));
+    if (o.v.kind == CS_ARRAY) {
+        return (cs_opd){.v = o.v.u.items[i], .written = o.written ? o.written->u.list.v[i] : NULL};
+    }
+    return cs_opd_value(cs_entry(o.v, i, NULL));
 }
 
 cs_opd cs_opd_entry(cs_opd o, uint32_t i, cs_opd *value)
@@ -48,7 +52,7 @@ cs_opd cs_opd_entry(cs_opd o, uint32_t i, cs_opd *value)
         *value = cs_opd_of(o.t->u.list.v[2 * i + 1]);
         return cs_opd_of(o.t->u.list.v[2 * i]);
     }
-    value->t = NULL;
+    *value = (cs_opd){0};
     return cs_opd_value(cs_entry(o.v, i, &value->v));
 }
 
@@ -63,7 +67,7 @@ static bool constant_equals(const cs_term *t, cs_value v)
     if (t->kind == CS_TERM_SCALAR) {
         return cs_equal(t->u.value, v);
     }
-    cs_opd o = {t, cs_undefined()};
+    cs_opd o = {.t = t, .v = cs_undefined()};
     if (cs_opd_collection(o) != (cs_kind)v.kind || cs_opd_count(o) != cs_count(v)) {
         return false;
     }
@@ -92,7 +96,10 @@ bool cs_opd_equal(cs_opd a, cs_opd b)
 
 const cs_term *cs_opd_term(cs_td *run, cs_opd o, cs_loc loc)
 {
-    return o.t ? o.t : cs_term_from_value(run->names, o.v, loc);
+    if (o.t || (run->partial && o.written)) {
+        return o.t ? o.t : o.written;
+    }
+    return cs_term_from_value(run->names, o.v, run->partial ? (cs_loc){0} : loc);
 }
 
 bool cs_td__is_root(const cs_term *t, const char *name)
@@ -160,7 +167,13 @@ const cs_term *cs_td__namespaced(cs_td *run, const cs_bindings *b, const cs_term
         return var;
     }
     const cs_sym *name = cs_sym_printf(run->names, "%s%llu", var->u.var->s, (unsigned long long)(b ? b->id : 0));
-    return cs_term_var(run->names, name, var->loc);
+    return cs_term_var(run->names, name, (cs_loc){0}); /* nobody wrote this one */
+}
+
+/* A constant needs no other term. */
+static const cs_term *as_written(const cs_term *t)
+{
+    return cs_term_is_constant(t) ? t : NULL;
 }
 
 /* The collection as a value, if all its parts are. */
@@ -176,14 +189,15 @@ static cs_opd collect(cs_td *run, const cs_term *t, const cs_opd *parts)
         for (uint32_t i = 0; i < n; i++) {
             v[i] = cs_opd_term(run, parts[i], t->u.list.v[i]->loc);
         }
-        return (cs_opd){cs_term_list(run->names, t->kind, (cs_term *const *)(uintptr_t)v, n, t->loc), cs_undefined()};
+        return (cs_opd){.t = cs_term_list(run->names, t->kind, (cs_term *const *)(uintptr_t)v, n, t->loc),
+                        .v = cs_undefined()};
     }
     if (t->kind == CS_TERM_ARRAY) {
         cs_value *items = cs_arena_alloc(run->arena, (n + 1) * sizeof *items);
         for (uint32_t i = 0; i < n; i++) {
             items[i] = parts[i].v;
         }
-        return cs_opd_value(cs_array(items, n));
+        return (cs_opd){.v = cs_array(items, n), .written = as_written(t)};
     }
     cs_value out = t->kind == CS_TERM_SET ? cs_set_new(run->arena, n) : cs_object_new(run->arena, n / 2);
     for (uint32_t i = 0; i < n; i += t->kind == CS_TERM_SET ? 1 : 2) {
@@ -193,7 +207,7 @@ static cs_opd collect(cs_td *run, const cs_term *t, const cs_opd *parts)
             cs_object_put(run->arena, out, parts[i].v, parts[i + 1].v);
         }
     }
-    return cs_opd_value(out);
+    return (cs_opd){.v = out, .written = as_written(t)};
 }
 
 cs_opd cs_bindings_plug(cs_td *run, cs_bindings *b, cs_opd o, const cs_bindings *caller)
@@ -210,7 +224,7 @@ cs_opd cs_bindings_plug(cs_td *run, cs_bindings *b, cs_opd o, const cs_bindings 
         if (!cs_opd_is(bound, CS_TERM_VAR)) {
             return cs_bindings_plug(run, next, bound, caller);
         }
-        return (cs_opd){cs_td__namespaced(run, next, bound.t, caller), cs_undefined()};
+        return (cs_opd){.t = cs_td__namespaced(run, next, bound.t, caller), .v = cs_undefined()};
     }
     case CS_TERM_ARRAY:
     case CS_TERM_SET:

@@ -31,7 +31,7 @@ static void no_candidates_in(check *c, const cs_term *t)
 
 static bool is_comprehension(const cs_term *t)
 {
-    return cs_opd_is_comprehension((cs_opd){t, cs_undefined()});
+    return cs_opd_is_comprehension((cs_opd){.t = t, .v = cs_undefined()});
 }
 
 static bool worse_term(void *self, cs_term *t)

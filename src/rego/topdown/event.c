@@ -140,7 +140,7 @@ void cs_trace_locals(const cs_trace_event *event,
     cs_td *run = f->run;
     for (uint32_t i = 0; i < f->b->n; i++) {
         const cs_term *key = f->b->v[i].key;
-        cs_opd v = cs_td__plug(f, (cs_opd){key, cs_undefined()});
+        cs_opd v = cs_td__plug(f, (cs_opd){.t = key, .v = cs_undefined()});
         each(self, key, cs_opd_term(run, v, key->loc), cs_sym_slice(written_name(f, key)), key->loc);
     }
     naming names = {event, each, self};

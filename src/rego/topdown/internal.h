@@ -41,7 +41,7 @@ void cs_td__child(const cs_td_frame *f, cs_body body, cs_td_frame *child, cs_bin
 cs_opd cs_opd_of(const cs_term *t);
 static inline cs_opd cs_opd_value(cs_value v)
 {
-    return (cs_opd){NULL, v};
+    return (cs_opd){.v = v};
 }
 static inline bool cs_opd_is(cs_opd o, cs_term_kind kind)
 {

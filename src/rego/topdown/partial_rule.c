@@ -124,7 +124,7 @@ static cs_opd wrapped(cs_td *run, cs_opd leaf, const cs_terms *ref, uint32_t fro
         cs_term *pair[2] = {ref->v[i - 1], (cs_term *)(uintptr_t)t};
         t = cs_term_list(run->names, CS_TERM_OBJECT, pair, 2, (cs_loc){0});
     }
-    return (cs_opd){t, cs_undefined()};
+    return (cs_opd){.t = t, .v = cs_undefined()};
 }
 
 static cs_go go_on_with(const rule_k *rk)
@@ -135,7 +135,7 @@ static cs_go go_on_with(const rule_k *rk)
     cs_opd term = cs_bindings_apply(&tb, cs_opd_of(h->value ? h->value : key_of(rk->rule)));
     if (!h->value) {
         cs_term *one = (cs_term *)(uintptr_t)cs_opd_term(run, term, (cs_loc){0});
-        term = (cs_opd){cs_term_list(run->names, CS_TERM_SET, &one, 1, (cs_loc){0}), cs_undefined()};
+        term = (cs_opd){.t = cs_term_list(run->names, CS_TERM_SET, &one, 1, (cs_loc){0}), .v = cs_undefined()};
     }
     cs_td_ref rest = *rk->d->r;
     rest.pos++;

@@ -189,7 +189,7 @@ cs_go cs_td__tree(const cs_td_ref *r, cs_k *k)
     tree t = {.r = *r, .node = run->policy ? run->policy->root : NULL};
     t.path = r->ref.n <= 8 ? room : cs_arena_alloc(run->arena, r->ref.n * sizeof *t.path);
     for (uint32_t i = 0; i < r->ref.n; i++) {
-        t.path[i] = (cs_opd){r->ref.v[i], cs_undefined()};
+        t.path[i] = (cs_opd){.t = r->ref.v[i], .v = cs_undefined()};
     }
     return at_place(&t, k);
 }

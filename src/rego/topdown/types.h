@@ -13,6 +13,7 @@
 typedef struct cs_opd {
     const cs_term *t; /* NULL: `v`. Never a SCALAR */
     cs_value v;
+    const cs_term *written; /* of a value: the constant that it was, for partial evaluation; NULL if it is none */
 } cs_opd;
 
 typedef struct cs_bindings cs_bindings;

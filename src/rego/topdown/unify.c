@@ -91,8 +91,8 @@ static cs_opd plug_keys(cs_td *run, cs_opd o, cs_bindings *b)
         v[i] = cs_opd_term(run, key, o.t->u.list.v[i]->loc);
         v[i + 1] = o.t->u.list.v[i + 1];
     }
-    return (cs_opd){cs_term_list(run->names, CS_TERM_OBJECT, (cs_term *const *)(uintptr_t)v, n, o.t->loc),
-                    cs_undefined()};
+    return (cs_opd){.t = cs_term_list(run->names, CS_TERM_OBJECT, (cs_term *const *)(uintptr_t)v, n, o.t->loc),
+                    .v = cs_undefined()};
 }
 
 static bool object_get(cs_td *run, cs_opd object, cs_opd key, cs_opd *out)

@@ -1,0 +1,59 @@
+/* What becomes of a bundle's modules when it is built: they are checked, optimised (partially evaluated from the
+ * entrypoints on) if that is asked for, and laid out. As OPA's `build`, to the text of every module.
+ *
+ *   cs_build *b = cs_build_new(&options);
+ *   cs_build_add(b, &module, &errors);                 for each of the bundle's, in the order of the bundle
+ *   cs_build_add_entrypoint(b, CS_LIT("a/allow"), &e);  for each that was named
+ *   cs_build_annotated(b);                              and those that annotations name
+ *   cs_build_run(b, data, roots, n_roots, &errors, &e);
+ *   for (i…) cs_build_module(b, i, &name, &text, &errors);
+ *
+ * One thread at a time. Texts and values that are handed in must live until cs_build_free. */
+#ifndef CS_BUILD_H
+#define CS_BUILD_H
+
+#include "countersign/rego.h"
+
+typedef struct cs_build cs_build;
+
+typedef struct cs_build_options {
+    cs_value builtins;   /* as cs_policy_options.builtins */
+    bool no_templates;   /* template strings are errors */
+    bool quote_keywords; /* write x["not"] rather than x.not */
+    int rego_version;    /* of the modules that are made: 0 or 1 */
+    int64_t optimize;    /* 0 or less = not at all, 1 = rules stay apart, 2 and more = they are inlined */
+    cs_slice name_space; /* package of rules that stand in no package; "" = "partial" */
+    /* Told what is done, a line each without its line feed; may be NULL. */
+    void (*debug)(void *self, const char *line);
+    void *debug_self;
+} cs_build_options;
+
+typedef struct cs_build_source {
+    cs_slice name; /* under which the module is kept: it decides the order, and an optimised build keeps it */
+    cs_slice file; /* as errors name it */
+    cs_slice text;
+    int rego_version; /* 0, 1 or 2 */
+} cs_build_source;
+
+cs_build *cs_build_new(const cs_build_options *options); /* the options are copied */
+void cs_build_free(cs_build *build);                     /* NULL is fine */
+
+/* Parses one module. What is wrong with it is in *errors, which are its own then. */
+CS_MUST_CHECK cs_err cs_build_add(cs_build *build, const cs_build_source *source, cs_errors *errors);
+/* "a/allow", segments percent-encoded. CS_ERR_INVALID with OPA's words. One that is there already is left out. */
+CS_MUST_CHECK cs_err cs_build_add_entrypoint(cs_build *build, cs_slice path, cs_error *e);
+/* Adds the entrypoints that annotations of documents and packages say (`entrypoint: true`). */
+void cs_build_annotated(cs_build *build);
+size_t cs_build_entrypoint_count(const cs_build *build);
+
+/* Compiles the modules, or optimises them from one entrypoint after the other. `roots` are those of the bundle. What
+ * the compiler refuses is in *errors (then *e is left alone), anything else in *e. */
+CS_MUST_CHECK cs_err cs_build_run(cs_build *build, cs_value data, const cs_slice *roots, size_t n_roots,
+                                  cs_errors *errors, cs_error *e);
+
+/* The modules as they are now: those that were added, or those that optimising has left and made, by name. */
+size_t cs_build_module_count(const cs_build *build);
+/* Name (lives with the build) and laid out text (appended) of module i. */
+CS_MUST_CHECK cs_err cs_build_module(cs_build *build, size_t i, cs_slice *name, cs_buf *text, cs_errors *errors);
+
+#endif
