@@ -461,10 +461,10 @@ test_effects_when_approval_is_missing if {
 
 # ---- budgets of a team and of each user
 
-scoped_tenants := object.union(data.tenants, {"demo": object.union(data.tenants.demo, {"budgets": {
+scoped_tenants := edit(data.tenants, "replace", "/demo/budgets", {
 	"growth": {"window": "day", "limit": "10.00", "mode": "enforce", "scope": {"team": "growth"}},
 	"users": {"window": "day", "limit": "5.00", "mode": "enforce", "per": "user"},
-}})})
+})
 
 scoped_spend := {"meta": spend_of(0).meta, "demo": {"USD": {
 	"growth": window(24999999999),
@@ -485,4 +485,5 @@ test_a_budget_looks_at_its_scope if {
 	scoped_codes("alice", "core") == []
 	scoped_codes("alice", "growth") == ["budget_exceeded"]
 	scoped_codes("bob", "core") == ["budget_exceeded"]
+	scoped_codes(null, "core") == ["facts_missing"]
 }

@@ -77,12 +77,6 @@ in_scope(budget) if {
 	every dimension, value in object.get(budget, "scope", {}) {
 		scope[dimension] == value
 	}
-	not no_value(budget)
-}
-
-no_value(budget) if {
-	budget.per
-	not scope[budget.per]
 }
 
 # A budget that counts each value of a dimension apart: the counters of this request's value.

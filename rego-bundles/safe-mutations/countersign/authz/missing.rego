@@ -51,11 +51,18 @@ present contains "currency" if {
 
 present contains "budget_counters" if {
 	count(tenant.budgets) > 0
-	every id, _ in tenant.budgets {
-		is_number(budgets[id].limit_nanos)
-		is_number(budgets[id].posted_nanos)
-		is_number(budgets[id].held_nanos)
+	every id, budget in tenant.budgets {
+		counted(id, budget)
 	}
+}
+
+# Of a budget that does not concern the request nothing needs to be known.
+counted(_, budget) if not in_scope(budget)
+
+counted(id, _) if {
+	is_number(budgets[id].limit_nanos)
+	is_number(budgets[id].posted_nanos)
+	is_number(budgets[id].held_nanos)
 }
 
 present contains "spend_freshness" if {
