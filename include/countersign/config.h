@@ -100,7 +100,7 @@ typedef struct cs_config {
     } journal;
     struct {
         bool configured;
-        int64_t dedupe_ns, max_lateness_ns, stale_after_ns;
+        int64_t dedupe_ns, max_lateness_ns, stale_after_ns, replay_ns;
         cs_slice on_stale; /* "deny", "allow" or "degrade" */
     } spend;
     struct {

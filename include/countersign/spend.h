@@ -17,13 +17,14 @@
 typedef struct cs_spend cs_spend;
 
 typedef struct cs_spend_options {
-    cs_journal *journal;           /* opened, not started: the ledger registers itself; outlives the ledger's users */
-    cs_metrics *metrics;           /* NULL = none */
-    int64_t dedupe_ns;             /* an id is remembered so long; 0 = 35 days */
-    int64_t max_lateness_ns;       /* events that arrive later are flagged; 0 = 48 hours */
-    int64_t stale_after_ns;        /* counters further behind are stale; 0 = 5 seconds */
-    int64_t (*now_ns)(void *self); /* NULL = the wall clock */
-    void *now_self;
+    cs_journal *journal;            /* opened, not started: the ledger registers itself; outlives the ledger's users */
+    cs_metrics *metrics;            /* NULL = none */
+    int64_t dedupe_ns;              /* an id is remembered so long; 0 = 35 days */
+    int64_t max_lateness_ns;        /* events that arrive later are flagged; 0 = 48 hours */
+    int64_t stale_after_ns;         /* counters further behind are stale; 0 = 5 seconds */
+    int64_t (*now_ns)(void *self);  /* NULL = the wall clock */
+    int64_t (*mono_ns)(void *self); /* NULL = the monotonic clock; the life of holds is measured with it */
+    void *now_self;                 /* of both */
 } cs_spend_options;
 
 /* Registers the fold: call before cs_journal_start. Never fails. */

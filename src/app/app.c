@@ -85,6 +85,11 @@ static cs_err open_journal(cs_app *app, cs_error *e)
                               .max_lateness_ns = c->spend.max_lateness_ns,
                               .stale_after_ns = c->spend.stale_after_ns};
     app->spend = cs_spend_new(&spend);
+    const cs_value *id = cs_object_get_text(app->labels, "id");
+    app->effects = cs_effects_new(&(cs_effects_options){.journal = app->journal,
+                                                        .spend = app->spend,
+                                                        .replica = id != NULL ? cs_text(*id) : CS_LIT(""),
+                                                        .replay_ns = c->spend.replay_ns});
     cs_store_mount(app->store, cs_spend_live(app->spend));
     return CS_OK;
 }
@@ -161,6 +166,7 @@ static cs_err make_server(cs_app *app, cs_error *e)
         .log_requests = o->log_requests,
         .state_dir = app->state_dir,
         .spend = app->spend,
+        .effects = app->effects,
         .network = app->network,
         .http_cache = app->http_cache,
     };
@@ -235,6 +241,7 @@ static void stop(cs_app *app)
     cs_http_cache_free(app->http_cache);
     cs_loop_free(app->control);
     cs_store_free(app->store);
+    cs_effects_free(app->effects);
     cs_spend_free(app->spend);
     cs_metrics_free(app->metrics);
     cs_config_free(app->config);

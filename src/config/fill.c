@@ -320,6 +320,7 @@ static void fill_own(filler *f)
     c->spend.dedupe_ns = duration(f, "spend.dedupe");
     c->spend.max_lateness_ns = duration(f, "spend.max_lateness");
     c->spend.stale_after_ns = duration(f, "spend.stale_after");
+    c->spend.replay_ns = duration(f, "spend.replay");
     c->spend.on_stale = text(f, "spend.on_stale");
     c->approvals.configured = configured(f, "approvals");
     c->approvals.evidence = text(f, "approvals.evidence");

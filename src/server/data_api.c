@@ -191,6 +191,9 @@ static void answer_v1(cs_server__request *r)
         cs_server__fail_eval(r);
         return;
     }
+    if (r->effects != NULL && !cs_server__effects_plan(r)) {
+        return;
+    }
     cs_server__object(r, r->pretty);
     if (r->decision_id[0] != 0) {
         cs_server__field_text(r, "decision_id", cs_slice_of(r->decision_id));
@@ -213,26 +216,45 @@ static void answer_v1(cs_server__request *r)
         cs_server__field(r, "warning", warning);
     }
     cs_server__object_end(r);
+    if (r->effects != NULL) {
+        cs_server__effects_answer(r, 200, "application/json");
+        return;
+    }
     cs_server__record(r, path, CS_LIT(""), input, v->result, NULL);
     cs_server__send(r, 200, "application/json");
 }
 
-static bool same_path(cs_slice x, cs_slice y)
-{
-    while (x.n != 0 && x.p[0] == '/') {
-        x = cs_slice_sub(x, 1, x.n);
-    }
-    return cs_slice_eq(x, y);
-}
-
 /* Where results may ask for effects, the facts are the server's own. */
-static void fill_facts(cs_server__request *r)
+static bool fill_facts(cs_server__request *r)
 {
-    if (cs_is(r->eval.input, CS_OBJECT)) {
-        r->eval.input = cs_object_clone(r->arena, r->eval.input, 4);
+    cs_server__effects *x = r->effects;
+    if (cs_is_undefined(x->given)) {
+        x->given = r->eval.input;
+    }
+    if (cs_is(x->given, CS_OBJECT)) {
+        r->eval.input = cs_object_clone(r->arena, x->given, 5);
         cs_server__fill_facts(r, r->eval.input,
                               r->server->identity == NULL || cs_server__caller_has_role(r, "gateway"));
     }
+    if (r->eval.explain != CS_EXPLAIN_OFF) {
+        r->effects = NULL; /* explanations change nothing */
+        return true;
+    }
+    return cs_server__effects_recall(r);
+}
+
+static void record_granted(cs_server__request *r)
+{
+    cs_server__record(r, r->rest, CS_LIT(""), r->eval.input, r->eval.result, NULL);
+}
+
+static void answer_refused(cs_server__request *r)
+{
+    cs_server__effects *x = r->effects;
+    if (r->eval.active) {
+        cs_server__record(r, r->rest, CS_LIT(""), r->eval.input, cs_undefined(), &x->error);
+    }
+    cs_server__fail(r, x->status, x->code, "%s", x->error.text);
 }
 
 static void data_v1(cs_server__request *r, bool post)
@@ -247,15 +269,14 @@ static void data_v1(cs_server__request *r, bool post)
         r->parse_ns = cs_time_mono_ns() - before + 1;
     }
     r->eval.strict = r->n_params != 0 && cs_server__flag(r, "strict-builtin-errors");
-    const cs_config *c = r->server->o.config;
-    bool effects = false;
-    for (size_t i = 0; post && i < c->gateways.n_effects; i++) {
-        effects |= same_path(c->gateways.effects[i], r->rest);
+    if (post && cs_server__effects_listed(r, r->rest)) {
+        r->effects->refused = answer_refused;
+        r->effects->granted = record_granted;
     }
     const char *kind = post ? (r->eval.strict ? "S" : "P") : (r->eval.strict ? "s" : "g");
     cs_server__explain_params(r);
     if (set_path(r, kind, r->rest)) {
-        r->eval.ready = effects ? fill_facts : NULL;
+        r->eval.ready = r->effects != NULL ? fill_facts : NULL;
         r->eval.done = answer_v1;
         cs_server__evaluate(r);
     }

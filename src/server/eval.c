@@ -55,7 +55,9 @@ void cs_server__eval_end(cs_server__request *r)
         v->errors = NULL;
     }
     if (v->parked) {
-        cs_prepared_release(v->prepared);
+        if (v->prepared != NULL) {
+            cs_prepared_release(v->prepared);
+        }
         cs_world_release(v->world);
     } else {
         cs_store_unpin(r->w->reader);
@@ -64,17 +66,19 @@ void cs_server__eval_end(cs_server__request *r)
 
 static void finish(cs_server__request *r)
 {
+    r->eval.ended = true;
     r->eval.done(r);
 }
 
-/* What a run that does not end now holds instead of the worker's pin. */
-static void park(cs_server__request *r)
+void cs_server__eval_park(cs_server__request *r)
 {
     cs_server__eval *v = &r->eval;
     if (!v->parked) {
         v->parked = true;
         (void)cs_world_retain(v->world);
-        (void)cs_prepared_retain(v->prepared);
+        if (v->prepared != NULL) {
+            (void)cs_prepared_retain(v->prepared);
+        }
         cs_store_unpin(r->w->reader);
     }
     r->w->current = NULL;
@@ -139,7 +143,7 @@ static void client_gone(void *self)
 
 static void wait_for_network(cs_server__request *r)
 {
-    park(r);
+    cs_server__eval_park(r);
     if (atomic_load_explicit(&r->eval.woken, memory_order_acquire)) {
         cs_loop_post(r->w->loop, step, r); /* it is there already */
         return;
@@ -153,7 +157,7 @@ static void wait_for_network(cs_server__request *r)
 void cs_server__eval_drop(cs_server__request *r)
 {
     if (r->eval.active) {
-        if (r->eval.run != NULL) {
+        if (r->eval.run != NULL && !r->eval.ended) {
             cs_run_abandon(r->eval.run);
         }
         if (r->eval.waiting) {
@@ -181,7 +185,7 @@ static void step(void *self)
         v->error.code = v->err;
         v->result = cs_undefined();
     } else if (state == CS_RUN_AGAIN) {
-        park(r);
+        cs_server__eval_park(r);
         cs_loop_post(r->w->loop, step, r);
         return;
     } else if (state == CS_RUN_WAIT) {
@@ -238,7 +242,7 @@ void cs_server__evaluate(cs_server__request *r)
     v->active = true;
     v->run = NULL;
     v->cancel = 0;
-    v->parked = v->not_prepared = false;
+    v->parked = v->not_prepared = v->ended = false;
     v->err = CS_OK;
     v->compile_ns = v->eval_ns = 0;
     v->result = cs_undefined();
@@ -249,8 +253,8 @@ void cs_server__evaluate(cs_server__request *r)
         finish(r);
         return;
     }
-    if (v->ready != NULL) {
-        v->ready(r);
+    if (v->ready != NULL && !v->ready(r)) {
+        return;
     }
     const cs_limits *limits = cs_limits_get();
     v->spec = (cs_eval){

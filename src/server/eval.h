@@ -20,11 +20,12 @@ typedef struct cs_server__eval {
     cs_slice text; /* a text */
     cs_value input;
     bool strict;
-    bool server;               /* as cs_query_options.server */
-    cs_explain explain;        /* record what happens */
-    bool wants_labels;         /* and which labels the rules that hold have */
-    cs_server__handler *ready; /* NULL, or makes the input when the world is pinned */
-    cs_server__handler *done;  /* has the answer; must end in a reply */
+    bool server;        /* as cs_query_options.server */
+    cs_explain explain; /* record what happens */
+    bool wants_labels;  /* and which labels the rules that hold have */
+    /* NULL, or makes the input when the world is pinned; false: the request was answered, or goes on by itself */
+    bool (*ready)(cs_server__request *r);
+    cs_server__handler *done; /* has the answer; must end in a reply */
     /* answered */
     cs_err err;
     bool not_prepared; /* err is from preparing: see errors */
@@ -38,6 +39,7 @@ typedef struct cs_server__eval {
     cs_labels *labels; /* NULL if not asked for */
     /* private */
     bool active, parked;
+    bool ended;         /* the run is over, its answer not given yet */
     bool waiting;       /* in the worker's list, for the network */
     _Atomic bool woken; /* what it waits for is there */
     int cancel;         /* the client has gone */
@@ -55,6 +57,8 @@ void cs_server__explain_field(cs_server__request *r, bool defined);
 void cs_server__labels_field(cs_server__request *r);
 /* Fills r->eval.spec, pins the world, runs; `done` is called now or from the loop later. */
 void cs_server__evaluate(cs_server__request *r);
+/* What outlives the worker's turn holds the world by a reference instead of the pin. */
+void cs_server__eval_park(cs_server__request *r);
 /* Lets go of the world. Replies do it themselves. */
 void cs_server__eval_end(cs_server__request *r);
 /* The whole of it now, by the tree walker, which does not stop in the middle. */

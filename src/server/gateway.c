@@ -256,7 +256,7 @@ static const char *read_body(cs_server__request *r, const gateway *g, cs_value *
     return "complete";
 }
 
-static void make_input(cs_server__request *r)
+static bool make_input(cs_server__request *r)
 {
     const gateway *g = r->data;
     cs_arena *a = r->arena;
@@ -269,8 +269,13 @@ static void make_input(cs_server__request *r)
     put(r, input, "request", request_of(r, g));
     put(r, input, "graphql", graphql_of(r, g, body, request_of_url(r, g->query)));
     bool trust = r->server->identity == NULL || cs_server__caller_has_role(r, "gateway");
+    if (r->effects != NULL) {
+        r->effects->given = input;
+        input = cs_object_clone(a, input, 5);
+    }
     cs_server__fill_facts(r, input, trust);
     r->eval.input = input;
+    return r->effects == NULL || cs_server__effects_recall(r);
 }
 
 /* ---- the reply */
@@ -295,12 +300,21 @@ static bool may_set(cs_slice name)
     return name.n != 0;
 }
 
+static void add_header(cs_server__request *r, cs_slice name, cs_slice value)
+{
+    if (r->effects != NULL) {
+        cs_server__effects_header(r, name, value);
+    } else {
+        cs_http_add_header(r->x, cs_arena_dup(r->arena, name.p, name.n), value);
+    }
+}
+
 static void add_headers(cs_server__request *r, cs_value headers)
 {
     for (uint32_t i = 0; cs_is(headers, CS_OBJECT) && i < cs_count(headers); i++) {
         cs_value v, key = cs_entry(headers, i, &v);
         if (cs_is(key, CS_STRING) && cs_is(v, CS_STRING) && may_set(cs_text(key))) {
-            cs_http_add_header(r->x, cs_arena_dup(r->arena, key.u.s, key.n), cs_text(v));
+            add_header(r, cs_text(key), cs_text(v));
         }
     }
 }
@@ -314,7 +328,7 @@ static void write_body(cs_server__request *r, const gateway *g, cs_value body)
         cs_json_write(out, body, 0);
     }
     if (g->header_only && out->n != 0 && out->n <= HEADER_BODY_MAX) {
-        cs_http_add_header(r->x, "x-countersign-body", cs_buf_view(out));
+        add_header(r, CS_LIT("x-countersign-body"), cs_buf_view(out));
     }
 }
 
@@ -328,30 +342,64 @@ static int refusal_status(const gateway *g, cs_value status)
     return n >= 300 && n < 500 ? (int)n : 403;
 }
 
+static void record(cs_server__request *r)
+{
+    cs_server__record(r, r->server->o.config->gateways.decision, CS_LIT(""), r->eval.input, r->eval.result, NULL);
+}
+
+/* No decision is a refusal; what went wrong stands in the log, not in front of the client. */
+static void refuse(cs_server__request *r, const char *code, const cs_error *error)
+{
+    cs_slice decision = r->server->o.config->gateways.decision;
+    if (r->eval.active) {
+        cs_server__record(r, decision, CS_LIT(""), r->eval.input, r->eval.result, error);
+    }
+    cs_http_add_header(r->x, "x-countersign-decision", CS_LIT("deny"));
+    cs_log(CS_LOG_ERROR, "A gateway got no decision from the policy.", 2,
+           (cs_log_field[]){CS_LOG_S("decision", decision),
+                            CS_LOG_S("error", error != NULL ? cs_slice_of(error->text) : CS_LIT("undefined"))});
+    cs_server__fail(r, 403, code, "the policy gave no decision");
+}
+
+/* The effects that the policy asked for cannot be had. */
+static void refuse_effects(cs_server__request *r)
+{
+    const cs_server__effects *x = r->effects;
+    cs_http_add_header(r->x, "x-countersign-reason", cs_slice_of(x->code));
+    refuse(r, x->code, &x->error);
+}
+
+static void finish(cs_server__request *r, int status, const char *content_type)
+{
+    if (r->effects != NULL) {
+        cs_server__effects_answer(r, status, content_type);
+        return;
+    }
+    record(r);
+    cs_server__send(r, status, content_type);
+}
+
 static void answer(cs_server__request *r)
 {
     const gateway *g = r->data;
     cs_server__eval *v = &r->eval;
-    bool failed = v->err != CS_OK;
-    cs_server__record(r, r->server->o.config->gateways.decision, CS_LIT(""), v->input, v->result,
-                      failed ? &v->error : NULL);
     cs_value allow = cs_is(v->result, CS_BOOL) ? v->result : member(v->result, "allow");
-    add_headers(r, member(v->result, "headers"));
-    if (!failed && cs_is(allow, CS_BOOL) && allow.u.i != 0) {
-        cs_server__send(r, 200, NULL);
+    if (v->err != CS_OK || !cs_is(allow, CS_BOOL)) {
+        r->effects = NULL; /* nothing is asked for */
+        add_headers(r, member(v->result, "headers"));
+        refuse(r, v->err != CS_OK ? "evaluation_error" : "undefined_document", v->err != CS_OK ? &v->error : NULL);
         return;
     }
-    if (failed || !cs_is(allow, CS_BOOL)) {
-        /* No decision is a refusal; what went wrong stands in the log, not in front of the client. */
-        cs_http_add_header(r->x, "x-countersign-decision", CS_LIT("deny"));
-        cs_log(CS_LOG_ERROR, "A gateway got no decision from the policy.", 2,
-               (cs_log_field[]){CS_LOG_S("decision", r->server->o.config->gateways.decision),
-                                CS_LOG_S("error", failed ? cs_slice_of(v->error.text) : CS_LIT("undefined"))});
-        cs_server__fail(r, 403, failed ? "evaluation_error" : "undefined_document", "the policy gave no decision");
+    if (r->effects != NULL && !cs_server__effects_plan(r)) {
+        return;
+    }
+    add_headers(r, member(v->result, "headers"));
+    if (allow.u.i != 0) {
+        finish(r, 200, NULL);
         return;
     }
     write_body(r, g, member(v->result, "body"));
-    cs_server__send(r, refusal_status(g, member(v->result, "status")), "application/json");
+    finish(r, refusal_status(g, member(v->result, "status")), "application/json");
 }
 
 static void ask(cs_server__request *r, const gateway *g)
@@ -362,6 +410,11 @@ static void ask(cs_server__request *r, const gateway *g)
     r->data = mine;
     cs_server__make_decision_id(r);
     (void)cs_server__request_id(r);
+    if (cs_server__effects_listed(r, s->o.config->gateways.decision)) {
+        r->effects->gateway = true;
+        r->effects->refused = refuse_effects;
+        r->effects->granted = record;
+    }
     cs_server__eval *v = &r->eval;
     v->key = s->gateway_key;
     v->path = s->gateway_path;

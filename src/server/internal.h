@@ -8,6 +8,7 @@
 #include "countersign/base/thread.h"
 #include "countersign/json.h"
 #include "countersign/server.h"
+#include "effects.h"
 #include "eval.h"
 #include "route.h"
 
@@ -56,6 +57,7 @@ struct cs_server__request {
     size_t at;  /* the handler's own */
     int fields; /* of the JSON object being written */
     bool indent;
+    cs_server__effects *effects; /* NULL = its result may not ask for any */
     cs_server__eval eval;
 };
 

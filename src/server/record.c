@@ -73,6 +73,22 @@ static void count_reasons(cs_server__worker *w, cs_value result)
     }
 }
 
+/* The holds that a decision placed, for whoever looks for their story. */
+static cs_value custom_of(cs_server__request *r)
+{
+    const cs_server__effects *x = r->effects;
+    if (x == NULL || x->plan.n_holds == 0) {
+        return cs_undefined();
+    }
+    cs_value ids[CS_HOLDS_MAX];
+    for (size_t i = 0; i < x->plan.n_holds; i++) {
+        ids[i] = cs_string(x->plan.holds[i].id);
+    }
+    cs_value custom = cs_object_new(r->arena, 1);
+    cs_object_put_text(r->arena, custom, "holds", cs_array_copy(r->arena, ids, x->plan.n_holds));
+    return custom;
+}
+
 void cs_server__record(cs_server__request *r, cs_slice path, cs_slice query, cs_value input, cs_value result,
                        const cs_error *error)
 {
@@ -105,7 +121,7 @@ void cs_server__record(cs_server__request *r, cs_slice path, cs_slice query, cs_
         .request_id = r->id,
         .timestamp_ns = cs_time_wall_ns(),
         .metrics = cs_server__metrics(r, timers, sizeof timers / sizeof *timers, true),
-        .custom = cs_undefined(),
+        .custom = custom_of(r),
     };
     (void)cs_decision_log_put(r->server->o.decisions, &d);
 }

@@ -40,6 +40,7 @@ void cs_spend__total_refresh(const cs_spend__account *account, cs_spend__total *
     cs_spend__window_at(&total->budget->window, account->tenant->zone, now_ns, &total->from, &total->to);
     total->sum = total->book != NULL ? cs_spend__book_sum(total->book, total->from, total->to)
                                      : (cs_spend__sum){.last_ns = INT64_MIN};
+    total->overdue = cs_spend__overdue_sum(account, total);
     total->valid = true;
     total->alert_at = INT64_MIN;
 }
@@ -51,6 +52,52 @@ int64_t cs_spend__remaining(int64_t limit, int64_t posted, int64_t held, bool ov
         return posted < 0 && !overflow ? INT64_MAX : INT64_MIN;
     }
     return left;
+}
+
+void cs_spend__chain_unlock(cs_spend *s, const cs_spend__chain *chain)
+{
+    for (size_t i = CS_SPEND__SHARDS; i-- > 0;) {
+        if ((chain->shards >> i & 1) != 0) {
+            cs_mutex_unlock(&s->shards[i].lock);
+        }
+    }
+}
+
+void cs_spend__chain_lock(cs_spend *s, cs_slice tenant, bool make, cs_spend__chain *chain)
+{
+    cs_spend__shard *own = cs_spend__shard_of(s, tenant);
+    for (;;) {
+        /* Who is above is known under the tenant's own lock; theirs are taken in order, if nothing changed meanwhile.
+         */
+        *chain = (cs_spend__chain){.shards = UINT32_C(1) << (own - s->shards)};
+        cs_mutex_lock(&own->lock);
+        uint64_t configured = s->configured;
+        cs_spend__account *account = make ? cs_spend__account_make(own, tenant) : cs_spend__account_find(own, tenant);
+        if (account == NULL) {
+            return;
+        }
+        chain->accounts[chain->n++] = account;
+        uint32_t shards = chain->shards;
+        for (const cs_spend__tenant *t = account->tenant; t != NULL && t->parent != NULL; t = t->parent) {
+            cs_spend__account *above = t->parent->account;
+            chain->accounts[chain->n++] = above;
+            shards |= UINT32_C(1) << (cs_spend__shard_of(s, above->name) - s->shards);
+        }
+        if (shards == chain->shards) {
+            return;
+        }
+        cs_mutex_unlock(&own->lock);
+        for (size_t i = 0; i < CS_SPEND__SHARDS; i++) {
+            if ((shards >> i & 1) != 0) {
+                cs_mutex_lock(&s->shards[i].lock);
+            }
+        }
+        chain->shards = shards;
+        if (configured == s->configured) {
+            return;
+        }
+        cs_spend__chain_unlock(s, chain);
+    }
 }
 
 void cs_spend__each_account(cs_spend *s, void (*each)(void *self, cs_spend__account *account), void *self)
@@ -134,6 +181,7 @@ cs_err cs_spend_configure(cs_spend *s, cs_value tenants, cs_value tiers, cs_aren
     cs_spend__limits *limits = NULL;
     CS_TRY(cs_spend__limits_read(tenants, tiers, &limits, a, problems, e));
     cs_mutex_lock(&s->configuring);
+    cs_spend__holds_unbind(s);
     for (size_t i = 0; i < CS_SPEND__SHARDS; i++) {
         cs_mutex_lock(&s->shards[i].lock);
     }
@@ -142,6 +190,7 @@ cs_err cs_spend_configure(cs_spend *s, cs_value tenants, cs_value tiers, cs_aren
     for (size_t i = CS_SPEND__SHARDS; i-- > 0;) {
         cs_mutex_unlock(&s->shards[i].lock);
     }
+    cs_spend__holds_bind(s);
     cs_mutex_unlock(&s->configuring);
     cs_spend__limits_free(old);
     return CS_OK;
@@ -157,6 +206,7 @@ void cs_spend__accounts_free(cs_spend *s)
             cs_spend__totals_unbind(account);
             drop_family(account);
             cs_spend__set_destroy(&account->own);
+            cs_spend__pins_free(account);
             for (size_t k = 0; k < account->changes.n; k++) {
                 cs_free((char *)(uintptr_t)account->changes.v[k].id.p);
             }

@@ -13,6 +13,8 @@ typedef struct cs_spend__total {
     bool valid;           /* the rest is right for instants within [from, to) */
     int64_t from, to;     /* slots */
     cs_spend__sum sum;
+    int64_t overdue;  /* held by holds that expired and still count; right when the sum is */
+    int64_t held;     /* by pending holds */
     int64_t alert_at; /* posted from which the next alert is due; INT64_MIN = look */
 } cs_spend__total;
 
@@ -67,7 +69,8 @@ typedef struct cs_spend__account {
     CS_VEC(cs_spend__alert) alerts;
     cs_spend__standing standing; /* right from standing_from until standing_to */
     int64_t standing_from, standing_to;
-    CS_VEC(int64_t) blemishes; /* instants at which the tenant was not clean, ascending */
+    struct cs_spend__pins *pins; /* what is held; NULL until something was */
+    CS_VEC(int64_t) blemishes;   /* instants at which the tenant was not clean, ascending */
 } cs_spend__account;
 
 /* The books that running totals are kept over: the family's, if there is one. */

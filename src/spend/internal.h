@@ -8,6 +8,8 @@
  *   account.c  tenants and their shards; limits into force
  *   scope.c    books, parts by scope, families; the running totals of budgets
  *   ledger.c   the fold
+ *   pin.c      money held in one account: expiry, held sums of its budgets
+ *   hold.c     holds: placing, forgetting      hold_fold.c  what the log says of them      hold_api.c  settle, void
  *   change.c   limits changed by people     alert.c  what is said once for each window
  *   view.c     data.spend          report.c  health, documents, metrics          post.c  POST /v1/events
  *
@@ -24,6 +26,7 @@
 #include "countersign/metrics.h"
 #include "countersign/spend.h"
 #include "spend/account.h"
+#include "spend/hold.h"
 #include "spend/seen.h"
 
 /* New limits take all locks at once; ThreadSanitizer follows fewer than 64 in one hand. */
@@ -56,6 +59,7 @@ struct cs_spend {
     cs_metrics *metrics;
     int64_t dedupe_ns, max_lateness_ns, stale_after_ns;
     int64_t (*now_ns)(void *self);
+    int64_t (*mono_ns)(void *self);
     void *now_self;
     cs_live live;
     cs_arena shapes; /* what the next three are made of */
@@ -68,6 +72,7 @@ struct cs_spend {
     cs_mutex configuring;
     cs_spend__limits *limits; /* changed under `configuring` and all shard locks */
     uint64_t configured;      /* how often; as limits */
+    cs_spend__holds *holds;
     cs_series *counted[CS_SPEND__COUNTS];
     _Atomic uint64_t counts[CS_SPEND__COUNTS];
     _Atomic uint64_t rounded, overflows;
@@ -77,6 +82,18 @@ cs_spend__shard *cs_spend__shard_of(cs_spend *s, cs_slice tenant);
 /* Under the shard's lock. */
 cs_spend__account *cs_spend__account_find(cs_spend__shard *shard, cs_slice tenant);
 cs_spend__account *cs_spend__account_make(cs_spend__shard *shard, cs_slice tenant);
+
+/* The accounts that a tenant's money counts in: its own, then whose family it belongs to. */
+typedef struct cs_spend__chain {
+    cs_spend__account *accounts[CS_SPEND__LEVELS + 1];
+    size_t n;
+    uint32_t shards; /* a bit for each that is locked */
+} cs_spend__chain;
+/* Locks their shards, in ascending order; no shard may be locked yet. Without `make`, none (n = 0) for a tenant that
+ * nobody has heard of. */
+void cs_spend__chain_lock(cs_spend *s, cs_slice tenant, bool make, cs_spend__chain *chain);
+void cs_spend__chain_unlock(cs_spend *s, const cs_spend__chain *chain);
+
 /* All accounts, locked shard by shard; `each` is called under the lock. */
 void cs_spend__each_account(cs_spend *s, void (*each)(void *self, cs_spend__account *account), void *self);
 void cs_spend__accounts_free(cs_spend *s);
@@ -105,6 +122,7 @@ typedef struct cs_spend__line {
     int64_t limit;
     int64_t start_ns, end_ns;
     cs_spend__sum sum;
+    int64_t held;
     uint64_t version;
     bool overflow;
     cs_slice per;                        /* "" without */

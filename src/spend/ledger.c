@@ -242,6 +242,7 @@ static cs_event_outcome fold(void *self, const cs_event *event)
     cs_event_outcome outcome = CS_EVENT_APPLIED;
     if (before == NULL) {
         add(s, event, &spend, id, slot_of_arrival(event));
+        cs_spend__hold_spent(s, event, &spend); /* after it counts: what is held and posted is never too little */
     } else if (before->content == cs_spend__seen_content(&s->seen, &spend)) {
         outcome = CS_EVENT_DUPLICATE;
     } else {
@@ -292,6 +293,12 @@ static int64_t wall_clock(void *self)
     return cs_time_wall_ns();
 }
 
+static int64_t monotonic_clock(void *self)
+{
+    (void)self;
+    return cs_time_mono_ns();
+}
+
 cs_spend *cs_spend_new(const cs_spend_options *options)
 {
     cs_spend *s = cs_zalloc(sizeof *s);
@@ -301,6 +308,7 @@ cs_spend *cs_spend_new(const cs_spend_options *options)
     s->max_lateness_ns = options->max_lateness_ns > 0 ? options->max_lateness_ns : LATENESS_NS;
     s->stale_after_ns = options->stale_after_ns > 0 ? options->stale_after_ns : STALE_NS;
     s->now_ns = options->now_ns != NULL ? options->now_ns : wall_clock;
+    s->mono_ns = options->mono_ns != NULL ? options->mono_ns : monotonic_clock;
     s->now_self = options->now_self;
     s->live = (cs_live){.root = "spend", .self = s, .row = cs_spend__row, .all = cs_spend__all};
     cs_spend__shapes_init(s);
@@ -313,6 +321,7 @@ cs_spend *cs_spend_new(const cs_spend_options *options)
     cs_spend__seen_init(&s->seen, s->dedupe_ns);
     cs_spend__waits_init(&s->waits);
     cs_arena_init(&s->scratch, 0);
+    cs_spend__holds_new(s);
     cs_spend__metrics_register(s);
     cs_journal_fold(
         s->journal,
@@ -327,6 +336,7 @@ void cs_spend_free(cs_spend *s)
         return;
     }
     cs_spend__metrics_unregister(s);
+    cs_spend__holds_free(s);
     cs_spend__accounts_free(s);
     cs_spend__limits_free(s->limits);
     cs_spend__seen_destroy(&s->seen);

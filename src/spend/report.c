@@ -74,10 +74,11 @@ static double ratio_of(const cs_spend__line *line)
     if (line->overflow) {
         return HUGE_VAL;
     }
+    double used = (double)line->sum.posted + (double)line->held;
     if (line->limit == 0) {
-        return line->sum.posted > 0 ? HUGE_VAL : 0.0;
+        return used > 0.0 ? HUGE_VAL : 0.0;
     }
-    return (double)line->sum.posted / (double)line->limit;
+    return used / (double)line->limit;
 }
 
 static cs_value ratio_value(cs_arena *a, const cs_spend__line *line)
@@ -93,9 +94,9 @@ static cs_value line_value(cs_arena *a, const cs_spend__line *line)
     cs_object_put_text(a, v, "currency", cs_string_copy(a, cs_slice_make(line->currency, 3)));
     cs_object_put_text(a, v, "limit", money(a, line->limit));
     cs_object_put_text(a, v, "spent", money(a, line->sum.posted));
-    cs_object_put_text(a, v, "held", money(a, 0));
+    cs_object_put_text(a, v, "held", money(a, line->held));
     cs_object_put_text(a, v, "remaining",
-                       money(a, cs_spend__remaining(line->limit, line->sum.posted, 0, line->overflow)));
+                       money(a, cs_spend__remaining(line->limit, line->sum.posted, line->held, line->overflow)));
     cs_object_put_text(a, v, "ratio", ratio_value(a, line));
     cs_object_put_text(a, v, "window_start", instant(a, true, line->start_ns));
     cs_object_put_text(a, v, "window_end", instant(a, true, line->end_ns));

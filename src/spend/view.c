@@ -22,7 +22,8 @@ static void copy_line(cs_arena *a, cs_spend__account *account, const cs_spend__s
                             .limit = cs_spend__limit_at(account, standing, budget, now_ns),
                             .start_ns = total->from * CS_SPEND__SLOT_NS,
                             .end_ns = total->to * CS_SPEND__SLOT_NS,
-                            .sum = total->sum};
+                            .sum = total->sum,
+                            .held = cs_spend__held(total)};
     memcpy(out->currency, budget->currency, sizeof out->currency);
     if (total->book != NULL) {
         out->version = total->book->version;
@@ -52,7 +53,7 @@ static void copy_values(cs_arena *a, cs_spend__account *account, const cs_spend_
                     line.id = dup(a, part->pairs.v[k].value);
                 }
             }
-            if (line.sum.events > 0) {
+            if (line.sum.events > 0 || line.held != 0) {
                 CS_VEC_PUSH_IN(a, &values, line);
             }
         }
@@ -109,6 +110,7 @@ bool cs_spend__copy_tenant(cs_spend *s, cs_arena *a, cs_slice tenant, bool whole
     cs_spend__account *account = cs_spend__account_find(shard, tenant);
     bool found = exists(account);
     if (found) {
+        cs_spend__pins_expire(account, s->mono_ns(s->now_self));
         cs_spend__copy_account(a, account, now, whole, out);
     }
     cs_mutex_unlock(&shard->lock);
@@ -117,7 +119,7 @@ bool cs_spend__copy_tenant(cs_spend *s, cs_arena *a, cs_slice tenant, bool whole
 
 typedef struct copying {
     cs_arena *a;
-    int64_t now_ns;
+    int64_t now_ns, mono_ns;
     CS_VEC(cs_spend__copy) copies;
 } copying;
 
@@ -126,6 +128,7 @@ static void copy_each(void *self, cs_spend__account *account)
     copying *c = self;
     if (exists(account)) {
         cs_spend__copy copy;
+        cs_spend__pins_expire(account, c->mono_ns);
         cs_spend__copy_account(c->a, account, c->now_ns, true, &copy);
         CS_VEC_PUSH_IN(c->a, &c->copies, copy);
     }
@@ -138,7 +141,7 @@ static int by_name(const void *x, const void *y)
 
 cs_spend__copy *cs_spend__copy_all(cs_spend *s, cs_arena *a, size_t *n)
 {
-    copying c = {.a = a, .now_ns = s->now_ns(s->now_self)};
+    copying c = {.a = a, .now_ns = s->now_ns(s->now_self), .mono_ns = s->mono_ns(s->now_self)};
     cs_spend__each_account(s, copy_each, &c);
     if (c.copies.n > 0) {
         qsort(c.copies.v, c.copies.n, sizeof *c.copies.v, by_name);
@@ -214,13 +217,12 @@ static cs_value shaped(cs_arena *a, const cs_spend__shape *shape, const cs_value
 
 static cs_value line_value(const cs_spend *s, cs_arena *a, const cs_spend__line *line, cs_value tier)
 {
-    const int64_t held = 0; /* holds are not in the log yet */
     const cs_value values[LINE_FIELDS] = {
         [WINDOW_START] = cs_int(line->start_ns),
         [WINDOW_END] = cs_int(line->end_ns),
         [POSTED] = cs_int(line->sum.posted),
-        [HELD] = cs_int(held),
-        [REMAINING] = cs_int(cs_spend__remaining(line->limit, line->sum.posted, held, line->overflow)),
+        [HELD] = cs_int(line->held),
+        [REMAINING] = cs_int(cs_spend__remaining(line->limit, line->sum.posted, line->held, line->overflow)),
         [LIMIT] = cs_int(line->limit),
         [LATE] = cs_int(line->sum.late),
         [CORRECTED] = cs_int(line->sum.corrected),
@@ -344,9 +346,9 @@ cs_value cs_spend_tenant_document(cs_spend *s, cs_slice tenant, cs_arena *a)
         cs_object_put_text(a, v, "mode", line->mode.n > 0 ? cs_string(line->mode) : cs_null());
         cs_object_put_text(a, v, "limit", money(a, line->limit));
         cs_object_put_text(a, v, "posted", money(a, line->sum.posted));
-        cs_object_put_text(a, v, "held", money(a, 0));
+        cs_object_put_text(a, v, "held", money(a, line->held));
         cs_object_put_text(a, v, "remaining",
-                           money(a, cs_spend__remaining(line->limit, line->sum.posted, 0, line->overflow)));
+                           money(a, cs_spend__remaining(line->limit, line->sum.posted, line->held, line->overflow)));
         cs_object_put_text(a, v, "late", money(a, line->sum.late));
         cs_object_put_text(a, v, "corrected", money(a, line->sum.corrected));
     }

@@ -1,0 +1,106 @@
+/* Effects: what the result of a decision asks the server to do. Policy stays pure: it asks, in `effects` of its result;
+ * the server does it, once, before the answer goes out.
+ *
+ *   {"type": "hold", "amount_nanos": 6200000000, "currency": "USD", "budgets": ["daily", "monthly"]?, "ttl_s": 60?,
+ *    "scope": {"team": "growth"}?, "limits": {"daily": 30000000000}?}
+ *
+ * A decision with effects is committed as one journal event (io.countersign.decision.committed.v1) that is known by
+ * tenant and request id and carries the answer: a retry with the same id and input gets the same answer, byte for byte,
+ * and nothing happens twice, whichever replica it comes to and whether or not it was restarted in between.
+ *
+ *   cs_effects_knows / cs_effects_recall     before evaluating: was this request answered already?
+ *   cs_effects_read                          from the result: what is asked for
+ *   cs_effects_commit                        does it, or says why not
+ *
+ * Thread-safety: any thread; nothing here waits. */
+#ifndef CS_EFFECT_H
+#define CS_EFFECT_H
+
+#include "countersign/hold.h"
+
+typedef struct cs_effects cs_effects;
+
+typedef struct cs_effects_options {
+    cs_journal *journal;           /* opened, not started: a fold is registered; outlives this */
+    cs_spend *spend;               /* whose holds they are */
+    cs_slice replica;              /* name of this process in the source of its events; copied */
+    int64_t replay_ns;             /* an answer is remembered so long; 0 = 15 minutes */
+    int64_t (*now_ns)(void *self); /* NULL = the wall clock */
+    void *now_self;
+} cs_effects_options;
+
+/* Never fails. */
+cs_effects *cs_effects_new(const cs_effects_options *options);
+/* After cs_journal_free. NULL is fine. */
+void cs_effects_free(cs_effects *x);
+
+/* ---- what a result asks for */
+typedef struct cs_effects_plan {
+    cs_hold holds[CS_HOLDS_MAX];
+    size_t n_holds;
+} cs_effects_plan;
+
+/* Reads `effects` of a result for the request of a tenant. Holds get their ids (from tenant and request id, the same
+ * for every try) and their times. Texts stay in the result, or in `a`. CS_ERR_NOT_FOUND: an effect of a type that
+ * nobody handles, which must not be passed over; CS_ERR_INVALID: one that cannot be understood. A type that is known
+ * but has no handler yet ("request_approval") is passed over where the decision is a refusal anyway. */
+CS_MUST_CHECK cs_err cs_effects_read(cs_arena *a, cs_value result, cs_slice tenant, cs_slice request_id, int64_t now_ns,
+                                     cs_effects_plan *out, cs_error *e);
+/* The result with `holds`: [{"id", "expires_at"}] beside its effects; as it is if there are none. */
+cs_value cs_effects_show(cs_arena *a, cs_value result, const cs_effects_plan *plan);
+
+/* ---- answers */
+typedef struct cs_answer_header {
+    cs_slice name, value;
+} cs_answer_header;
+typedef struct cs_answer {
+    int status;
+    cs_slice content_type; /* "" = none */
+    const cs_answer_header *headers;
+    size_t n_headers;
+    cs_slice body;
+} cs_answer;
+
+enum { CS_INPUT_DIGEST = 32 };
+
+typedef enum cs_recall {
+    CS_RECALL_NEW,      /* never heard of it, or it has failed: evaluate */
+    CS_RECALL_ANSWER,   /* *out is the answer that was given, copied into `a` */
+    CS_RECALL_WAIT,     /* another try is under way: wake(self) will be called once, then ask again */
+    CS_RECALL_CONFLICT, /* the id was used with another input */
+    CS_RECALL_FORGOTTEN /* it was answered, but the answer is not remembered */
+} cs_recall;
+typedef void cs_effects_wake(void *self);
+
+/* Has the request been heard of? Cheap: then its digest need not be computed. */
+bool cs_effects_knows(cs_effects *x, cs_slice tenant, cs_slice request_id);
+/* `digest` is of what must be equal in a retry. */
+cs_recall cs_effects_recall(cs_effects *x, cs_slice tenant, cs_slice request_id, const uint8_t digest[CS_INPUT_DIGEST],
+                            cs_arena *a, cs_answer *out, cs_effects_wake *wake, void *self);
+
+/* ---- commit */
+typedef struct cs_commit {
+    cs_slice tenant, request_id, path;
+    uint8_t digest[CS_INPUT_DIGEST];
+    cs_hold *holds; /* as read; `charge` is filled in */
+    size_t n_holds;
+    cs_answer answer; /* to be remembered. Beyond the limit answer_bytes it is not, and a retry is refused */
+} cs_commit;
+
+typedef enum cs_commit_verdict {
+    CS_COMMIT_STARTED,
+    CS_COMMIT_CONTENDED,  /* headroom that the policy saw is gone: evaluate again */
+    CS_COMMIT_NO_BUDGET,  /* a hold over no budget: *e says which */
+    CS_COMMIT_KNOWN,      /* the request id came from somewhere else meanwhile: recall */
+    CS_COMMIT_FORGOTTEN,  /* its holds are known, but not its answer (any more) */
+    CS_COMMIT_UNAVAILABLE /* the journal takes nothing; nothing was done */
+} cs_commit_verdict;
+
+/* Runs on the journal's thread. `error` is NULL if the decision is durable; otherwise nothing of it remains. `other`:
+ * the log has another answer for this request, given by another replica before: recall. */
+typedef void cs_commit_done(void *self, const cs_error *error, bool other);
+
+/* Places the holds, records the decision, and calls done(self) exactly once if it was started. Everything is copied. */
+cs_commit_verdict cs_effects_commit(cs_effects *x, cs_commit *commit, cs_commit_done *done, void *self, cs_error *e);
+
+#endif

@@ -1,0 +1,58 @@
+/* What the files of decision share.
+ *
+ *   effect.c   a result → what it asks for; committing it      replay.c   answers remembered for retries
+ *   record.c   the record of a decision                         log.c      where records go */
+#ifndef CS_DECISION_INTERNAL_H
+#define CS_DECISION_INTERNAL_H
+
+#include "countersign/base/map.h"
+#include "countersign/base/thread.h"
+#include "countersign/base/vec.h"
+#include "countersign/effect.h"
+
+/* ---- replay.c */
+typedef struct cs_decision__entry cs_decision__entry;
+
+typedef struct cs_decision__waiter {
+    cs_effects_wake *wake;
+    void *self;
+} cs_decision__waiter;
+
+/* A request that was heard of. */
+struct cs_decision__entry {
+    cs_slice key; /* owned */
+    uint8_t digest[CS_INPUT_DIGEST];
+    bool pending; /* its event is on the way */
+    bool has_answer;
+    int64_t until_ns; /* remembered so long; wall clock */
+    cs_answer answer; /* owned, in one block */
+    void *block;
+    size_t bytes;
+    CS_VEC(cs_decision__waiter) waiters;
+    cs_decision__entry *prev, *next; /* of those that are not pending, the oldest first */
+};
+
+struct cs_effects {
+    cs_journal *journal;
+    cs_spend *spend;
+    char *source;
+    int64_t replay_ns;
+    int64_t (*now_ns)(void *self);
+    void *now_self;
+    cs_mutex lock;  /* of what follows */
+    cs_map entries; /* tenant, NUL, request id */
+    cs_decision__entry *first, *last;
+    size_t bytes;
+    cs_buf room; /* for keys */
+};
+
+void cs_decision__replay_init(cs_effects *x); /* registers the fold */
+void cs_decision__replay_destroy(cs_effects *x);
+/* A new pending entry; false if there is one already. */
+bool cs_decision__replay_begin(cs_effects *x, cs_slice tenant, cs_slice request_id, const uint8_t *digest);
+/* It came to nothing: the entry goes, whoever waits is woken. */
+void cs_decision__replay_fail(cs_effects *x, cs_slice tenant, cs_slice request_id);
+/* As the event carries it. Texts are borrowed. */
+cs_value cs_decision__answer_value(cs_arena *a, const cs_answer *answer);
+
+#endif

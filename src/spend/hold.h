@@ -1,0 +1,115 @@
+/* Holds from inside. A hold is a record in one table (hold.c, under its mutex), and a pin in each account whose budgets
+ * its money would count in (pin.c, under that account's shard lock). The table's mutex is taken before shard locks. */
+#ifndef CS_SPEND_HOLD_H
+#define CS_SPEND_HOLD_H
+
+#include <stdatomic.h>
+
+#include "countersign/base/map.h"
+#include "countersign/base/thread.h"
+#include "countersign/base/vec.h"
+#include "countersign/hold.h"
+#include "spend/account.h"
+
+typedef struct cs_spend__hold cs_spend__hold;
+typedef struct cs_spend__holds cs_spend__holds;
+typedef struct cs_spend__pins cs_spend__pins;
+
+/* ---- pins */
+
+typedef struct cs_spend__pinned {
+    cs_spend__total *total;
+    bool shown; /* the sum of all values of a budget that limits each: nothing to stay below */
+} cs_spend__pinned;
+
+/* A hold in one account: pending (in the heap), overdue (expired, and some budget goes on counting it), or neither. */
+typedef struct cs_spend__pin {
+    cs_spend__account *account;
+    const cs_spend__hold *hold;      /* what does not change in it */
+    CS_VEC(cs_spend__pinned) totals; /* that it counts in */
+    uint32_t at;                     /* place in the heap or among the overdue ones */
+    enum { CS_SPEND__PIN_OUT, CS_SPEND__PIN_PENDING, CS_SPEND__PIN_OVERDUE } where;
+} cs_spend__pin;
+
+/* What is held in an account. */
+struct cs_spend__pins {
+    CS_VEC(cs_spend__pin *) pending; /* a heap: the first deadline first */
+    CS_VEC(cs_spend__pin *) overdue;
+};
+
+/* All under the account's lock. `add` finds the totals; the pin is to be OUT. */
+void cs_spend__pin_add(cs_spend__pin *pin, int64_t mono_ns, int64_t now_ns);
+void cs_spend__pin_remove(cs_spend__pin *pin);
+/* Lets what has expired go. Before any look at what is held. */
+void cs_spend__pins_expire(cs_spend__account *account, int64_t mono_ns);
+/* What is held in a total: the pending and the overdue. */
+int64_t cs_spend__held(const cs_spend__total *total);
+/* Does some budget still count an overdue pin? */
+bool cs_spend__pin_counts(const cs_spend__pin *pin, int64_t now_ns);
+/* What overdue holds come to in a total's window. */
+int64_t cs_spend__overdue_sum(const cs_spend__account *account, const cs_spend__total *total);
+void cs_spend__pins_free(cs_spend__account *account);
+
+/* ---- holds */
+struct cs_spend__hold {
+    cs_slice id, request_id; /* in the same block, as the scope's texts */
+    cs_spend__account *account;
+    const cs_spend__pair *scope; /* sorted */
+    uint32_t n_scope;
+    char currency[4];
+    bool charge;
+    bool committed;      /* the log has it */
+    bool early;          /* settled before it was placed: nothing but that is known */
+    cs_hold_state state; /* of a pending one the time tells whether it has expired */
+    int64_t amount, placed_ns, expires_ns;
+    int64_t deadline; /* monotonic */
+    int64_t posted, resolved_ns;
+    cs_spend__pin *pins;
+    uint32_t n_pins;
+    cs_spend__hold *sibling;     /* of the same request */
+    cs_spend__hold *prev, *next; /* in the order of their coming */
+};
+
+typedef struct cs_spend__hold_list {
+    cs_spend__hold *first, *last;
+    size_t n;
+} cs_spend__hold_list;
+
+struct cs_spend__holds {
+    cs_mutex lock;
+    cs_map by_id;
+    cs_map by_request; /* tenant, NUL, request id → the last of its holds */
+    cs_spend__hold_list list;
+    cs_spend__hold_list early;
+    cs_buf room;                               /* for keys */
+    _Atomic uint64_t resolved[CS_HOLD_STATES]; /* since the start: posted, voided, posted late; none of the past */
+};
+
+/* Under the table's lock, without any shard's. */
+cs_spend__hold *cs_spend__hold_make(cs_spend__account *account, const cs_hold *from, const cs_spend__pairs *scope);
+void cs_spend__hold_enter(struct cs_spend__holds *t, cs_spend__hold *hold);
+/* Pins it in every account that its money counts in; gives up all pins. */
+void cs_spend__hold_pin(cs_spend *s, cs_spend__hold *hold);
+void cs_spend__hold_release(cs_spend *s, cs_spend__hold *hold);
+void cs_spend__hold_forget(cs_spend *s, cs_spend__hold *hold);
+void cs_spend__holds_sweep(cs_spend *s);
+/* What was settled before it came, of this id or of this request. */
+cs_spend__hold *cs_spend__hold_find_early(struct cs_spend__holds *t, const cs_hold *from);
+void cs_spend__hold_take_early(cs_spend *s, cs_spend__hold *early, cs_spend__hold *hold);
+/* The holds of a request; NULL, or a chain by `sibling`. */
+cs_spend__hold *cs_spend__holds_of(struct cs_spend__holds *t, cs_slice tenant, cs_slice request_id);
+cs_hold_state cs_spend__hold_state(const cs_spend__hold *hold, int64_t mono_ns);
+void cs_spend__hold_copy(const cs_spend__hold *hold, int64_t mono_ns, cs_arena *a, cs_hold *out);
+void cs_spend__read_scope(cs_value scope, cs_spend__pairs *out);
+
+/* While limits are replaced: unbind takes the table's lock, bind gives it back. */
+void cs_spend__holds_unbind(cs_spend *s);
+void cs_spend__holds_bind(cs_spend *s);
+
+/* ---- hold_fold.c */
+void cs_spend__holds_new(cs_spend *s); /* registers its folds */
+void cs_spend__holds_free(cs_spend *s);
+/* A spend event that counts, and may settle a hold. On the journal's thread, without any lock. */
+void cs_spend__hold_spent(cs_spend *s, const cs_event *event, const cs_spend__event *spend);
+
+#endif

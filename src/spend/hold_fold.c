@@ -1,0 +1,295 @@
+/* What the log says of holds: placed with a decision, voided, and settled by the spend events that name them. */
+#include "countersign/base/log.h"
+#include "countersign/base/mem.h"
+#include "countersign/number.h"
+#include "spend/internal.h"
+
+#define COMMITTED "io.countersign.decision.committed.v1"
+#define VOIDED "io.countersign.hold.voided.v1"
+#define REMEMBERED_NS (24 * 3600 * CS_NS_PER_S)
+
+/* ---- data.holds */
+
+cs_value cs_holds_value(cs_arena *a, const cs_hold *holds, size_t n)
+{
+    cs_value *items = cs_arena_array(a, cs_value, n);
+    for (size_t i = 0; i < n; i++) {
+        const cs_hold *h = &holds[i];
+        cs_value v = items[i] = cs_object_new(a, 8);
+        cs_object_put_text(a, v, "id", cs_string(h->id));
+        cs_object_put_text(a, v, "amount_nanos", cs_int(h->amount_nanos));
+        cs_object_put_text(a, v, "currency", cs_string(h->currency));
+        cs_object_put_text(a, v, "placed_at", cs_int(h->placed_ns));
+        cs_object_put_text(a, v, "expires_at", cs_int(h->expires_ns));
+        cs_object_put_text(a, v, "on_expiry", cs_string(cs_slice_of(h->charge ? "charge_estimate" : "release")));
+        if (cs_is(h->scope, CS_OBJECT)) {
+            cs_object_put_text(a, v, "scope", h->scope);
+        }
+        cs_value limits = cs_object_new(a, (uint32_t)h->n_limits);
+        for (size_t k = 0; k < h->n_limits; k++) {
+            cs_object_put(a, limits, cs_string(h->limits[k].budget), cs_int(h->limits[k].nanos));
+        }
+        if (h->n_limits > 0) {
+            cs_object_put_text(a, v, "limits", limits);
+        }
+    }
+    return cs_array(items, n);
+}
+
+static bool whole(cs_value object, const char *name, int64_t *out)
+{
+    const cs_value *v = cs_object_get_text(object, name);
+    return v != NULL && cs_is(*v, CS_NUMBER) && cs_number_is_int(*v, out);
+}
+
+static bool read_hold(cs_value v, cs_hold *out)
+{
+    *out = (cs_hold){.scope = cs_undefined()};
+    cs_slice expiry;
+    if (!cs_is(v, CS_OBJECT) || !cs_event_text(v, "id", &out->id) || !cs_event_text(v, "currency", &out->currency) ||
+        out->currency.n != 3 || !whole(v, "amount_nanos", &out->amount_nanos) ||
+        !whole(v, "placed_at", &out->placed_ns) || !whole(v, "expires_at", &out->expires_ns) || out->amount_nanos < 0 ||
+        out->expires_ns < out->placed_ns) {
+        return false;
+    }
+    out->charge = cs_event_text(v, "on_expiry", &expiry) && cs_slice_is(expiry, "charge_estimate");
+    const cs_value *scope = cs_object_get_text(v, "scope");
+    out->scope = scope != NULL ? *scope : cs_undefined();
+    return true;
+}
+
+/* The holds that an event places; false if it is not readable. */
+static bool read_committed(const cs_event *event, cs_hold *holds, size_t *n)
+{
+    cs_slice tenant, request_id;
+    const cs_value *list = cs_object_get_text(event->data, "holds");
+    *n = 0;
+    if (!cs_event_text(event->data, "tenant", &tenant) || !cs_event_text(event->data, "request_id", &request_id)) {
+        return false;
+    }
+    if (list == NULL) {
+        return true;
+    }
+    if (!cs_is(*list, CS_ARRAY) || list->n > CS_HOLDS_MAX) {
+        return false;
+    }
+    for (uint32_t i = 0; i < list->n; i++) {
+        if (!read_hold(list->u.items[i], &holds[i])) {
+            return false;
+        }
+        holds[i].tenant = tenant;
+        holds[i].request_id = request_id;
+    }
+    *n = list->n;
+    return true;
+}
+
+/* ---- placed */
+
+/* How long it still lives: its whole life from now on if it is new, whatever the wall clocks say; what the wall clock
+ * has left of it, but never more than that life, if it is read back at a start. */
+static int64_t life_left(const cs_event *event, const cs_hold *hold, int64_t now)
+{
+    int64_t life = hold->expires_ns - hold->placed_ns;
+    int64_t left = event->past ? hold->expires_ns - now : life;
+    return left < 0 ? 0 : left > life ? life : left;
+}
+
+static bool place(cs_spend *s, const cs_event *event, const cs_hold *from, int64_t now)
+{
+    cs_spend__holds *t = s->holds;
+    cs_spend__hold *known = cs_map_get(&t->by_id, from->id);
+    if (known != NULL && !known->early) {
+        bool ours = !known->committed;
+        known->committed = true;
+        return ours;
+    }
+    int64_t left = life_left(event, from, now);
+    if (left == 0 && !from->charge && from->placed_ns < now - REMEMBERED_NS) {
+        return true; /* long over */
+    }
+    cs_spend__pairs scope;
+    cs_spend__read_scope(from->scope, &scope);
+    cs_spend__shard *shard = cs_spend__shard_of(s, from->tenant);
+    cs_mutex_lock(&shard->lock);
+    cs_spend__account *account = cs_spend__account_make(shard, from->tenant);
+    cs_mutex_unlock(&shard->lock);
+    cs_spend__hold *hold = cs_spend__hold_make(account, from, &scope);
+    hold->committed = true;
+    hold->deadline = s->mono_ns(s->now_self) + left;
+    cs_spend__hold *early = cs_spend__hold_find_early(t, from);
+    if (early != NULL) {
+        cs_spend__hold_take_early(s, early, hold);
+    }
+    cs_spend__hold_enter(t, hold);
+    if (hold->state == CS_HOLD_PENDING) {
+        cs_spend__hold_pin(s, hold);
+    }
+    return true;
+}
+
+static cs_event_outcome fold_decision(void *self, const cs_event *event)
+{
+    cs_spend *s = self;
+    cs_hold holds[CS_HOLDS_MAX];
+    size_t n = 0;
+    if (!cs_slice_is(event->type, COMMITTED) || !read_committed(event, holds, &n)) {
+        return CS_EVENT_UNSEEN;
+    }
+    bool fresh = n == 0;
+    int64_t now = s->now_ns(s->now_self);
+    cs_mutex_lock(&s->holds->lock);
+    cs_spend__holds_sweep(s);
+    for (size_t i = 0; i < n; i++) {
+        fresh = place(s, event, &holds[i], now) || fresh;
+    }
+    cs_mutex_unlock(&s->holds->lock);
+    return fresh ? CS_EVENT_APPLIED : CS_EVENT_DUPLICATE;
+}
+
+static cs_err check_decision(void *self, cs_arena *a, const cs_event *event, cs_event_reject *reject)
+{
+    (void)self;
+    cs_hold holds[CS_HOLDS_MAX];
+    size_t n = 0;
+    if (cs_slice_is(event->type, COMMITTED) && !read_committed(event, holds, &n)) {
+        return cs_event_refuse(a, reject, "invalid_holds", "data.holds cannot be read");
+    }
+    return CS_OK;
+}
+
+/* ---- resolved */
+
+static bool resolve(cs_spend *s, const cs_event *event, cs_spend__hold *hold, cs_hold_state state, int64_t nanos)
+{
+    if (hold->state != CS_HOLD_PENDING) {
+        return false;
+    }
+    bool over = event->past ? event->arrived_ns >= hold->expires_ns : hold->deadline <= s->mono_ns(s->now_self);
+    if (over && state == CS_HOLD_VOIDED) {
+        return false;
+    }
+    cs_spend__hold_release(s, hold);
+    hold->state = over ? CS_HOLD_POSTED_LATE : state;
+    hold->posted = state == CS_HOLD_VOIDED ? 0 : nanos;
+    hold->resolved_ns = event->arrived_ns;
+    if (!event->past) {
+        (void)atomic_fetch_add_explicit(&s->holds->resolved[hold->state], 1, memory_order_relaxed);
+    }
+    return true;
+}
+
+static cs_event_outcome fold_hold(void *self, const cs_event *event)
+{
+    cs_spend *s = self;
+    cs_slice id;
+    if (!cs_slice_is(event->type, VOIDED) || !cs_event_text(event->data, "hold", &id)) {
+        return CS_EVENT_UNSEEN;
+    }
+    cs_mutex_lock(&s->holds->lock);
+    cs_spend__hold *hold = cs_map_get(&s->holds->by_id, id);
+    bool done = hold != NULL && !hold->early && resolve(s, event, hold, CS_HOLD_VOIDED, 0);
+    cs_mutex_unlock(&s->holds->lock);
+    return done ? CS_EVENT_APPLIED : CS_EVENT_DUPLICATE;
+}
+
+/* The one that an event means: named, or the first of its request and currency that is still open. */
+static cs_spend__hold *meant(cs_spend__holds *t, const cs_spend__event *spend)
+{
+    if (spend->hold.n > 0) {
+        cs_spend__hold *hold = cs_map_get(&t->by_id, spend->hold);
+        return hold != NULL && cs_slice_eq(hold->account->name, spend->tenant) ? hold : NULL;
+    }
+    cs_spend__hold *found = NULL;
+    for (cs_spend__hold *h = cs_spend__holds_of(t, spend->tenant, spend->correlation); h != NULL; h = h->sibling) {
+        bool open = h->state == CS_HOLD_PENDING;
+        if (memcmp(h->currency, spend->currency.p, 3) == 0 && (found == NULL || open)) {
+            found = h;
+        }
+    }
+    return found;
+}
+
+/* Settled, but not known yet: an event of the same request has overtaken the one that places it. */
+static void remember(cs_spend *s, const cs_event *event, const cs_spend__event *spend, cs_spend__account *account)
+{
+    cs_spend__holds *t = s->holds;
+    if (spend->hold.n > 0 && cs_map_get(&t->by_id, spend->hold) != NULL) {
+        return; /* another tenant's */
+    }
+    cs_hold early = {.id = spend->hold.n > 0 ? spend->hold : CS_LIT(""),
+                     .request_id = spend->hold.n > 0 ? CS_LIT("") : spend->correlation,
+                     .currency = spend->currency,
+                     .placed_ns = event->arrived_ns,
+                     .expires_ns = event->arrived_ns};
+    cs_spend__hold *hold = cs_spend__hold_make(account, &early, &(cs_spend__pairs){.n = 0});
+    hold->early = hold->committed = true;
+    hold->state = CS_HOLD_POSTED;
+    hold->posted = spend->nanos;
+    hold->resolved_ns = event->arrived_ns;
+    cs_spend__hold_enter(t, hold);
+    cs_spend__holds_sweep(s);
+}
+
+void cs_spend__hold_spent(cs_spend *s, const cs_event *event, const cs_spend__event *spend)
+{
+    if (spend->kind != CS_SPEND__USAGE || (spend->hold.n == 0 && spend->correlation.n == 0)) {
+        return;
+    }
+    cs_spend__shard *shard = cs_spend__shard_of(s, spend->tenant);
+    cs_mutex_lock(&shard->lock);
+    cs_spend__account *account = cs_spend__account_make(shard, spend->tenant);
+    bool holds = account->pins != NULL; /* or else nobody places any: most events carry some correlationid */
+    cs_mutex_unlock(&shard->lock);
+    if (spend->hold.n == 0 && !holds) {
+        return;
+    }
+    cs_mutex_lock(&s->holds->lock);
+    cs_spend__hold *hold = meant(s->holds, spend);
+    if (hold != NULL) {
+        (void)resolve(s, event, hold, CS_HOLD_POSTED, spend->nanos);
+    } else {
+        remember(s, event, spend, account);
+    }
+    cs_mutex_unlock(&s->holds->lock);
+}
+
+/* ---- */
+
+void cs_spend__holds_new(cs_spend *s)
+{
+    s->holds = cs_zalloc(sizeof *s->holds);
+    cs_mutex_init(&s->holds->lock);
+    cs_map_init(&s->holds->by_id);
+    cs_map_init(&s->holds->by_request);
+    cs_buf_init(&s->holds->room);
+    cs_journal_fold(
+        s->journal,
+        &(cs_fold){.types = "io.countersign.decision.", .self = s, .apply = fold_decision, .check = check_decision});
+    cs_journal_fold(s->journal, &(cs_fold){.types = "io.countersign.hold.", .self = s, .apply = fold_hold});
+}
+
+static void free_list(cs_spend__hold_list *list)
+{
+    for (cs_spend__hold *hold = list->first; hold != NULL;) {
+        cs_spend__hold *next = hold->next;
+        for (uint32_t i = 0; i < hold->n_pins; i++) {
+            CS_VEC_FREE(&hold->pins[i].totals);
+        }
+        cs_free(hold->pins);
+        cs_free(hold);
+        hold = next;
+    }
+}
+
+void cs_spend__holds_free(cs_spend *s)
+{
+    free_list(&s->holds->list);
+    free_list(&s->holds->early);
+    cs_map_destroy(&s->holds->by_id);
+    cs_map_destroy(&s->holds->by_request);
+    cs_buf_destroy(&s->holds->room);
+    cs_mutex_destroy(&s->holds->lock);
+    cs_free(s->holds);
+    s->holds = NULL;
+}
