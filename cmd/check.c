@@ -32,7 +32,11 @@ int cs_cmd_check(int argc, char **argv)
         cs_errors_init(&errors);
         status = 0;
         if (cs_cmd_load(&sources, &loaded, &errors, &e) != CS_OK) {
-            cs_cmd_report(&errors, &e, strcmp(format, "json") == 0);
+            if (strcmp(format, "json") == 0) {
+                cs_cmd_report(&errors, &e, true);
+            } else {
+                cs_cmd_report_load(&sources, "bundle ", &errors, &e);
+            }
             status = 1;
         }
         cs_cmd_loaded_free(&loaded);

@@ -62,27 +62,6 @@ static void print_json(cs_arena *a, cs_value base, cs_value computed)
     cs_cmd_print_json(out, CS_JSON_PRETTY | CS_JSON_HTML);
 }
 
-/* What could not be read is reported by the loader, in OPA, in its own words. */
-static void report(const cs_cmd_sources *sources, const cs_errors *errors, const cs_error *e)
-{
-    if (errors->n == 0 || errors->v[0].code != CS_ERR_REGO_PARSE) {
-        cs_cmd_report(errors, e, false);
-        return;
-    }
-    cs_buf text;
-    cs_buf_init(&text);
-    cs_errors_print(&text, errors);
-    cs_slice all = cs_buf_view(&text);
-    size_t colon = cs_slice_find_byte(all, ':', 0);
-    if (sources->data.n) {
-        fprintf(stderr, "%.*s during loading%.*s\n", CS_FMT(cs_slice_sub(all, 0, colon)),
-                CS_FMT(cs_slice_sub(all, colon, all.n)));
-    } else {
-        fprintf(stderr, "bundle %s: %.*s\n", sources->bundles.v[0], CS_FMT(all));
-    }
-    cs_buf_destroy(&text);
-}
-
 static int analyse(cs_arena *a, const cs_cmd_sources *sources, const char *query, bool json)
 {
     cs_cmd_loaded loaded;
@@ -100,7 +79,7 @@ static int analyse(cs_arena *a, const cs_cmd_sources *sources, const char *query
     }
     if (cs_cmd_load(sources, &loaded, &errors, &e) != CS_OK ||
         cs_policy_dependencies(a, loaded.policy, cs_slice_of(query), &base, &computed, &errors) != CS_OK) {
-        report(sources, &errors, &e);
+        cs_cmd_report_load(sources, "bundle ", &errors, &e);
         status = 1;
     } else if (json) {
         print_json(a, base, computed);

@@ -145,6 +145,32 @@ void cs_cmd_report(const cs_errors *errors, const cs_error *e, bool json)
     cs_buf_destroy(&text);
 }
 
+void cs_cmd_report_load(const cs_cmd_sources *sources, const char *bundle, const cs_errors *errors, const cs_error *e)
+{
+    if (errors->n == 0 || errors->v[0].code != CS_ERR_REGO_PARSE) {
+        cs_cmd_report(errors, e, false);
+        return;
+    }
+    cs_errors shown = *errors;
+    for (shown.n = 1; shown.n < errors->n; shown.n++) {
+        if (sources->bundles.n > 0 && !cs_slice_eq(errors->v[shown.n].file, errors->v[0].file)) {
+            break;
+        }
+    }
+    cs_buf text;
+    cs_buf_init(&text);
+    cs_errors_print(&text, &shown);
+    cs_slice all = cs_buf_view(&text);
+    size_t colon = cs_slice_find_byte(all, ':', 0);
+    if (sources->bundles.n == 0) {
+        fprintf(stderr, "%.*s during loading%.*s\n", CS_FMT(cs_slice_sub(all, 0, colon)),
+                CS_FMT(cs_slice_sub(all, colon, all.n)));
+    } else {
+        fprintf(stderr, "%s%s: %.*s\n", bundle, sources->bundles.v[0], CS_FMT(all));
+    }
+    cs_buf_destroy(&text);
+}
+
 cs_err cs_cmd_read_value(cs_arena *a, const char *path, cs_value *out, cs_error *e)
 {
     cs_buf bytes;

@@ -35,6 +35,9 @@ void cs_cmd_loaded_free(cs_cmd_loaded *loaded);
 
 /* Prints the compiler's list, or the reason, as OPA does: to stderr, as text or as {"errors": […]}. */
 void cs_cmd_report(const cs_errors *errors, const cs_error *e, bool json);
+/* The same as text, for what cs_cmd_load failed with: errors of syntax are told by OPA's loader, in its words, for a
+ * bundle after `bundle` ("bundle ") and its name, and only those of one file. */
+void cs_cmd_report_load(const cs_cmd_sources *sources, const char *bundle, const cs_errors *errors, const cs_error *e);
 /* A JSON value and a line feed on stdout. */
 void cs_cmd_print_json(cs_value v, unsigned flags);
 /* The system's clocks and the network, for http.send and the like; good until the process ends. Any thread. */

@@ -31,16 +31,22 @@ void cs_cmd_problems_add_list(cs_cmd_problems *p, const cs_errors *errors)
         const cs_errors_item *e = &errors->v[i];
         const cs_value *details = cs_object_get_text(json.u.items[i], "details");
         cs_slice file = keep(p->arena, e->file);
+        cs_buf lines;
+        cs_buf_init(&lines);
+        if (e->details.n) {
+            cs_errors_print_details(&lines, e);
+        }
         cs_cmd_problem one = {.code = shown_code(e->code),
                               .message = keep(p->arena, e->text),
                               .located = e->row != 0,
                               .file = file,
                               .row = e->row,
                               .col = e->col,
-                              .lines = keep(p->arena, e->details),
+                              .lines = keep(p->arena, cs_buf_view(&lines)),
                               .details = details ? *details : cs_undefined()};
         one.place = place_of(p->arena, file, e->row, e->col);
         CS_VEC_PUSH_IN(p->arena, &p->list, one);
+        cs_buf_destroy(&lines);
     }
 }
 
@@ -135,11 +141,7 @@ void cs_cmd_problem_print(cs_buf *out, const cs_cmd_problem *problem)
         cs_buf_text(out, ": ");
     }
     cs_buf_slice(out, problem->message);
-    cs_slice rest = problem->lines, line;
-    while (rest.n && cs_slice_next(&rest, '\n', &line)) {
-        cs_buf_text(out, "\n\t");
-        cs_buf_slice(out, line);
-    }
+    cs_buf_slice(out, problem->lines);
 }
 
 void cs_cmd_problems_print(cs_buf *out, const cs_cmd_problems *p)

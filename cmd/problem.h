@@ -11,7 +11,7 @@ typedef struct cs_cmd_problem {
     bool located;
     cs_slice file, place; /* place: what stands for the location in a text */
     uint32_t row, col;
-    cs_slice lines;   /* of details, as text */
+    cs_slice lines;   /* of details, as text: each after a line feed and a tab */
     cs_value details; /* undefined without */
     const cs_traceback_frame *frames;
     size_t n_frames;

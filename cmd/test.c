@@ -65,7 +65,13 @@ static int load_and_run(const cs_test_flags *f)
     int status = 1;
     cs_errors_init(&errors);
     if (cs_cmd_load(&f->sources, &loaded, &errors, &e) != CS_OK) {
-        cs_cmd_report(&errors, &e, false);
+        const char *bundle = f->sources.bundles.n > 0 ? f->sources.bundles.v[0] : "";
+        size_t n;
+        cs_arena a;
+        cs_arena_init(&a, 0);
+        cs_cmd_report_load(&f->sources, cs_arena_printf(&a, &n, "unable to load bundle %s: bundle ", bundle), &errors,
+                           &e);
+        cs_arena_destroy(&a);
     } else {
         status = run_loaded(f, &loaded);
     }

@@ -51,6 +51,8 @@ void cs_errors_set_source(cs_errors *errors, cs_slice text);
 void cs_errors_sort(cs_errors *errors);
 /* "1 error occurred: f.rego:3: rego_type_error: …" / "2 errors occurred:\n…", as OPA prints a list. */
 void cs_errors_print(cs_buf *out, const cs_errors *errors);
+/* Only the lines under one error, each after a line feed and a tab: what there is of details. */
+void cs_errors_print_details(cs_buf *out, const cs_errors_item *e);
 /* OPA's JSON: [{code, message, location:{file,row,col}, details?}] */
 cs_value cs_errors_to_json(cs_arena *a, const cs_errors *errors);
 

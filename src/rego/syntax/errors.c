@@ -127,7 +127,7 @@ void cs_errors_sort(cs_errors *errors)
 /* ---- text */
 /* The details of a parse error are a line and a caret; the line's leading tabs are not shown, and the caret moves with
  * it. */
-static void print_details(cs_buf *out, const cs_errors_item *e)
+void cs_errors_print_details(cs_buf *out, const cs_errors_item *e)
 {
     cs_slice rest = e->details, line;
     size_t tabs = 0;
@@ -158,7 +158,7 @@ static void print_item(cs_buf *out, const cs_errors_item *e)
     cs_buf_printf(out, "%s: ", cs_err_name(e->code));
     cs_buf_slice(out, e->text);
     if (e->details.n) {
-        print_details(out, e);
+        cs_errors_print_details(out, e);
     }
 }
 
