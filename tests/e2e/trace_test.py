@@ -90,6 +90,28 @@ test_err if {
 
 test_ok if a.q == 1 with input as {"xs": [3]}
 """,
+    "ends.rego": """package ends
+
+f(x) := y if {
+	is_number(x)
+	y := x * 2
+}
+
+f(x) := y if {
+	endswith(x, "m")
+	y := 2
+}
+
+held(x) := 1 if "a" in x
+
+starts := 1 if startswith(input.s, "q")
+""",
+    "bad/a.rego": """package bad
+
+xs := [i + 1 |
+	some i in input
+]
+""",
     "in.json": '{"xs": [1, 2, 3]}',
 }
 
@@ -107,6 +129,11 @@ EVALS += [["-d", "e.rego", f"data.e.{rule}", "-f", form, flag] for rule in ("two
 EVALS += [[], ["1", "2"], ["1", "--stdin"], ["1", "--fail", "--fail-defined"], ["1", "-f", "source"],
           ["1/0", "--fail"], ["1", "--fail-defined"], ["1", "-d", "missing"], ["1", "--metrics", "-f", "pretty"],
           [*A, "data.a.q", "--profile", "-f", "pretty", "--profile-sort", "num_eval", "--profile-sort", "line"]]
+# What an argument starts or ends with is not in the index, what a document does is; errors of syntax lose their tabs.
+EVALS += [["-d", "ends.rego", query, "-f", "pretty", "--explain=full"]
+          for query in ("data.ends.f(20)", 'data.ends.f("1m")', 'data.ends.held(["b"])', "data.ends.starts")]
+EVALS += [["-d", "bad", "1", "-f", form] for form in ("pretty", "json", "values")]
+CHECKS = [["bad"], ["-b", "bad"], ["bad", "-f", "json"], ["bad/a.rego", "a.rego"]]
 TESTS = [["t", "a.rego", *more] for more in (
     [], ["-v"], ["--var-values"], ["-v", "--var-values"], ["-f", "json"], ["-v", "--explain=full", "-r", "test_bad"],
     ["-v", "--explain=notes", "-r", "test_bad"], ["-z", "-r", "later"], ["-r", "later"], ["-r", "nothing"],
@@ -114,7 +141,7 @@ TESTS = [["t", "a.rego", *more] for more in (
     ["-r", "test_ok", "--threshold", "90", "-v"], ["--coverage", "-r", "test_bad"], ["--coverage", "-r", "test_case"],
     ["-r", "("], ["--threshold", "200"], ["-f", "gobench"], ["-f", "json", "-r", "nothing"],
     ["--count", "2", "-r", "ok"],
-    ["--sort", "duration", "-r", "ok"], ["--coverage", "--bench"])] + [["missing"], []]
+    ["--sort", "duration", "-r", "ok"], ["--coverage", "--bench"])] + [["missing"], [], ["bad"], ["-b", "bad"]]
 
 TAKEN_OUT = [(r"\([0-9.]+(?:µs|ms|ns|s)\)", "(T)"), (r'("duration": )[0-9]+', r"\1N"),
              (r"[0-9.]+(?:µs|ms|ns) *│", "T │"), (r"(_ns *│ )[0-9.]+ *", r"\1N "), (r"[─]+", "─"), (r" +│", " │"),
@@ -143,7 +170,7 @@ def write_files(folder):
 
 
 def all_cases(program, folder):
-    for command, cases in (("eval", EVALS), ("test", TESTS)):
+    for command, cases in (("eval", EVALS), ("test", TESTS), ("check", CHECKS)):
         for args in cases:
             more = ["-p", "1"] if command == "test" and program == os.environ.get("OPA") else []
             yield " ".join([command, *args]), run(program, command, args + more, folder)

@@ -297,6 +297,12 @@ static bool place_of(scan *s, const cs_term *t, cs_td_place *out)
     return ref && is_place(s, ref);
 }
 
+/* The same for what is never asked of a function's argument: what it starts or ends with, what it holds. */
+static bool document_of(scan *s, const cs_term *t, cs_td_place *out)
+{
+    return place_of(s, t, out) && !out->on_argument;
+}
+
 /* The members of a constant collection; false if it is none. */
 static bool members(const scan *s, const cs_term *t, cs_opd *out)
 {
@@ -335,7 +341,7 @@ static void member(scan *s, const cs_term *a, const cs_term *b)
     }
     cs_opd value = resolved(s, a);
     bool ref = b->kind == CS_TERM_REF || b->kind == CS_TERM_VAR;
-    if (ref && (is_scalar(value) || cs_opd_is(value, CS_TERM_VAR)) && place_of(s, b, &place)) {
+    if (ref && (is_scalar(value) || cs_opd_is(value, CS_TERM_VAR)) && document_of(s, b, &place)) {
         demand(s, place, CS_DEMAND_MEMBER, value);
     }
 }
@@ -344,7 +350,7 @@ static void affixes(scan *s, const cs_term *what, const cs_term *base, cs_td_dem
 {
     cs_td_place place;
     cs_opd all = resolved(s, base);
-    if (!place_of(s, what, &place)) {
+    if (!document_of(s, what, &place)) {
         return;
     }
     if (!all.t && cs_is(all.v, CS_STRING)) {
