@@ -87,6 +87,8 @@ typedef struct cs_code {
     bool is_part;   /* a document that is an entry of a partial object above */
     uint32_t probe; /* of a partial set or object: the code that makes what stands under one key, its parameter */
     bool loops;     /* iterates over something */
+    bool is_set;    /* the document is a partial set */
+    bool quiet;     /* evaluating it neither fails with an error nor has an effect */
     uint32_t n_regs;
     const cs_insn *insns;
     uint32_t n_insns;

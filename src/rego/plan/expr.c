@@ -246,7 +246,7 @@ void cs_plan__body(cs_builder *b, cs_body body)
         }
         if (e->n_with) {
             cs_plan__with(b, e);
-        } else {
+        } else if (!cs_plan__member_set(b, body, i) && !cs_plan__member(b, e)) {
             cs_plan__expr_without_with(b, e);
         }
     }

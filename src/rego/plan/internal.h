@@ -12,10 +12,17 @@ typedef struct cs_binding {
     uint32_t reg;
 } cs_binding;
 
+/* A set of a rule that the next test of membership asks for one element, instead of making it (member.c). */
+typedef struct cs_asked_set {
+    const cs_sym *name; /* what stands for it there */
+    uint32_t code;
+} cs_asked_set;
+
 typedef struct cs_planner {
-    cs_arena *arena;           /* what the program keeps */
-    const cs_program *program; /* nodes are complete before any code is planned */
-    cs_program *growing;       /* the same while a policy is planned, NULL for a query: codes may be added */
+    cs_arena *arena;             /* what the program keeps */
+    const cs_compiled *compiled; /* NULL for a query */
+    const cs_program *program;   /* nodes are complete before any code is planned */
+    cs_program *growing;         /* the same while a policy is planned, NULL for a query: codes may be added */
     uint32_t cap_codes;
     cs_err err; /* sticky: the first failure */
     cs_error *e;
@@ -35,6 +42,7 @@ typedef struct cs_builder {
     CS_VEC(cs_with_site) withs;
     CS_VEC(cs_loc) defs;
     CS_VEC(cs_binding) bindings;
+    CS_VEC(cs_asked_set) asked;
     uint32_t next_reg, max_reg;
     uint32_t fail;    /* label: where a failing statement goes */
     uint32_t loops;   /* opened so far: tells whether a body iterates */
@@ -108,6 +116,16 @@ bool cs_plan__choose(cs_builder *b, const cs_choice *choices, uint32_t n, uint32
 /* Can there be nothing but base data at data.<path>? */
 bool cs_plan__is_base(const cs_program *program, const cs_value *path, uint32_t n);
 
+/* ---- member.c */
+/* Statement `i` of the body only names a set of which a later one asks for an element: it is left out. */
+bool cs_plan__member_set(cs_builder *b, cs_body body, uint32_t i);
+/* That later statement; false if it is another one, and then nothing was emitted. */
+bool cs_plan__member(cs_builder *b, const cs_expr *e);
+
+/* ---- quiet.c */
+/* Tells which codes make no error and have no effect. All codes are planned. */
+void cs_plan__quiet(cs_planner *p);
+
 /* ---- group.c */
 /* A comprehension by groups that are made once; false if it does not allow that, and then nothing was emitted. */
 bool cs_plan__grouped(cs_builder *b, const cs_term *t, uint32_t *reg);
@@ -124,6 +142,7 @@ void cs_plan__affected(cs_planner *p);
 void cs_plan__document(cs_planner *p, const cs_rule_node *node, cs_code *code);
 /* What stands under one key of a partial set or object. */
 bool cs_plan__can_probe(const cs_rule_node *node);
+bool cs_plan__is_set(const cs_rule_node *node); /* of one that can be probed */
 void cs_plan__probe(cs_planner *p, const cs_rule_node *node, cs_code *code);
 void cs_plan__function_code(cs_planner *p, const cs_rule_node *node, cs_code *code);
 void cs_plan__extent(cs_planner *p, uint32_t node, cs_code *code);

@@ -111,6 +111,7 @@ static void declare(tree_builder *t, uint32_t id)
             cs_code *probe = add_code(t->p, program, CS_CODE_PROBE, id);
             probe->n_params = 1;
             program->codes[node->document]->probe = probe->id;
+            program->codes[node->document]->is_set = cs_plan__is_set(from);
         }
     } else if (!function || node->n_children > 0) {
         node->document = add_code(t->p, program, CS_CODE_EXTENT, id)->id;
@@ -120,7 +121,7 @@ static void declare(tree_builder *t, uint32_t id)
 cs_err cs_plan_policy(cs_arena *arena, const cs_compiled *compiled, cs_program **out, cs_error *e)
 {
     cs_program *program = cs_arena_new(arena, cs_program);
-    cs_planner p = {.arena = arena, .program = program, .growing = program, .e = e};
+    cs_planner p = {.arena = arena, .program = program, .growing = program, .compiled = compiled, .e = e};
     uint32_t n = count_nodes(compiled->root);
     p.cap_codes = 3 * n + 1;
     program->nodes = cs_arena_array(arena, cs_node, n);
@@ -152,6 +153,7 @@ cs_err cs_plan_policy(cs_arena *arena, const cs_compiled *compiled, cs_program *
     }
     if (p.err == CS_OK) {
         cs_plan__affected(&p);
+        cs_plan__quiet(&p);
     }
     *out = program;
     return p.err;

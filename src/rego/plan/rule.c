@@ -387,6 +387,17 @@ bool cs_plan__can_probe(const cs_rule_node *node)
     return can;
 }
 
+bool cs_plan__is_set(const cs_rule_node *node)
+{
+    for (uint32_t i = 0; i < node->n_rules; i++) {
+        const cs_head *h = &node->rules[i]->head;
+        if (!h->key || cs_ref_ground_prefix(h->ref) < h->ref->u.list.n) {
+            return false;
+        }
+    }
+    return node->n_rules > 0;
+}
+
 void cs_plan__probe(cs_planner *p, const cs_rule_node *node, cs_code *code)
 {
     uint32_t n;

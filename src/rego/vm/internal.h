@@ -149,6 +149,17 @@ bool cs_vm__hidden(const cs_run *run, const cs_context *c, uint32_t node);
 cs_mock *cs_vm__mock_of(const cs_context *c, cs_target_kind kind, uint32_t target);
 cs_context *cs_vm__mock_inner(cs_run *run, cs_context *c, cs_mock *mock);
 
+/* ---- probe.c */
+/* How to come by what stands under a key of a partial document. */
+typedef enum cs_probing {
+    CS_PROBE_KNOWN, /* it is known: *v, which may be undefined */
+    CS_PROBE_WHOLE, /* the document is to be made whole, then to be asked again */
+    CS_PROBE_KEY    /* the key alone is to be computed */
+} cs_probing;
+cs_probing cs_vm__probe(cs_run *run, const cs_frame *f, const cs_code *document, const cs_value *key, cs_value *v);
+/* The same for whether a partial set has an element: *v is a boolean, undefined if there is no document. */
+cs_probing cs_vm__member(cs_run *run, const cs_frame *f, const cs_code *document, const cs_value *key, cs_value *v);
+
 /* ---- memo.c */
 cs_value *cs_vm__memo_slot(cs_run *run, cs_context *c, uint32_t code);
 /* The remembered call, or NULL; then *key gets a copy of the arguments to remember the result by. */

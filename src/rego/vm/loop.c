@@ -93,31 +93,6 @@ static bool retreat(cs_run *run)
     return true;
 }
 
-typedef enum probing { PROBE_KNOWN, PROBE_WHOLE, PROBE_KEY } probing;
-
-/* How to come by what stands under a key of a partial document: it is known (*v, may be undefined), the document is to
- * be made whole, or the key alone is to be computed. */
-static probing probe(cs_run *run, const cs_frame *f, const cs_code *document, cs_value key, cs_value *v)
-{
-    cs_value *slot = cs_vm__memo_slot(run, f->context, document->id);
-    if (f->context->n_overrides != 0 && cs_vm__hidden(run, f->context, document->node)) {
-        cs_value base = cs_vm__base_at(run, f->context, document->node);
-        *v = cs_index(base.kind == CS_PRIVATE ? cs_vm__live_all(run, base.n) : base, key);
-        return PROBE_KNOWN;
-    }
-    if (slot->aux) {
-        run->stats.memo_hits++;
-        *v = cs_index(*slot, key);
-        return PROBE_KNOWN;
-    }
-    if (slot->n >= CS_PROBES && slot->n != CS_PROBES_ONLY && !run->eval->strict && !run->eval->builtin_error &&
-        run->program->codes[document->probe]->loops) {
-        return PROBE_WHOLE;
-    }
-    slot->n += slot->n < CS_PROBES;
-    return PROBE_KEY;
-}
-
 /* Calls a built-in; false when the expression is undefined (or run->err is set). */
 static bool call_builtin(cs_run *run, cs_frame *f, const cs_insn *i, uint32_t row, cs_value *out)
 {
@@ -386,15 +361,17 @@ next:
         target = i->u;
         goto call_document;
     case CS_OP_PROBE:
+    case CS_OP_MEMBER:
         callee = run->program->codes[i->u];
-        switch (probe(run, f, callee, R[i->b], &v)) {
-        case PROBE_KNOWN:
+        switch ((i->op == CS_OP_PROBE ? cs_vm__probe : cs_vm__member)(run, f, callee, &R[i->b], &v)) {
+        case CS_PROBE_KNOWN:
             goto set_or_fail;
-        case PROBE_WHOLE:
+        case CS_PROBE_WHOLE:
             pc = i; /* again when the document is there */
-            whole = true;
+            whole = i->op == CS_OP_PROBE;
             goto enter;
-        case PROBE_KEY:
+        case CS_PROBE_KEY:
+            pc = i->op == CS_OP_PROBE ? pc : i; /* again when it is known of the key */
             target = callee->probe;
             n_args = 1;
             goto call_unmocked;
@@ -557,11 +534,12 @@ enter : {
     whole = false;
 }
 entered:
+    target = pc == i ? (uint32_t)(i - code->insns) : i->t;
     RELOAD();
     f->own = f->context;
     f->pc = pc;
     f->dest = i->a;
-    f->fail = i->t;
+    f->fail = target;
     pc = code->insns;
     goto next;
 

@@ -66,7 +66,7 @@ static cs_err check_calls(const verifier *v, const cs_insn *i)
     if (i->op == CS_OP_CALLF && v->program->codes[i->u]->n_params != i->c) {
         return bad(v, "argument count", i->c);
     }
-    if (i->op == CS_OP_PROBE && v->program->codes[i->u]->probe >= v->program->n_codes) {
+    if ((i->op == CS_OP_PROBE || i->op == CS_OP_MEMBER) && v->program->codes[i->u]->probe >= v->program->n_codes) {
         return bad(v, "code without a probe", i->u);
     }
     if (i->op == CS_OP_WITH && v->code->withs[i->u].n != i->c) {

@@ -341,7 +341,13 @@ class Module:
             coll = self.pick([c for c in [ARR_NUM, ARR_STR, SET_NUM, SET_STR, OBJ_NUM]
                               if (ELEMENT.get(c) or MEMBER[c]) == k]
                              or [ARR_ANY])
-            return f"{self.expr(k, depth)} in {self.expr(coll, depth)}"
+            where = (self.chance(0.5) and self.use_rule(coll, 1)) or self.expr(coll, depth)
+            mark = len(self.vars)
+            test = f"{self.expr(k, depth)} in {where}"
+            if self.chance(0.2):
+                del self.vars[mark:]
+                return "not " + test
+            return test
         if r < 0.87:
             a, b = self.name(), self.name()
             e = f"[{self.expr(NUM, depth)}, {self.expr(STR, depth)}]"

@@ -129,3 +129,32 @@ Test(probe, comprehensions_by_groups)
                                             module)),
                      "[10,0]");
 }
+
+/* An element of a set is asked for alone where that can make no difference; an error elsewhere in the set is one. */
+Test(probe, membership)
+{
+    static const char *const quiet = "package t\n"
+                                     "m := {\"a\": 1, \"b\": 2, \"c\": 3}\n"
+                                     "p contains k if double(m[k]) > 2\n"
+                                     "double(x) := x * 2\n";
+    cr_assert_str_eq(
+        result(cs_arena_printf(&arena, NULL, "%sr := [a | some k in [\"a\", \"b\", \"b\"]; a := k in p]\n", quiet)),
+        "[false,true,true]");
+    cr_assert_leq(stats.calls, 1 + 1 + 2 + 2);
+    cr_assert_str_eq(result(cs_arena_printf(&arena, NULL, "%sr if { not \"a\" in p; \"c\" in p }\n", quiet)), "true");
+    cr_assert_str_eq(result(cs_arena_printf(&arena, NULL,
+                                            "%sr if { \"x\" in p with data.t.p as [\"x\"]; not \"x\" in p }\n", quiet)),
+                     "true");
+    cr_assert_str_eq(
+        result(cs_arena_printf(&arena, NULL, "%sr := [p, s] if { s := p; \"c\" in s; \"b\" in p }\n", quiet)),
+        "[[\"b\",\"c\"],[\"b\",\"c\"]]");
+    cr_assert_str_eq(result(cs_arena_printf(
+                         &arena, NULL, "%sr if { not \"b\" in p with data.t.double as abs; \"b\" in p }\n", quiet)),
+                     "true");
+    static const char *const loud = "package t\n"
+                                    "p contains k if { some k in [1, 2]; f(k) }\n"
+                                    "p contains 3\n"
+                                    "f(x) := x if x > 0\n"
+                                    "f(x) := x + 1 if x > 1\n";
+    cr_assert(strstr(result(cs_arena_printf(&arena, NULL, "%sr if 3 in p\n", loud)), "conflicting values") != NULL);
+}
