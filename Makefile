@@ -174,9 +174,11 @@ ifeq ($(F),rego_diff)
 fuzz: build
 	OPA=$(OPA) COUNTERSIGN=$(B)/countersign tests/fuzz/rego_diff/run --seconds $(SECONDS) --seed $(SEED)
 else
+DICT = $(wildcard tests/fuzz/dict/$(F).dict)
 fuzz: $(B)/fuzz/tests/fuzz/fuzz_$(F) ## libFuzzer on one target: F=json SECONDS=60; new inputs go to build/fuzz/corpus
 	@mkdir -p $(B)/fuzz/corpus/$(F)
-	$< -max_total_time=$(SECONDS) -timeout=10 -rss_limit_mb=4096 $(B)/fuzz/corpus/$(F) tests/fuzz/corpus/$(F)
+	$< -max_total_time=$(SECONDS) -timeout=10 -rss_limit_mb=4096 $(DICT:%=-dict=%) $(B)/fuzz/corpus/$(F) \
+		tests/fuzz/corpus/$(F)
 endif
 
 # MODE=asan runs these suites against the program with sanitizers, MODE=release the cases without them, several times faster.

@@ -64,6 +64,27 @@ static cs_err finish(EVP_PKEY *pkey, bool private_key, const char *kty, cs_key *
     return cs_crypto__key_wrap(pkey, private_key, out, e);
 }
 
+/* Numbers that do not belong together must not sign: the signature would be wrong, and can tell the factors. `bytes` as
+ * in rsa_jwk. */
+static cs_err check_rsa(cs_arena *a, const cs_slice *bytes, cs_error *e)
+{
+    cs_rsa_numbers numbers = {.n = bytes[0],
+                              .e = INT64_MAX,
+                              .d = bytes[2],
+                              .p = bytes[3],
+                              .q = bytes[4],
+                              .dp = bytes[5],
+                              .dq = bytes[6],
+                              .qinv = bytes[7]};
+    if (bytes[1].n < sizeof numbers.e) {
+        numbers.e = 0;
+        for (size_t i = 0; i < bytes[1].n; i++) {
+            numbers.e = numbers.e * 256 + (uint8_t)bytes[1].p[i];
+        }
+    }
+    return cs_rsa_check(a, &numbers, e);
+}
+
 static cs_err rsa_jwk(cs_arena *a, cs_value jwk, cs_key **out, cs_error *e)
 {
     static const struct {
@@ -83,6 +104,9 @@ static cs_err rsa_jwk(cs_arena *a, cs_value jwk, cs_key **out, cs_error *e)
         return cs_fail(e, CS_ERR_INVALID, "JWK: an RSA key needs \"n\" and \"e\"");
     }
     bool private_key = bytes[2].n > 0;
+    if (private_key && bytes[3].n > 0 && bytes[4].n > 0) {
+        CS_TRY(check_rsa(a, bytes, e));
+    }
     /* The factors are all there or none is used: OpenSSL works without them, only slower. */
     size_t use = !private_key ? 2 : have == PARTS ? (size_t)PARTS : 3;
     BIGNUM *numbers[PARTS] = {0};

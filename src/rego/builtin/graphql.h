@@ -74,13 +74,18 @@ static inline cs_gql_table cs_gql__table(cs_arena *a)
 {
     return cs_object_new(a, 0);
 }
+/* A text that a tree does not have is without bytes; as a value it is the empty string. */
+static inline cs_value cs_gql__string(cs_slice name)
+{
+    return cs_string(name.n ? name : CS_LIT(""));
+}
 static inline void cs_gql__set(cs_arena *a, cs_gql_table table, cs_slice name, void *item)
 {
-    cs_object_put(a, table, cs_string(name), cs_int((int64_t)(intptr_t)item));
+    cs_object_put(a, table, cs_gql__string(name), cs_int((int64_t)(intptr_t)item));
 }
 static inline void *cs_gql__get(cs_gql_table table, cs_slice name)
 {
-    const cs_value *found = cs_object_get(table, cs_string(name));
+    const cs_value *found = cs_object_get(table, cs_gql__string(name));
     return found ? (void *)(intptr_t)found->u.i : NULL;
 }
 

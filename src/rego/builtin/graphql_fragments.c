@@ -55,10 +55,10 @@ static void search_cycle(search *f, cs_gql_fragment *fragment)
     }
     cs_gql__set(w->arena, w->cycle_visited, fragment->name, fragment);
     cs_gql_selections spreads = spreads_in(w, &fragment->selections);
-    cs_object_put(w->arena, f->index, cs_string(fragment->name), cs_int(f->path.n));
+    cs_object_put(w->arena, f->index, cs_gql__string(fragment->name), cs_int(f->path.n));
     for (uint32_t i = 0; i < spreads.n && !cs_gql__stopped(w); i++) {
         cs_gql_selection *spread = spreads.v[i];
-        const cs_value *known = cs_object_get(f->index, cs_string(spread->name));
+        const cs_value *known = cs_object_get(f->index, cs_gql__string(spread->name));
         cs_gql__push(w->arena, &f->path, spread);
         if (known && known->u.i >= 0) {
             report_cycle(f, spread, (uint32_t)known->u.i);
@@ -70,7 +70,7 @@ static void search_cycle(search *f, cs_gql_fragment *fragment)
         }
         f->path.n--;
     }
-    cs_object_put(w->arena, f->index, cs_string(fragment->name), cs_int(-1));
+    cs_object_put(w->arena, f->index, cs_gql__string(fragment->name), cs_int(-1));
     f->depth--;
 }
 
@@ -212,7 +212,7 @@ static bool any_too_deep(depth_search *d, const cs_gql_selections *list, uint32_
 static bool too_deep(depth_search *d, const cs_gql_selection *s, uint32_t lists)
 {
     if (s->what == CS_GQL_SPREAD) {
-        cs_value name = cs_string(s->name);
+        cs_value name = cs_gql__string(s->name);
         const cs_value *inside = cs_object_get(d->entered, name);
         if ((inside && inside->u.i) || !s->fragment) {
             return false;

@@ -231,10 +231,10 @@ static void within_fields(walk *w, const fields *x, conflicts *out)
 static void with_fragment(walk *w, bool exclusive, const fields *x, const cs_gql_selection *spread, conflicts *out)
 {
     cs_gql_overlap *o = &w->overlap;
-    if (cs_set_has(o->compared, cs_string(spread->name)) || !cs_gql__spend(w->run, 1)) {
+    if (cs_set_has(o->compared, cs_gql__string(spread->name)) || !cs_gql__spend(w->run, 1)) {
         return;
     }
-    (void)cs_set_add(w->arena, o->compared, cs_string(spread->name));
+    (void)cs_set_add(w->arena, o->compared, cs_gql__string(spread->name));
     if (!spread->fragment) {
         return;
     }

@@ -32,9 +32,9 @@ static void check_unused_variables(walk *w, const cs_gql_operation *op)
 /* Counts a name; true when it occurs for the second time. */
 static bool second_time(walk *w, cs_value counts, cs_slice name)
 {
-    const cs_value *known = cs_object_get(counts, cs_string(name));
+    const cs_value *known = cs_object_get(counts, cs_gql__string(name));
     int64_t n = known ? known->u.i : 0;
-    cs_object_put(w->arena, counts, cs_string(name), cs_int(n + 1));
+    cs_object_put(w->arena, counts, cs_gql__string(name), cs_int(n + 1));
     return n == 1;
 }
 

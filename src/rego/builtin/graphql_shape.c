@@ -271,7 +271,7 @@ static cs_value texts_value(cs_arena *a, const cs_gql_texts *list)
 {
     cs_value *items = cs_arena_alloc(a, (list->n + 1) * sizeof *items);
     for (uint32_t i = 0; i < list->n; i++) {
-        items[i] = cs_string(list->v[i]);
+        items[i] = cs_gql__string(list->v[i]);
     }
     return list->n ? cs_array(items, list->n) : cs_undefined();
 }
@@ -282,7 +282,7 @@ static cs_value member_value(cs_arena *a, const member *m, const char *node)
     const char *at = node + m->offset;
     switch (m->kind) {
     case TEXT:
-        return cs_string(*(const cs_slice *)(const void *)at);
+        return cs_gql__string(*(const cs_slice *)(const void *)at);
     case TEXTS:
         return texts_value(a, (const void *)at);
     case BOOL:

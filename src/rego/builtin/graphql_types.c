@@ -298,7 +298,7 @@ static uint32_t repeated(cs_arena *a, uint32_t n, cs_slice (*name)(const cs_gql_
     cs_value first = cs_object_new(a, n);
     uint32_t best = UINT32_MAX, at = 0;
     for (uint32_t i = 0; i < n; i++) {
-        cs_value key = cs_string(name(def, i));
+        cs_value key = cs_gql__string(name(def, i));
         const cs_value *there = cs_object_get(first, key);
         if (!there) {
             cs_object_put(a, first, key, cs_int(i));
@@ -388,7 +388,7 @@ static bool search_cycle(search *f, cs_gql_definition *def)
         return cs_gql__limit(&f->run->error, "the GraphQL schema's input types are nested too deeply");
     }
     cs_gql__set(a, f->visited, def->name, def);
-    cs_object_put(a, f->depth_of, cs_string(def->name), cs_int(f->path.n));
+    cs_object_put(a, f->depth_of, cs_gql__string(def->name), cs_int(f->path.n));
     for (uint32_t i = 0; i < def->fields.n; i++) {
         cs_gql_member *field = def->fields.v[i];
         cs_gql_definition *type = NULL;
@@ -399,7 +399,7 @@ static bool search_cycle(search *f, cs_gql_definition *def)
             continue;
         }
         cs_gql__push(a, &f->path, field);
-        const cs_value *on_path = cs_object_get(f->depth_of, cs_string(type->name));
+        const cs_value *on_path = cs_object_get(f->depth_of, cs_gql__string(type->name));
         if (on_path && on_path->u.i >= 0) {
             return cycle_error(f, type, (uint32_t)on_path->u.i);
         }
@@ -408,7 +408,7 @@ static bool search_cycle(search *f, cs_gql_definition *def)
         }
         f->path.n--;
     }
-    cs_object_put(a, f->depth_of, cs_string(def->name), cs_int(-1));
+    cs_object_put(a, f->depth_of, cs_gql__string(def->name), cs_int(-1));
     return true;
 }
 

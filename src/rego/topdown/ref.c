@@ -17,6 +17,13 @@ cs_go cs_td__ref(cs_td_frame *f, const cs_term *ref, cs_opd rterm, cs_bindings *
     return cs_opd_is(term, CS_TERM_VAR) && term.t == head ? NULL : cs_td__inside(&r, term, tb, k);
 }
 
+/* Does a constant object say the key of entry i once more? The last one counts. */
+static bool says_again(const cs_term *object, uint32_t i)
+{
+    cs_term *const *v = object->u.list.v;
+    return 2 * i + 2 < object->u.list.n && cs_term_equal(v[2 * i], v[2 * i + 2]) && cs_term_is_ground(object);
+}
+
 /* The part of a term under a key. */
 static bool part_of(cs_td *run, cs_opd term, cs_bindings **tb, cs_opd key, cs_opd *out)
 {
@@ -34,6 +41,9 @@ static bool part_of(cs_td *run, cs_opd term, cs_bindings **tb, cs_opd key, cs_op
                                         : cs_opd_item(term, i);
         cs_opd plugged = kind == CS_ARRAY ? at : cs_bindings_plug(run, *tb, at, NULL);
         if (cs_opd_equal(plugged, key)) {
+            for (; kind == CS_OBJECT && says_again(term.t, i); i++) {
+                (void)cs_opd_entry(term, i + 1, &value);
+            }
             *out = cs_bindings_apply(tb, kind == CS_ARRAY ? cs_opd_item(term, i) : kind == CS_OBJECT ? value : key);
             return true;
         }
