@@ -109,7 +109,12 @@ void cs_spend__holds_bind(cs_spend *s);
 /* ---- hold_fold.c */
 void cs_spend__holds_new(cs_spend *s); /* registers its folds */
 void cs_spend__holds_free(cs_spend *s);
-/* A spend event that counts, and may settle a hold. On the journal's thread, without any lock. */
-void cs_spend__hold_spent(cs_spend *s, const cs_event *event, const cs_spend__event *spend);
+/* A spend event that is about to count: the hold that it is about, with the table's lock taken; NULL, without, if there
+ * is none. On the journal's thread, without any lock. */
+cs_spend__hold *cs_spend__hold_meant(cs_spend *s, const cs_spend__event *spend);
+/* Takes the pin out of an account, whose lock is held. NULL is fine. */
+void cs_spend__hold_unpin(cs_spend__hold *hold, const cs_spend__account *account);
+/* When it counts: resolves what hold_meant found, and gives the lock back. */
+void cs_spend__hold_spent(cs_spend *s, const cs_event *event, const cs_spend__event *spend, cs_spend__hold *hold);
 
 #endif

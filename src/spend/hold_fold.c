@@ -231,8 +231,36 @@ static void remember(cs_spend *s, const cs_event *event, const cs_spend__event *
     cs_spend__holds_sweep(s);
 }
 
-void cs_spend__hold_spent(cs_spend *s, const cs_event *event, const cs_spend__event *spend)
+cs_spend__hold *cs_spend__hold_meant(cs_spend *s, const cs_spend__event *spend)
 {
+    if (spend->kind != CS_SPEND__USAGE || (spend->hold.n == 0 && spend->correlation.n == 0)) {
+        return NULL;
+    }
+    cs_mutex_lock(&s->holds->lock);
+    cs_spend__hold *hold = meant(s->holds, spend);
+    if (hold == NULL || hold->state != CS_HOLD_PENDING) {
+        cs_mutex_unlock(&s->holds->lock);
+        return NULL;
+    }
+    return hold;
+}
+
+void cs_spend__hold_unpin(cs_spend__hold *hold, const cs_spend__account *account)
+{
+    for (uint32_t i = 0; hold != NULL && i < hold->n_pins; i++) {
+        if (hold->pins[i].account == account) {
+            cs_spend__pin_remove(&hold->pins[i]);
+        }
+    }
+}
+
+void cs_spend__hold_spent(cs_spend *s, const cs_event *event, const cs_spend__event *spend, cs_spend__hold *hold)
+{
+    if (hold != NULL) {
+        (void)resolve(s, event, hold, CS_HOLD_POSTED, spend->nanos);
+        cs_mutex_unlock(&s->holds->lock);
+        return;
+    }
     if (spend->kind != CS_SPEND__USAGE || (spend->hold.n == 0 && spend->correlation.n == 0)) {
         return;
     }
@@ -245,10 +273,7 @@ void cs_spend__hold_spent(cs_spend *s, const cs_event *event, const cs_spend__ev
         return;
     }
     cs_mutex_lock(&s->holds->lock);
-    cs_spend__hold *hold = meant(s->holds, spend);
-    if (hold != NULL) {
-        (void)resolve(s, event, hold, CS_HOLD_POSTED, spend->nanos);
-    } else {
+    if (meant(s->holds, spend) == NULL) {
         remember(s, event, spend, account);
     }
     cs_mutex_unlock(&s->holds->lock);

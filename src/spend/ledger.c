@@ -22,15 +22,16 @@ void cs_spend__count_add(cs_spend *s, cs_spend__count which, uint64_t n)
 }
 
 /* Applies changes of one piece of spend together, in the tenant's books and in those of whoever is above: no reader of
- * an account sees some of them. */
+ * an account sees some of them, nor money both posted and still held by the hold that it settles (NULL = none). */
 static void change(cs_spend *s, cs_spend__account *account, cs_slice currency, const cs_spend__pairs *scope, size_t n,
-                   const cs_spend__change *c, uint32_t now_slot)
+                   const cs_spend__change *c, uint32_t now_slot, cs_spend__hold *settles)
 {
     cs_spend__account *above[CS_SPEND__LEVELS];
     size_t levels = 0;
     cs_spend__shard *shard = cs_spend__shard_of(s, account->name);
     cs_mutex_lock(&shard->lock);
     bool overflowed = cs_spend__account_post(account, currency, scope, false, n, c, now_slot);
+    cs_spend__hold_unpin(settles, account);
     uint64_t configured = s->configured;
     for (const cs_spend__tenant *t = account->tenant; t != NULL && t->parent != NULL; t = t->parent) {
         above[levels++] = t->parent->account;
@@ -42,6 +43,7 @@ static void change(cs_spend *s, cs_spend__account *account, cs_slice currency, c
         if (configured == s->configured) { /* otherwise added up anew since, with what was posted here */
             (void)cs_spend__account_post(above[i], currency, scope, true, n, c, now_slot);
         }
+        cs_spend__hold_unpin(settles, above[i]);
         cs_mutex_unlock(&shard->lock);
     }
     if (overflowed) {
@@ -125,7 +127,7 @@ static void settle_waiting(cs_spend *s, cs_spend__id id, const placing *p, uint3
             {.slot = p->slot, .events = 1, .posted = w.nanos, .corrected = w.nanos}};
         moves[0].last_ns = moves[1].last_ns = INT64_MIN;
         cs_spend__pairs scope = cs_spend__pairs_of_key(cs_slice_make(w.scope, w.n_scope));
-        change(s, w.account, cs_slice_make(w.currency, 3), &scope, 2, moves, now_slot);
+        change(s, w.account, cs_slice_make(w.currency, 3), &scope, 2, moves, now_slot, NULL);
         cs_free(w.scope);
     }
 }
@@ -158,7 +160,8 @@ static void check_alerts(cs_spend *s, cs_spend__account *account, const cs_spend
     }
 }
 
-static void add(cs_spend *s, const cs_event *event, const cs_spend__event *spend, cs_spend__id id, uint32_t arrival)
+static void add(cs_spend *s, const cs_event *event, const cs_spend__event *spend, cs_spend__id id, uint32_t arrival,
+                cs_spend__hold *settles)
 {
     placing p = spend->linked
                     ? place_by_link(s, cs_spend__seen_id(&s->seen, spend->corrects_source, spend->corrects_id), arrival)
@@ -173,7 +176,7 @@ static void add(cs_spend *s, const cs_event *event, const cs_spend__event *spend
                           .late = p.late ? spend->nanos : 0,
                           .corrected = spend->kind != CS_SPEND__USAGE ? spend->nanos : 0,
                           .last_ns = p.last_ns};
-    change(s, account, spend->currency, &spend->scope, 1, &c, arrival);
+    change(s, account, spend->currency, &spend->scope, 1, &c, arrival, settles);
     if (p.waits) {
         char scope[CS_SPEND__KEY_BYTES];
         cs_spend__waiting w = {.id = id,
@@ -241,8 +244,9 @@ static cs_event_outcome fold(void *self, const cs_event *event)
     const cs_spend__seen_entry *before = known(s, event, &spend, &id);
     cs_event_outcome outcome = CS_EVENT_APPLIED;
     if (before == NULL) {
-        add(s, event, &spend, id, slot_of_arrival(event));
-        cs_spend__hold_spent(s, event, &spend); /* after it counts: what is held and posted is never too little */
+        cs_spend__hold *hold = cs_spend__hold_meant(s, &spend);
+        add(s, event, &spend, id, slot_of_arrival(event), hold);
+        cs_spend__hold_spent(s, event, &spend, hold);
     } else if (before->content == cs_spend__seen_content(&s->seen, &spend)) {
         outcome = CS_EVENT_DUPLICATE;
     } else {
