@@ -27,8 +27,13 @@ print_tour() {
 
 countersign listens on http://$DEMO_ADDR (stop it with Ctrl-C). In another terminal, each line as it is:
 
-# a mutation of the allowlist, cheap and harmless: allowed
+# a mutation of the allowlist, cheap and harmless: allowed; what it may cost is held for a minute
 curl -s http://$DEMO_ADDR/v1/data/countersign/authz/result -d @deploy/demo/rename.json
+curl -s http://$DEMO_ADDR/v1/data/spend/demo
+
+# the same once more, and settled with what it came to
+hold=\$(curl -s http://$DEMO_ADDR/v1/data/countersign/authz/result -d @deploy/demo/rename.json | jq -r '.result.holds[0].id')
+curl -s http://$DEMO_ADDR/v1/holds/\$hold/settle -d '{"amount": "0.0004"}'
 
 # \$25.00 of spend arrives for the tenant demo, and the same request is refused: budget_exceeded
 curl -s http://$DEMO_ADDR/v1/events -H 'content-type: application/json' -d "\$(deploy/demo/spend.sh demo 25.00)"

@@ -314,6 +314,67 @@ static void gather_caught_up(void *self, cs_metrics_sink *sink)
     cs_metrics_emit(sink, NULL, caught_up ? 1.0 : 0.0);
 }
 
+/* ---- holds */
+
+typedef struct held_sum {
+    char currency[4];
+    double nanos;
+} held_sum;
+
+typedef struct held {
+    uint64_t pending;
+    int64_t mono_ns;
+    CS_VEC(held_sum) sums;
+} held;
+
+static void add_held(void *self, cs_spend__account *account)
+{
+    held *h = self;
+    cs_spend__pins_expire(account, h->mono_ns);
+    for (size_t i = 0; account->pins != NULL && i < account->pins->pending.n; i++) {
+        const cs_spend__hold *hold = account->pins->pending.v[i]->hold;
+        size_t k = 0;
+        if (hold->account != account) {
+            continue; /* of a tenant below */
+        }
+        h->pending++;
+        while (k < h->sums.n && memcmp(h->sums.v[k].currency, hold->currency, 3) != 0) {
+            k++;
+        }
+        if (k == h->sums.n) {
+            CS_VEC_PUSH(&h->sums, ((held_sum){.nanos = 0.0}));
+            memcpy(h->sums.v[k].currency, hold->currency, 4);
+        }
+        h->sums.v[k].nanos += (double)hold->amount;
+    }
+}
+
+static void gather_holds(void *self, cs_metrics_sink *sink)
+{
+    cs_spend *s = self;
+    held h = {.mono_ns = s->mono_ns(s->now_self)};
+    cs_spend__each_account(s, add_held, &h);
+    cs_metrics_emit(sink, (cs_slice[]){CS_LIT("pending")}, (double)h.pending);
+    for (cs_hold_state state = 0; state < CS_HOLD_STATES; state++) {
+        if (state != CS_HOLD_PENDING && state != CS_HOLD_EXPIRED) {
+            cs_metrics_emit(sink, (cs_slice[]){cs_slice_of(cs_hold_state_name(state))},
+                            (double)atomic_load_explicit(&s->holds->resolved[state], memory_order_relaxed));
+        }
+    }
+    CS_VEC_FREE(&h.sums);
+}
+
+static void gather_holds_nanos(void *self, cs_metrics_sink *sink)
+{
+    cs_spend *s = self;
+    held h = {.mono_ns = s->mono_ns(s->now_self)};
+    cs_spend__each_account(s, add_held, &h);
+    for (size_t i = 0; i < h.sums.n; i++) {
+        cs_metrics_emit(sink, (cs_slice[]){cs_slice_of(h.sums.v[i].currency)}, h.sums.v[i].nanos);
+    }
+    CS_VEC_FREE(&h.sums);
+}
+
 void cs_spend__metrics_register(cs_spend *s)
 {
     static const char *const results[CS_SPEND__COUNTS] = {"accepted",  "late",     "future",
@@ -329,6 +390,8 @@ void cs_spend__metrics_register(cs_spend *s)
     cs_metrics_on_gather(s->metrics, CS_METRIC_BUDGET_SPENT, gather_spent, s);
     cs_metrics_on_gather(s->metrics, CS_METRIC_SPEND_LAG, gather_lag, s);
     cs_metrics_on_gather(s->metrics, CS_METRIC_SPEND_CAUGHT_UP, gather_caught_up, s);
+    cs_metrics_on_gather(s->metrics, CS_METRIC_HOLDS, gather_holds, s);
+    cs_metrics_on_gather(s->metrics, CS_METRIC_HOLDS_NANOS, gather_holds_nanos, s);
 }
 
 void cs_spend__metrics_unregister(cs_spend *s)
@@ -340,4 +403,6 @@ void cs_spend__metrics_unregister(cs_spend *s)
     cs_metrics_on_gather(s->metrics, CS_METRIC_BUDGET_SPENT, NULL, NULL);
     cs_metrics_on_gather(s->metrics, CS_METRIC_SPEND_LAG, NULL, NULL);
     cs_metrics_on_gather(s->metrics, CS_METRIC_SPEND_CAUGHT_UP, NULL, NULL);
+    cs_metrics_on_gather(s->metrics, CS_METRIC_HOLDS, NULL, NULL);
+    cs_metrics_on_gather(s->metrics, CS_METRIC_HOLDS_NANOS, NULL, NULL);
 }

@@ -223,6 +223,14 @@ def a_hold_is_placed_settled_voided_and_told(w):
     status = {t["tenant"]: t for t in s.ask("GET", "/admin/budget/status").json()["tenants"]}
     assert status["acme"]["budgets"]["total"]["held"] == "5.00", status["acme"]
     assert s.get(third)["state"] == "pending"
+    metrics = s.ask("GET", "/metrics").body.decode()
+    for line in (
+        'countersign_holds{state="pending"} 1',
+        'countersign_holds{state="posted"} 1',
+        'countersign_holds{state="voided"} 1',
+        'countersign_holds_nanos{currency="USD"} 5000000000',
+    ):
+        assert line in metrics, line
     s.stop()
 
 

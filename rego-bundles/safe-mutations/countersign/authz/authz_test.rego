@@ -179,6 +179,8 @@ cases["the softened limit holds"] := {
 	"settings": edit(settings, "add", "/softening", {"budget_percent": 120}), "codes": ["budget_exceeded"],
 }
 
+cases["contended"] := {"input": edit(base, "add", "/contended", true), "codes": ["budget_contended"]}
+
 cases["above the ceiling"] := {
 	"input": set("/cost/estimate_nanos", 10000000001), "approvals": two, "codes": ["cost_over_ceiling"],
 }
@@ -452,6 +454,19 @@ test_without_live_documents if {
 test_effects_of_an_allowed_risky_mutation if {
 	effects := answer(cases["two approvers"]).effects
 	{e.type | some e in effects} == {"hold", "consume_approval"}
+}
+
+test_a_contended_budget_asks_for_no_hold if {
+	answer(cases.contended).effects == set()
+}
+
+test_what_is_held if {
+	some effect in answer(cases.allowed).effects
+	effect.type == "hold"
+	effect.amount_nanos == 1000000
+	effect.ttl_s == 60
+	effect.scope == {"user": "alice"}
+	{b | some b in effect.budgets} == {"daily", "monthly"}
 }
 
 test_effects_when_approval_is_missing if {

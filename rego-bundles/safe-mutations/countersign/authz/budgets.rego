@@ -16,6 +16,12 @@ found contains {
 	estimate > allowance(id)
 }
 
+# The service says so when others took the money that was seen here, again and again: not asked for once more.
+found contains {"code": "budget_contended"} if {
+	mutation
+	input.contended
+}
+
 found contains {"code": "cost_over_ceiling", "ceiling_nanos": operation.cost.ceiling_nanos, "needs_nanos": estimate} if {
 	mutation
 	estimate > operation.cost.ceiling_nanos
