@@ -11,7 +11,7 @@
 #include "countersign/json.h"
 #include "countersign/number.h"
 
-enum { ASKERS = 3, READERS = 2, ROUNDS = 400, LIMIT = 18000, AMOUNT = 100, ROOM = 64 };
+enum { ASKERS = 3, READERS = 2, ROUNDS = 400, LIMIT = 7000, AMOUNT = 100, ROOM = 64 };
 
 static cs_journal *journal;
 static cs_metrics *metrics;
