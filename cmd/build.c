@@ -270,6 +270,8 @@ static int report(const builder *b, const cs_error *e)
         cs_buf_destroy(&text);
     } else if (b->why.n > 0) {
         printf("error: load error: %s\n", cs_buf_cstr((cs_buf *)(uintptr_t)&b->why));
+    } else if (e->row > 0) {
+        printf("error: %s:%u: %s: %s\n", e->file, e->row, cs_err_name(e->code), e->text);
     } else {
         printf("error: %s\n", e->text);
     }

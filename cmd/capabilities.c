@@ -1,6 +1,6 @@
 /* capabilities: what policies may use with this build, or what a file allows. The document is written as OPA writes its
  * struct: members in its order, empty ones left out. */
-#include "countersign/json.h"
+#include "features.h"
 #include "load.h"
 
 #define VERSION "v1.22.2" /* the version of OPA whose capabilities these are */
@@ -44,24 +44,29 @@ static void put_abi_versions(cs_json_text *t, cs_value list)
     cs_json_close(t);
 }
 
+void cs_cmd_put_capabilities(cs_json_text *t, cs_value document)
+{
+    cs_json_open(t, '{');
+    const cs_value *list = cs_object_get_text(document, "builtins");
+    if (list && list->kind == CS_ARRAY && list->n) {
+        put_builtins(t, *list);
+    }
+    put(t, document, "future_keywords");
+    list = cs_object_get_text(document, "wasm_abi_versions");
+    if (list && list->kind == CS_ARRAY && list->n) {
+        put_abi_versions(t, *list);
+    }
+    put(t, document, "features");
+    put(t, document, "allow_net");
+    cs_json_close(t);
+}
+
 static bool print_document(cs_value document)
 {
     cs_buf out;
     cs_buf_init(&out);
     cs_json_text t = {.out = &out, .flags = CS_JSON_PRETTY | CS_JSON_HTML};
-    cs_json_open(&t, '{');
-    const cs_value *list = cs_object_get_text(document, "builtins");
-    if (list && list->kind == CS_ARRAY && list->n) {
-        put_builtins(&t, *list);
-    }
-    put(&t, document, "future_keywords");
-    list = cs_object_get_text(document, "wasm_abi_versions");
-    if (list && list->kind == CS_ARRAY && list->n) {
-        put_abi_versions(&t, *list);
-    }
-    put(&t, document, "features");
-    put(&t, document, "allow_net");
-    cs_json_close(&t);
+    cs_cmd_put_capabilities(&t, document);
     cs_buf_byte(&out, '\n');
     bool ok = cs_cmd_write(cs_buf_view(&out));
     cs_buf_destroy(&out);

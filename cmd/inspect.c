@@ -1,5 +1,6 @@
-/* inspect: what is in a bundle, as tables or JSON. Nothing is verified or compiled. */
-#include "cmd.h"
+/* inspect: what is in a bundle, and what it needs, as tables or JSON. Nothing is verified. */
+#include "features.h"
+#include "inspect.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -215,35 +216,195 @@ static cs_value signatures(cs_arena *a, const cs_bundle *b)
     return out;
 }
 
-static void print_json(cs_arena *a, const cs_bundle *b, cs_value all, bool single)
+/* What is told of a bundle. */
+typedef struct info {
+    cs_arena arena;
+    const char *path;
+    bool single, annotations;
+    cs_bundle *bundle;
+    cs_build *build;
+    cs_value namespaces, required;
+    const cs_build_annotation *list;
+    size_t n_list;
+    cs_errors errors;
+    cs_buf why;
+} info;
+
+/* Members of OPA's structs have its order, those of its maps that of their names. */
+static void put_struct(cs_json_text *t, const char *key, cs_value object, const char *const *names, size_t n)
 {
+    if (key != NULL) {
+        cs_json_key(t, key);
+    }
+    cs_json_open(t, '{');
+    for (size_t k = 0; k < n; k++) {
+        const cs_value *v = cs_object_get_text(object, names[k]);
+        if (v != NULL) {
+            cs_json_put(t, names[k], *v);
+        }
+    }
+    cs_json_close(t);
+}
+
+static void put_structs(cs_json_text *t, const char *key, cs_value list, const char *const *names, size_t n)
+{
+    cs_json_key(t, key);
+    cs_json_open(t, '[');
+    for (uint32_t i = 0; i < cs_count(list); i++) {
+        put_struct(t, NULL, list.u.items[i], names, n);
+    }
+    cs_json_close(t);
+}
+
+static void put_fields(cs_json_text *t, cs_value fields)
+{
+    static const char *const author[] = {"name", "email"}, *const schema[] = {"path", "schema", "definition"};
+    cs_json_open(t, '{');
+    for (uint32_t i = 0; i < cs_count(fields); i++) {
+        cs_value value, key = cs_entry(fields, i, &value);
+        if (cs_slice_is(cs_text(key), "authors")) {
+            put_structs(t, "authors", value, author, 2);
+        } else if (cs_slice_is(cs_text(key), "schemas")) {
+            put_structs(t, "schemas", value, schema, 3);
+        } else {
+            cs_json_key_slice(t, cs_text(key));
+            cs_json_value(t, value);
+        }
+    }
+    cs_json_close(t);
+}
+
+static void put_annotations(cs_json_text *t, const info *x)
+{
+    cs_json_key(t, "annotations");
+    cs_json_open(t, '[');
+    for (size_t i = 0; i < x->n_list; i++) {
+        const cs_build_annotation *one = &x->list[i];
+        cs_json_open(t, '{');
+        cs_json_key(t, "annotations");
+        put_fields(t, one->fields);
+        cs_json_key(t, "location");
+        cs_json_open(t, '{');
+        cs_json_put_text(t, "file", one->file);
+        cs_json_put(t, "row", cs_int(one->row));
+        cs_json_put(t, "col", cs_int(one->col));
+        cs_json_close(t);
+        cs_json_put(t, "path", one->terms);
+        cs_json_close(t);
+    }
+    cs_json_close(t);
+}
+
+static void print_json(info *x)
+{
+    static const char *const signature[] = {"signatures", "plugin"};
     cs_buf text;
     cs_buf_init(&text);
-    cs_value out = cs_object_new(a, 4);
-    if (!single) {
-        cs_object_put_text(a, out, "manifest", b->manifest.document);
+    cs_json_text t = {.out = &text, .flags = CS_JSON_PRETTY | CS_JSON_HTML};
+    cs_json_open(&t, '{');
+    if (!x->single) {
+        t.flags |= CS_JSON_AS_MADE;
+        cs_json_put(&t, "manifest", x->bundle->manifest.document);
+        t.flags &= ~(unsigned)CS_JSON_AS_MADE;
     }
-    cs_object_put_text(a, out, "signatures_config", signatures(a, b));
-    if (cs_count(all) > 0) {
-        cs_object_put_text(a, out, "namespaces", all);
+    put_struct(&t, "signatures_config", signatures(&x->arena, x->bundle), signature, 2);
+    if (cs_count(x->namespaces) > 0) {
+        cs_json_put(&t, "namespaces", x->namespaces);
     }
-    cs_json_write(&text, out, CS_JSON_PRETTY);
+    if (x->n_list > 0) {
+        put_annotations(&t, x);
+    }
+    cs_json_key(&t, "capabilities");
+    cs_cmd_put_capabilities(&t, x->required);
+    cs_json_close(&t);
     cs_buf_byte(&text, '\n');
     (void)cs_cmd_write(cs_buf_view(&text));
     cs_buf_destroy(&text);
 }
 
-static cs_err read_input(const char *path, bool single, int version, cs_bundle **out, cs_error *e)
+static void print_pretty(info *x)
 {
-    cs_bundle_options options = {
-        .name = cs_slice_of(path), .etag = CS_LIT(""), .skip_verify = true, .rego_version = version};
-    if (!single) {
-        return cs_bundle_read_path(path, &options, out, e);
+    if (!x->single) {
+        print_manifest(&x->arena, &x->bundle->manifest);
+    }
+    print_namespaces(&x->arena, x->namespaces);
+    cs_inspect_print_annotations(&x->arena, x->list, x->n_list);
+}
+
+/* ---- reading */
+static cs_err parse(void *self, const cs_bundle_module *m, cs_errors *errors)
+{
+    info *x = self;
+    cs_build_source source = {m->url, m->file, m->text, m->rego_version};
+    return cs_build_add(x->build, &source, errors);
+}
+
+static cs_err read_input(info *x, int version, cs_error *e)
+{
+    cs_bundle_options options = {.name = cs_slice_of(x->path),
+                                 .etag = CS_LIT(""),
+                                 .skip_verify = true,
+                                 .rego_version = version,
+                                 .module = parse,
+                                 .module_self = x,
+                                 .why = &x->why};
+    if (!x->single) {
+        return cs_bundle_read_path(x->path, &options, &x->bundle, e);
     }
     cs_bundle_loaded *loaded;
-    CS_TRY(cs_bundle_load_files(&path, 1, &options, &loaded, e));
-    *out = cs_bundle_of_loaded(loaded);
+    CS_TRY(cs_bundle_load_files(&x->path, 1, &options, &loaded, e));
+    x->bundle = cs_bundle_of_loaded(loaded);
     return CS_OK;
+}
+
+static cs_err look_into(info *x, int version, cs_error *e)
+{
+    CS_TRY(read_input(x, version, e));
+    x->namespaces = namespaces(&x->arena, x->bundle, cs_file_is_dir(x->path) ? x->path : "");
+    CS_TRY(cs_build_required(x->build, &x->arena, &x->required, &x->errors, e));
+    if (x->annotations) {
+        x->list = cs_build_annotations(x->build, &x->arena, &x->n_list);
+    }
+    return CS_OK;
+}
+
+static int fail(const info *x, const cs_error *e)
+{
+    cs_buf text;
+    cs_buf_init(&text);
+    if (x->errors.n > 0) {
+        cs_errors_print(&text, &x->errors);
+    } else {
+        cs_buf_slice(&text, x->why.n > 0 ? cs_buf_view(&x->why) : cs_slice_of(e->text));
+    }
+    int status = cs_cmd_fail("%s", cs_buf_cstr(&text));
+    cs_buf_destroy(&text);
+    return status;
+}
+
+static int run(const char *path, bool json, bool annotations, int version)
+{
+    cs_build_options options = {.rego_version = 1, .allow_undefined = true};
+    info x = {.path = path, .annotations = annotations, .build = cs_build_new(&options)};
+    x.single = cs_slice_ends(cs_slice_of(path), CS_LIT(".rego"));
+    cs_error e = {0};
+    cs_arena_init(&x.arena, 0);
+    cs_errors_init(&x.errors);
+    cs_buf_init(&x.why);
+    int status = 0;
+    if (look_into(&x, version, &e) != CS_OK) {
+        status = fail(&x, &e);
+    } else if (json) {
+        print_json(&x);
+    } else {
+        print_pretty(&x);
+    }
+    cs_bundle_free(x.bundle);
+    cs_build_free(x.build);
+    cs_errors_destroy(&x.errors);
+    cs_buf_destroy(&x.why);
+    cs_arena_destroy(&x.arena);
+    return status;
 }
 
 int cs_cmd_inspect(int argc, char **argv)
@@ -252,7 +413,7 @@ int cs_cmd_inspect(int argc, char **argv)
     bool annotations = false, v0 = false, v1 = false;
     const cs_arg args[] = {
         {"format", 'f', CS_ARG_ENUM, &format, "pretty|json", "output format", NULL},
-        {"annotations", 'a', CS_ARG_BOOL, &annotations, NULL, "not supported", NULL},
+        {"annotations", 'a', CS_ARG_BOOL, &annotations, NULL, "list annotations", NULL},
         {"v0-compatible", 0, CS_ARG_BOOL, &v0, NULL, "modules are Rego v0 unless they say otherwise", NULL},
         {"v1-compatible", 0, CS_ARG_BOOL, &v1, NULL, "the default", NULL},
     };
@@ -260,29 +421,12 @@ int cs_cmd_inspect(int argc, char **argv)
     cs_arena_init(&a, 0);
     cs_arg_list paths;
     int status = cs_args_parse(&a, argc, argv, args, sizeof args / sizeof *args, &paths);
-    cs_error e = {0};
     if (status != -1) {
         /* said already */
     } else if (paths.n != 1) {
         status = cs_cmd_fail("specify exactly one OPA bundle or path");
-    } else if (annotations) {
-        status = cs_cmd_fail("--annotations is not supported");
     } else {
-        bool single = cs_slice_ends(cs_slice_of(paths.v[0]), CS_LIT(".rego"));
-        cs_bundle *b = NULL;
-        status = read_input(paths.v[0], single, v0 ? 0 : 1, &b, &e) == CS_OK ? 0 : cs_cmd_fail_error(&e);
-        if (status == 0) {
-            cs_value all = namespaces(&a, b, cs_file_is_dir(paths.v[0]) ? paths.v[0] : "");
-            if (strcmp(format, "json") == 0) {
-                print_json(&a, b, all, single);
-            } else {
-                if (!single) {
-                    print_manifest(&a, &b->manifest);
-                }
-                print_namespaces(&a, all);
-            }
-        }
-        cs_bundle_free(b);
+        status = run(paths.v[0], strcmp(format, "json") == 0, annotations, v0 ? 0 : 1);
     }
     cs_arena_destroy(&a);
     return status;

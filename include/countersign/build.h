@@ -17,12 +17,13 @@
 typedef struct cs_build cs_build;
 
 typedef struct cs_build_options {
-    cs_value builtins;   /* as cs_policy_options.builtins */
-    bool no_templates;   /* template strings are errors */
-    bool quote_keywords; /* write x["not"] rather than x.not */
-    int rego_version;    /* of the modules that are made: 0 or 1 */
-    int64_t optimize;    /* 0 or less = not at all, 1 = rules stay apart, 2 and more = they are inlined */
-    cs_slice name_space; /* package of rules that stand in no package; "" = "partial" */
+    cs_value builtins;    /* as cs_policy_options.builtins */
+    bool no_templates;    /* template strings are errors */
+    bool quote_keywords;  /* write x["not"] rather than x.not */
+    bool allow_undefined; /* of functions: calls of those that there are not are no errors */
+    int rego_version;     /* of the modules that are made: 0 or 1 */
+    int64_t optimize;     /* 0 or less = not at all, 1 = rules stay apart, 2 and more = they are inlined */
+    cs_slice name_space;  /* package of rules that stand in no package; "" = "partial" */
     /* Told what is done, a line each without its line feed; may be NULL. */
     void (*debug)(void *self, const char *line);
     void *debug_self;
@@ -50,6 +51,20 @@ size_t cs_build_entrypoint_count(const cs_build *build);
  * the compiler refuses is in *errors (then *e is left alone), anything else in *e. */
 CS_MUST_CHECK cs_err cs_build_run(cs_build *build, cs_value data, const cs_slice *roots, size_t n_roots,
                                   cs_errors *errors, cs_error *e);
+
+/* ---- what `inspect` tells of the modules that were added */
+/* What OPA calls the required capabilities: {"builtins", "future_keywords"?, "features"}. Compiles copies. Made in `a`;
+ * its objects have their keys in OPA's order. */
+CS_MUST_CHECK cs_err cs_build_required(cs_build *build, cs_arena *a, cs_value *out, cs_errors *errors, cs_error *e);
+/* Every annotation, by the path of what it is about. */
+typedef struct cs_build_annotation {
+    cs_value fields; /* as OPA's JSON has them */
+    cs_value terms;  /* the path, as OPA's JSON of a ref */
+    cs_slice file;   /* of the rule or the package */
+    uint32_t row, col;
+    cs_slice path, package, rule; /* texts of refs without `data`; "" without a rule */
+} cs_build_annotation;
+cs_build_annotation *cs_build_annotations(cs_build *build, cs_arena *a, size_t *n);
 
 /* The modules as they are now: those that were added, or those that optimising has left and made, by name. */
 size_t cs_build_module_count(const cs_build *build);

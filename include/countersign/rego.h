@@ -77,6 +77,7 @@ typedef struct cs_policy_options {
      * Undefined: there are none. They must live as long as the policy. */
     cs_value builtins; /* names of the built-ins that may be called, a set; undefined = all that there are */
     cs_value schemas;
+    bool allow_undefined;           /* calls of functions that there are not are no errors */
     bool schema_annotations;        /* the type checker looks at `schemas` annotations */
     int64_t *parse_ns, *compile_ns; /* if wanted: what it took */
     const char *stop_after;         /* name of a compile stage, for debugging; NULL = all */

@@ -70,9 +70,22 @@ cs_err cs_bundle__insert(cs_arena *a, cs_value *root, const cs_slice *keys, size
     return CS_OK;
 }
 
+/* Words that a ref has in brackets. */
+static bool is_keyword(cs_slice key)
+{
+    static const char *const words[] = {"as", "contains", "default", "else",    "every", "false", "if",  "import",
+                                        "in", "not",      "null",    "package", "some",  "true",  "with"};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        if (cs_slice_is(key, words[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static bool is_plain(cs_slice key)
 {
-    if (key.n == 0 || (key.p[0] >= '0' && key.p[0] <= '9')) {
+    if (key.n == 0 || (key.p[0] >= '0' && key.p[0] <= '9') || is_keyword(key)) {
         return false;
     }
     for (size_t i = 0; i < key.n; i++) {

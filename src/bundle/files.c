@@ -141,11 +141,14 @@ static cs_err add_rego(loader *l, cs_slice file, cs_slice text, cs_error *e)
 {
     cs_bundle_module module = {
         .path = id_of(file), .file = file, .url = file, .text = text, .rego_version = l->options->rego_version};
+    cs_err named = cs_bundle__package(&l->out->arena, file, text, &module.package, e);
     if (l->options->module == NULL) {
-        CS_TRY(cs_bundle__package(&l->out->arena, file, text, &module.package, e));
+        CS_TRY(named);
+        add_module(l, module);
+        return CS_OK;
     }
     add_module(l, module);
-    return l->options->module != NULL ? ask_about(l, &module) : CS_OK;
+    return ask_about(l, &module);
 }
 
 static void add_archive(loader *l, cs_slice file, cs_slice bytes)

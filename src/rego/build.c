@@ -130,7 +130,7 @@ cs_err cs_build__compile(cs_build *b, cs_compiled **out, cs_errors *errors, cs_e
         modules[i]->source.file = b->pieces.v[i].name; /* the compiler takes them by name */
         modules[i]->source.index = (uint32_t)i;
     }
-    cs_policy_options policy = {.builtins = b->options.builtins};
+    cs_policy_options policy = {.builtins = b->options.builtins, .allow_undefined = b->options.allow_undefined};
     return cs_compile_modules(&b->ast, modules, (uint32_t)b->pieces.n, &(cs_compile_options){.policy = &policy}, out,
                               errors);
 }
@@ -287,7 +287,8 @@ cs_err cs_build_module(cs_build *b, size_t i, cs_slice *name, cs_buf *text, cs_e
     cs_module *m = cs_build__copy(b, piece->module);
     cs_layout layout = {.v1 = m->version != CS_REGO_V0,
                         .v0 = m->version == CS_REGO_V0 || m->version == CS_REGO_V0_V1,
-                        .quote_keywords = b->options.quote_keywords};
+                        .quote_keywords = b->options.quote_keywords,
+                        .made = !m->source.text.p};
     *name = piece->name;
     if (piece->as_text && layout.v1) {
         CS_TRY(cs_layout_check_v1(m, errors));

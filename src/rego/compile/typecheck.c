@@ -259,6 +259,9 @@ static void check_function(const cs_type_env *env, const cs_expr *e, cs_type_err
     if (cs_type_is_any(f)) {
         return;
     }
+    if (!f && tc->c->policy && tc->c->policy->allow_undefined) {
+        return;
+    }
     if (!f || f->kind != CS_TYPE_FUNCTION) {
         cs_types__plain_error(tc, errors, e->loc, "undefined function %s", cs_compile__term_text(tc->c, name));
         return;

@@ -16,6 +16,7 @@ typedef struct items {
     item *v;
     size_t n;
     size_t n_lines;
+    bool keep_order; /* the order means something, and places that somebody made up must not change it */
 } items;
 
 static int by_place(const void *x, const void *y)
@@ -63,6 +64,11 @@ static void group(items *list, const cs_loc *last)
     }
     for (size_t i = 0; i < list->n; i++) {
         if (is_made(&list->v[i])) {
+            return;
+        }
+    }
+    for (size_t i = 1; i < list->n && list->keep_order; i++) {
+        if (by_place(&list->v[i - 1], &list->v[i]) > 0) {
             return;
         }
     }
@@ -199,6 +205,7 @@ static cs_pen_status put_group(cs_pen *p, items *all, const cs_loc *last, int64_
 cs_pen_status cs_pen__operands(cs_pen *p, cs_terms operands, const cs_loc *last, cs_notes *list)
 {
     items all = from_terms(p, operands, false);
+    all.keep_order = p->layout.made;
     return put_group(p, &all, last, cs_pen__closing_row(0, 0, '(', ')', last), UNION_AS_WRITTEN, list);
 }
 
@@ -212,6 +219,7 @@ cs_pen_status cs_pen__collection(cs_pen *p, cs_term *t, cs_notes *list)
         return status;
     }
     items all = from_terms(p, t->u.list, t->kind == CS_TERM_OBJECT);
+    all.keep_order = p->layout.made && array;
     int64_t close = cs_pen__closing_row(0, 0, array ? '[' : '{', array ? ']' : '}', &t->loc);
     cs_pen__put(p, array ? "[" : "{");
     cs_pen_status status = put_group(p, &all, &t->loc, close, UNION_WRAP, list);

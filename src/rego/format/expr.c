@@ -218,7 +218,7 @@ static cs_pen_status put_every(cs_pen *p, cs_expr *e, cs_notes *list)
         list->n = 0;
         return status;
     }
-    bool in_line = b.n == 1 && cs_pen__row(&b.v[0]->loc) == cs_pen__row(&e->loc);
+    bool in_line = b.n == 1 && cs_pen__row(&b.v[0]->loc) == (p->layout.made ? 1 : cs_pen__row(&e->loc));
     cs_pen__put(p, in_line ? " }" : "}");
     return CS_PEN_OK;
 }

@@ -13,6 +13,7 @@ typedef struct cs_layout {
     bool v0;              /* and (or) as v0 */
     bool drop_imports;    /* of rego.v1 and future.keywords, where they are not needed */
     bool quote_keywords;  /* x["not"], not x.not */
+    bool made;            /* by partial evaluation: what the compiler has made anew has no place */
     bool stop_at_changes; /* end when the result cannot be m->source.text */
 } cs_layout;
 

@@ -207,7 +207,8 @@ static void put_ref_name(cs_pen *p, const cs_term *t)
     cs_slice s = cs_text(t->u.value);
     bool bracket = !is_name(s);
     if (!bracket && is_keyword(p, s)) {
-        bracket = p->layout.quote_keywords || cs_slice_starts(cs_pen__text(&t->loc), CS_LIT("\""));
+        /* What nobody wrote counts as written with quotes. */
+        bracket = p->layout.quote_keywords || t->loc.nowhere || cs_slice_starts(cs_pen__text(&t->loc), CS_LIT("\""));
     }
     if (bracket) {
         cs_pen__put(p, "[");

@@ -1,6 +1,6 @@
 /* What variables are bound to, on either side of a unification. */
 #include "rego/compile/names.h"
-#include "rego/topdown/internal.h"
+#include "rego/topdown/save.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -99,7 +99,7 @@ const cs_term *cs_opd_term(cs_td *run, cs_opd o, cs_loc loc)
     if (o.t || (run->partial && o.written)) {
         return o.t ? o.t : o.written;
     }
-    return cs_term_from_value(run->names, o.v, run->partial ? (cs_loc){0} : loc);
+    return run->partial ? cs_td__term_of(run, o.v) : cs_term_from_value(run->names, o.v, loc);
 }
 
 bool cs_td__is_root(const cs_term *t, const char *name)
@@ -170,10 +170,17 @@ const cs_term *cs_td__namespaced(cs_td *run, const cs_bindings *b, const cs_term
     return cs_term_var(run->names, name, (cs_loc){0}); /* nobody wrote this one */
 }
 
-/* A constant needs no other term. */
-static const cs_term *as_written(const cs_term *t)
+/* The term of a collection that is known as a whole. */
+static const cs_term *as_written(cs_td *run, const cs_term *t, const cs_opd *parts)
 {
-    return cs_term_is_constant(t) ? t : NULL;
+    if (!run->partial || cs_term_is_constant(t)) {
+        return t;
+    }
+    const cs_term **v = cs_arena_array(run->arena, const cs_term *, t->u.list.n + 1U);
+    for (uint32_t i = 0; i < t->u.list.n; i++) {
+        v[i] = cs_opd_term(run, parts[i], t->u.list.v[i]->loc);
+    }
+    return cs_term_list(run->names, t->kind, (cs_term *const *)(uintptr_t)v, t->u.list.n, t->loc);
 }
 
 /* The collection as a value, if all its parts are. */
@@ -197,7 +204,7 @@ static cs_opd collect(cs_td *run, const cs_term *t, const cs_opd *parts)
         for (uint32_t i = 0; i < n; i++) {
             items[i] = parts[i].v;
         }
-        return (cs_opd){.v = cs_array(items, n), .written = as_written(t)};
+        return (cs_opd){.v = cs_array(items, n), .written = as_written(run, t, parts)};
     }
     cs_value out = t->kind == CS_TERM_SET ? cs_set_new(run->arena, n) : cs_object_new(run->arena, n / 2);
     for (uint32_t i = 0; i < n; i += t->kind == CS_TERM_SET ? 1 : 2) {
@@ -207,7 +214,7 @@ static cs_opd collect(cs_td *run, const cs_term *t, const cs_opd *parts)
             cs_object_put(run->arena, out, parts[i].v, parts[i + 1].v);
         }
     }
-    return (cs_opd){.v = out, .written = as_written(t)};
+    return (cs_opd){.v = out, .written = as_written(run, t, parts)};
 }
 
 cs_opd cs_bindings_plug(cs_td *run, cs_bindings *b, cs_opd o, const cs_bindings *caller)

@@ -45,6 +45,7 @@ static cs_go got_value(cs_k *k)
     }
     if (!v.t) {
         c->before = v.v;
+        cs_td__wrote_whole(child->run, v);
         cs_td__memo_put(child->run, c->path, c->r->pos + 1, v.v);
     }
     CS_GO(go_on(c, rk));

@@ -8,6 +8,7 @@ typedef struct collect_k {
     const cs_term *t;
     CS_VEC(cs_value) items;
     cs_value table;
+    CS_VEC(cs_term *) terms; /* of the items, in partial evaluation */
 } collect_k;
 
 static cs_go collect(cs_k *k)
@@ -20,12 +21,20 @@ static cs_go collect(cs_k *k)
     }
     if (c->t->kind == CS_TERM_ARRAY_COMPREHENSION) {
         CS_VEC_PUSH_IN(run->arena, &c->items, v.v);
+        if (run->partial) {
+            cs_term *t = (cs_term *)(uintptr_t)cs_opd_term(run, v, (cs_loc){0});
+            CS_VEC_PUSH_IN(run->arena, &c->terms, t);
+        }
     } else if (c->t->kind == CS_TERM_SET_COMPREHENSION) {
         (void)cs_set_add(run->arena, c->table, v.v);
+        cs_td__wrote(run, c->table, v, cs_opd_value(cs_undefined()));
     } else {
         cs_opd key = cs_td__plug_term(c->child, c->t->u.comprehension.key);
         if (!key.t && !cs_object_put_once(run->arena, c->table, key.v, v.v)) {
             return cs_td__fail(run, c->t->u.comprehension.key->loc, CS_ERR_EVAL_CONFLICT, "object keys must be unique");
+        }
+        if (!key.t) {
+            cs_td__wrote(run, c->table, key, v);
         }
     }
     return NULL;
@@ -66,9 +75,17 @@ static void start(collect_k *c, cs_td *run)
     }
 }
 
-static cs_value finished(const collect_k *c)
+static cs_opd finished(cs_td *run, const collect_k *c)
 {
-    return c->t->kind == CS_TERM_ARRAY_COMPREHENSION ? cs_array(c->items.v, c->items.n) : c->table;
+    if (c->t->kind != CS_TERM_ARRAY_COMPREHENSION) {
+        return cs_opd_value(c->table);
+    }
+    cs_opd v = cs_opd_value(cs_array(c->items.v, c->items.n));
+    if (run->partial) {
+        v.written = cs_term_list(run->names, CS_TERM_ARRAY, c->terms.v, (uint32_t)c->terms.n, (cs_loc){0});
+        cs_td__wrote_whole(run, v);
+    }
+    return v;
 }
 
 static cs_go build(cs_k *k)
@@ -96,11 +113,12 @@ static cs_go build(cs_k *k)
     cs_opd v = cs_td__plug_term(c->child, c->t->u.comprehension.head);
     if (!name.t && !v.t) {
         cs_object_put(run->arena, c->table, name.v, v.v); /* here the last one wins, as in OPA */
+        cs_td__wrote(run, c->table, name, v);
     }
     return NULL;
 }
 
-static cs_go indexed(cs_td_frame *f, const cs_td_keyed *keyed, cs_value *out)
+static cs_go indexed(cs_td_frame *f, const cs_td_keyed *keyed, cs_opd *out)
 {
     cs_td *run = f->run;
     cs_td_layer *layer = &run->layers.v[run->layers.n - 1];
@@ -122,7 +140,7 @@ static cs_go indexed(cs_td_frame *f, const cs_td_keyed *keyed, cs_value *out)
     }
     cs_value key = key_values(f, keyed);
     const cs_value *place = cs_is_undefined(key) ? NULL : cs_object_get(m->places, key);
-    *out = place ? finished(&m->values.v[place->u.i]) : cs_undefined();
+    *out = place ? finished(run, &m->values.v[place->u.i]) : cs_opd_value(cs_undefined());
     return NULL;
 }
 
@@ -134,10 +152,10 @@ cs_go cs_td__comprehension(cs_td_frame *f, cs_opd a, cs_opd b, cs_bindings *b1, 
     }
     const cs_td_keyed *keyed = cs_td__keyed(run, a.t);
     if (keyed) {
-        cs_value v;
+        cs_opd v;
         CS_GO(indexed(f, keyed, &v));
-        if (!cs_is_undefined(v)) {
-            return cs_td__biunify(f, cs_opd_value(v), b, b1, b2, k);
+        if (!cs_is_undefined(v.v)) {
+            return cs_td__biunify(f, v, b, b1, b2, k);
         }
     }
     cs_td_frame child;
@@ -145,5 +163,5 @@ cs_go cs_td__comprehension(cs_td_frame *f, cs_opd a, cs_opd b, cs_bindings *b1, 
     collect_k c = {.k = {collect}, .child = &child, .t = a.t, .table = cs_undefined()};
     start(&c, run);
     CS_GO(cs_td__run_body(&child, &c.k));
-    return cs_td__biunify(f, cs_opd_value(finished(&c)), b, b1, b2, k);
+    return cs_td__biunify(f, finished(run, &c), b, b1, b2, k);
 }

@@ -321,7 +321,7 @@ static cs_go as_rule(const negation *n)
     for (size_t i = 0; i < n->saved.n; i++) {
         cs_td__support_add(run, path, 2, support_rule(run, name, args, n->saved.v[i]));
     }
-    cs_expr *call = cs_expr_term(run->names, path, n->e->loc);
+    cs_expr *call = cs_expr_term(run->names, path, n->of_body ? (cs_loc){0} : n->e->loc);
     if (args.n) {
         cs_term **v = cs_arena_array(run->arena, cs_term *, args.n + 1U);
         v[0] = path;
@@ -335,6 +335,7 @@ static cs_go as_rule(const negation *n)
         cs_body one = {0};
         cs_body_append(run->names, &one, call);
         e = not_of(run, one, false);
+        e->loc = n->e->loc;
     }
     e->negated = n->e->negated;
     return cs_td__save_plugged(n->f, &e, 1, n->then);

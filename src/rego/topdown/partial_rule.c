@@ -50,8 +50,9 @@ static bool collides(doc *d, cs_value path)
     return false;
 }
 
-static cs_go put_leaf(const rule_k *rk, cs_value object, cs_value key, bool *there)
+static cs_go put_leaf(const rule_k *rk, cs_value object, cs_opd last, bool *there)
 {
+    cs_value key = last.v;
     cs_arena *a = rk->child->run->arena;
     const cs_head *h = &rk->rule->rule->head;
     const cs_value *known = cs_object_get(object, key);
@@ -63,6 +64,7 @@ static cs_go put_leaf(const rule_k *rk, cs_value object, cs_value key, bool *the
         *there = known != NULL;
         if (!known && !v.t) {
             cs_object_put(a, object, key, v.v);
+            cs_td__wrote(rk->child->run, object, last, v);
         }
         return NULL;
     }
@@ -72,9 +74,13 @@ static cs_go put_leaf(const rule_k *rk, cs_value object, cs_value key, bool *the
     }
     if (!known) {
         cs_object_put(a, object, key, set);
+        cs_td__wrote(rk->child->run, object, last, cs_opd_value(cs_undefined()));
     }
     cs_opd element = cs_td__plug_term(rk->child, h->key);
     *there = element.t || !cs_set_add(a, set, element.v);
+    if (!*there) {
+        cs_td__wrote(rk->child->run, set, element, cs_opd_value(cs_undefined()));
+    }
     return NULL;
 }
 
@@ -86,16 +92,21 @@ static cs_go add(const rule_k *rk, bool *there)
     if (cs_is(d->result, CS_SET)) {
         cs_opd element = cs_td__plug_term(rk->child, rk->rule->rule->head.key);
         *there = element.t || !cs_set_add(a, d->result, element.v);
+        if (!*there) {
+            cs_td__wrote(rk->child->run, d->result, element, cs_opd_value(cs_undefined()));
+        }
         return NULL;
     }
     uint32_t from = d->r->pos + 1;
     uint32_t n = rk->rule->ref.n - from;
+    cs_opd *heads = cs_arena_array(a, cs_opd, n + 1);
     cs_value *keys = cs_arena_array(a, cs_value, n + 1);
     for (uint32_t i = 0; i < n; i++) {
         cs_opd key = cs_td__plug_term(rk->child, rk->rule->ref.v[from + i]);
         if (key.t) {
             return NULL;
         }
+        heads[i] = key;
         keys[i] = key.v;
     }
     if (d->mixed && collides(d, cs_array(keys, n))) {
@@ -110,10 +121,11 @@ static cs_go add(const rule_k *rk, bool *there)
         cs_value inner = next ? *next : cs_object_new(a, 0);
         if (!next) {
             cs_object_put(a, object, keys[i], inner);
+            cs_td__wrote(rk->child->run, object, heads[i], cs_opd_value(cs_undefined()));
         }
         object = inner;
     }
-    return put_leaf(rk, object, keys[n - 1], there);
+    return put_leaf(rk, object, heads[n - 1], there);
 }
 
 /* ---- unknown documents: each answer is met with the rest of the ref */

@@ -30,6 +30,7 @@ static bool part_of(cs_td *run, cs_opd term, cs_bindings **tb, cs_opd key, cs_op
     if (!term.t) {
         cs_value v = key.t ? cs_undefined() : cs_index(term.v, key.v);
         *out = cs_opd_value(v);
+        cs_td__part_places(run, term, &key, out);
         return !cs_is_undefined(v);
     }
     cs_kind kind = cs_opd_collection(term);
@@ -118,6 +119,7 @@ static cs_go enumerate(const cs_td_ref *r, cs_opd term, cs_bindings *tb, cs_k *k
         if (kind == CS_ARRAY && !cs_opd_is(at, CS_TERM_VAR)) {
             continue; /* an index is a number: a pattern cannot meet it */
         }
+        cs_td__part_places(r->f->run, term, &e.key, NULL);
         CS_GO(cs_td__defer(&deferred, cs_td__biunify(r->f, e.key, at, tb, r->b, &e.k)));
     }
     if (r->f->run->partial) {

@@ -28,6 +28,17 @@ typedef struct cs_disabled {
 
 typedef CS_VEC(cs_saved) cs_saved_query;
 
+/* A collection that was made, and the terms that its parts were (written.c). */
+typedef struct cs_made_pair {
+    const cs_term *key, *value;
+} cs_made_pair;
+
+typedef struct cs_made {
+    const cs_term *whole; /* the term of all of it, if there is one */
+    cs_value places;      /* key or element → number of its pair */
+    CS_VEC(cs_made_pair) pairs;
+} cs_made;
+
 struct cs_partial {
     const cs_td_partial_options *options;
     CS_VEC(cs_unknown) unknowns;
@@ -38,6 +49,8 @@ struct cs_partial {
     const cs_term *name_space; /* a string */
     const cs_sym **live;       /* for copy propagation of the answers */
     uint32_t n_live;
+    cs_value made_at; /* address of a collection → number in `made`; undefined while there is none */
+    CS_VEC(cs_made *) made;
 };
 
 /* ---- save.c: what is unknown */
@@ -63,6 +76,14 @@ void cs_td__disable_pop(cs_td *run);
 bool cs_td__inlining_disabled(cs_td *run, const cs_opd *path, uint32_t n, bool ignore_internal);
 bool cs_td__ref_inlining_disabled(const cs_td *run, const cs_terms *ref, uint32_t n, bool ignore_internal);
 bool cs_td__opd_inlining_disabled(const cs_td *run, cs_opd o);
+
+/* ---- written.c: places of the parts of values. Without effect outside of partial evaluation. */
+/* The collection got an element, or a key with a value (undefined for sets). */
+void cs_td__wrote(cs_td *run, cs_value collection, cs_opd key, cs_opd value);
+void cs_td__wrote_whole(cs_td *run, cs_opd collection);
+const cs_term *cs_td__term_of(cs_td *run, cs_value v);
+/* The places of a key (or an element) of a known collection, and of what stands under it (may be NULL). */
+void cs_td__part_places(cs_td *run, cs_opd collection, cs_opd *key, cs_opd *value);
 
 /* ---- saving (save_expr.c): pushes the statement, goes on, takes it away again */
 cs_go cs_td__save_expr(cs_td_frame *f, cs_expr *e, cs_bindings *b, cs_k *k);

@@ -174,7 +174,9 @@ cs_go cs_td__save_plugged(cs_td_frame *f, cs_expr *const *v, uint32_t n, cs_k *k
 {
     cs_td *run = f->run;
     for (uint32_t i = 0; i < n; i++) {
+        cs_loc loc = v[i]->loc; /* a negation of several statements has none */
         take_with(f, v[i]);
+        v[i]->loc = loc;
         for (uint32_t j = 0; j < v[i]->n_with; j++) {
             cs_opd value = cs_bindings_plug(run, f->b, cs_opd_of(v[i]->with[j].value), run->root->b);
             v[i]->with[j].value = (cs_term *)(uintptr_t)cs_opd_term(run, value, v[i]->with[j].loc);
