@@ -95,8 +95,10 @@ typedef struct cs_config {
     /* ours: a section is configured when it stands in the file, even empty */
     struct {
         bool configured;
-        cs_slice sqlite_path; /* "state/journal.db" */
-        cs_slice sqlite_sync; /* "full" or "normal" */
+        cs_slice sqlite_path;   /* "state/journal.db" */
+        cs_slice sqlite_sync;   /* "full" or "normal" */
+        cs_slice snapshot_path; /* "" = the journal's path with ".snapshot" behind */
+        int64_t snapshot_interval_ns;
     } journal;
     struct {
         bool configured;

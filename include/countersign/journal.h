@@ -22,6 +22,8 @@
 #ifndef CS_JOURNAL_H
 #define CS_JOURNAL_H
 
+#include "countersign/metrics.h"
+#include "countersign/snapshot.h"
 #include "countersign/value.h"
 
 /* ---- events */
@@ -115,6 +117,21 @@ typedef struct cs_fold {
      * `index`): a damaged file is refused, a record of a topic becomes a dead letter. If all folds agree, apply for the
      * same event follows at once on the same thread: what check has read may be kept until then. NULL = always. */
     cs_err (*check)(void *self, cs_arena *a, const cs_event *event, cs_event_reject *reject);
+
+    /* ---- snapshots (snapshot.h). All on the journal's thread. A fold without a name keeps the journal from making
+     * any: what it holds is not in them. */
+    const char *name; /* of its rows, at most 31 bytes */
+    uint32_t format;  /* of their bytes; a snapshot with another one is not used */
+    /* The instant of the snapshot: its rows are what they are now. `out` is good until `saved`. */
+    void (*cut)(void *self, cs_snapshot *out);
+    /* Puts rows until then (cs_time_mono_ns), or until the writer is behind; true when all are out. */
+    bool (*save)(void *self, int64_t until_mono);
+    /* It is durable; or it failed, and what it had is to be put again. Also before `save` said true. */
+    void (*saved)(void *self, bool ok);
+    /* A row of the last snapshot, by key in bytewise order; pieces in the order in which they were appended. Before any
+     * event is applied. CS_ERR_INVALID: the journal cannot be used. */
+    cs_err (*restore)(void *self, cs_slice key, cs_slice value, cs_error *e);
+    cs_err (*restored)(void *self, cs_error *e); /* after the last row; NULL = nothing to do then */
 } cs_fold;
 
 /* ---- the journal */
@@ -125,6 +142,9 @@ typedef struct cs_journal_options {
     bool sync_normal; /* sqlite: fsync at checkpoints only; an acknowledged event may be lost when the machine loses
                          power */
     size_t queue;     /* batches that may wait; 0 = 4096 */
+    const char *snapshot_path;     /* NULL = none */
+    int64_t snapshot_interval_ns;  /* 0 = 60 seconds */
+    cs_metrics *metrics;           /* NULL = none */
     int64_t (*now_ns)(void *self); /* NULL = the wall clock */
     void *now_self;
 } cs_journal_options;
@@ -134,7 +154,9 @@ typedef struct cs_journal_options {
 CS_MUST_CHECK cs_err cs_journal_open(const cs_journal_options *options, cs_journal **out, cs_error *e);
 /* Before cs_journal_start. *fold is copied; self must outlive the journal. */
 void cs_journal_fold(cs_journal *journal, const cs_fold *fold);
-/* Starts the thread, which replays and then takes batches. */
+/* Must folds note what changes? */
+bool cs_journal_keeps_snapshots(const cs_journal *journal);
+/* Starts the thread, which restores the snapshot, replays what came after it, and then takes batches. */
 CS_MUST_CHECK cs_err cs_journal_start(cs_journal *journal, cs_error *e);
 /* Waits until every event that was there at the start is applied. CS_ERR_TIMEOUT; CS_ERR_INVALID or CS_ERR_IO if the
  * log cannot be read (then it takes no batch any more). Any thread. */

@@ -77,7 +77,14 @@ static cs_err open_journal(cs_app *app, cs_error *e)
     cs_journal_options options = {
         .sqlite_path = cs_arena_dup(&app->arena, c->journal.sqlite_path.p, c->journal.sqlite_path.n),
         .sync_normal = cs_slice_is(c->journal.sqlite_sync, "normal"),
+        .snapshot_interval_ns = c->journal.snapshot_interval_ns,
+        .metrics = app->metrics,
     };
+    options.snapshot_path = c->journal.snapshot_path.n > 0
+                                ? cs_arena_printf(&app->arena, NULL, "%.*s", CS_FMT(c->journal.snapshot_path))
+                            : strcmp(options.sqlite_path, ":memory:") != 0
+                                ? cs_arena_printf(&app->arena, NULL, "%s.snapshot", options.sqlite_path)
+                                : NULL;
     CS_TRY(cs_journal_open(&options, &app->journal, e));
     cs_spend_options spend = {.journal = app->journal,
                               .metrics = app->metrics,

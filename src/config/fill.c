@@ -316,6 +316,8 @@ static void fill_own(filler *f)
     c->journal.configured = configured(f, "journal");
     c->journal.sqlite_path = text(f, "journal.sqlite.path");
     c->journal.sqlite_sync = text(f, "journal.sqlite.sync");
+    c->journal.snapshot_path = text(f, "journal.snapshot.path");
+    c->journal.snapshot_interval_ns = duration(f, "journal.snapshot.interval");
     c->spend.configured = configured(f, "spend");
     c->spend.dedupe_ns = duration(f, "spend.dedupe");
     c->spend.max_lateness_ns = duration(f, "spend.max_lateness");

@@ -48,7 +48,8 @@ enum { CS_JOURNAL__FOLDS = 16 };
 
 struct cs_journal {
     const cs_journal__kind *kind;
-    void *log; /* the kind's own */
+    void *log;                               /* the kind's own */
+    struct cs_journal__snapshots *snapshots; /* NULL = none are made */
     cs_fold folds[CS_JOURNAL__FOLDS];
     size_t n_folds;
     cs_queue *queue;
@@ -90,6 +91,9 @@ CS_MUST_CHECK cs_err cs_journal__read(cs_journal *j, cs_arena *a, cs_slice body,
 void cs_journal__apply(cs_journal *j, cs_event *event);
 /* Do all folds that want it know it already? */
 bool cs_journal__redundant(const cs_journal *j, const cs_event *event);
+/* A little work on snapshots; call it between groups, and every few thousand events of the past: it may ask the kind
+ * for its positions. True: there is more to do, call again within a few milliseconds. */
+bool cs_journal__snapshot_step(cs_journal *j);
 /* The end of the past: wakes cs_journal_wait. With an error other than CS_ERR_TIMEOUT (stopped) the log is broken. */
 void cs_journal__replayed(cs_journal *j, cs_err err, const cs_error *e);
 /* Failing since `since_mono` (0 = unknown), with `what` for the log the first time; and working again. */

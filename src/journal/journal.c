@@ -4,7 +4,7 @@
 #include "countersign/base/log.h"
 #include "countersign/base/mem.h"
 #include "countersign/base/time.h"
-#include "journal/internal.h"
+#include "journal/snapshot.h"
 
 enum { QUEUE = 4096 };
 
@@ -34,6 +34,9 @@ cs_err cs_journal_open(const cs_journal_options *options, cs_journal **out, cs_e
     cs_mutex_init(&j->lock);
     cs_cond_init(&j->changed);
     cs_arena_init(&j->arena, 0);
+    if (options->snapshot_path != NULL) {
+        j->snapshots = cs_journal__snapshots_new(j, options);
+    }
     *out = j;
     return CS_OK;
 }
@@ -92,10 +95,36 @@ void cs_journal__working(cs_journal *j, const char *what)
 
 /* ---- the door */
 
+bool cs_journal_keeps_snapshots(const cs_journal *j)
+{
+    return j->snapshots != NULL;
+}
+
+/* The folds are not what they should be: nothing may be applied to them. */
+static void refuse_all(cs_journal *j, const cs_error *e)
+{
+    while (!atomic_load(&j->stop) || cs_queue_length(j->queue) > 0) {
+        cs_journal_batch *batch = cs_queue_take(j->queue);
+        if (batch == NULL) {
+            (void)cs_queue_wait(j->queue, 500);
+        } else if (batch != &cs_journal__wake_up) {
+            batch->done(batch->self, batch, e);
+        }
+    }
+}
+
 static void journal_main(void *self)
 {
     cs_journal *j = self;
+    cs_error e = {.code = CS_OK};
+    cs_err err = cs_journal__snapshots_restore(j->snapshots, &e);
+    if (err != CS_OK) {
+        cs_journal__replayed(j, err, &e);
+        refuse_all(j, &e);
+        return;
+    }
     j->kind->run(j);
+    cs_journal__snapshots_finish(j->snapshots);
 }
 
 cs_err cs_journal_start(cs_journal *j, cs_error *e)
@@ -138,6 +167,7 @@ void cs_journal_free(cs_journal *j)
     bool awake = cs_queue_put(j->queue, &cs_journal__wake_up);
     (void)awake;
     cs_thread_join(&j->thread);
+    cs_journal__snapshots_free(j->snapshots);
     cs_queue_free(j->queue);
     j->kind->close(j);
     cs_arena_destroy(&j->arena);

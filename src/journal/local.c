@@ -8,7 +8,7 @@
 #include "countersign/base/time.h"
 #include "journal/internal.h"
 
-enum { GROUP_EVENTS = 20000, GROUP_BATCHES = 1024, IDLE_MS = 500 };
+enum { GROUP_EVENTS = 20000, GROUP_BATCHES = 1024, IDLE_MS = 500, STEP_EVENTS = 1000 };
 
 typedef struct local {
     cs_journal *journal;
@@ -35,6 +35,9 @@ static cs_err replay_one(void *self, uint64_t offset, int64_t arrived_ns, cs_sli
         event.offset = offset;
         cs_journal__apply(j, &event);
         atomic_store_explicit(&j->replayed_ns, arrived_ns, memory_order_relaxed);
+        if (offset % STEP_EVENTS == 0) {
+            (void)cs_journal__snapshot_step(j);
+        }
     } else {
         err = cs_fail(e, CS_ERR_INVALID, "%s: event %llu cannot be read: %.*s", j->name, (unsigned long long)offset,
                       CS_FMT(reject.message));
@@ -166,8 +169,10 @@ static void run(cs_journal *j)
     replay(l);
     int64_t tried = cs_time_mono_ns();
     for (;;) {
+        bool more = cs_journal__snapshot_step(j);
         while (take_group(l)) {
             do_group(l);
+            more = cs_journal__snapshot_step(j);
         }
         if (atomic_load(&j->stop)) {
             return;
@@ -176,7 +181,7 @@ static void run(cs_journal *j)
             probe(l);
             tried = cs_time_mono_ns();
         }
-        (void)cs_queue_wait(l->journal->queue, IDLE_MS);
+        (void)cs_queue_wait(l->journal->queue, more ? 1 : IDLE_MS);
     }
 }
 
@@ -207,7 +212,7 @@ static bool positions(cs_journal *j, cs_journal__positions *out)
     const local *l = j->log;
     *out = (cs_journal__positions){.identity = ""};
     (void)snprintf(out->identity, sizeof out->identity, "%s", cs_journal__file_id(l->file));
-    cs_journal__position at = {.next = cs_journal__file_last(l->file) + 1};
+    cs_journal__position at = {.next = atomic_load_explicit(&j->offset, memory_order_relaxed) + 1};
     CS_VEC_PUSH(&out->v, at);
     return true;
 }

@@ -13,11 +13,12 @@ cs_spend__account *cs_spend__account_find(cs_spend__shard *shard, cs_slice tenan
     return cs_map_get(&shard->accounts, tenant);
 }
 
-cs_spend__account *cs_spend__account_make(cs_spend__shard *shard, cs_slice tenant)
+cs_spend__account *cs_spend__account_make(cs_spend *s, cs_spend__shard *shard, cs_slice tenant)
 {
     cs_spend__account *account = cs_spend__account_find(shard, tenant);
     if (account == NULL) {
         account = cs_zalloc(sizeof *account);
+        account->rows = s->rows;
         char *name = cs_alloc(tenant.n + 1);
         memcpy(name, tenant.p, tenant.n);
         account->name = cs_slice_make(name, tenant.n);
@@ -72,7 +73,8 @@ void cs_spend__chain_lock(cs_spend *s, cs_slice tenant, bool make, cs_spend__cha
         *chain = (cs_spend__chain){.shards = UINT32_C(1) << (own - s->shards)};
         cs_mutex_lock(&own->lock);
         uint64_t configured = s->configured;
-        cs_spend__account *account = make ? cs_spend__account_make(own, tenant) : cs_spend__account_find(own, tenant);
+        cs_spend__account *account =
+            make ? cs_spend__account_make(s, own, tenant) : cs_spend__account_find(own, tenant);
         if (account == NULL) {
             return;
         }
@@ -126,7 +128,7 @@ cs_err cs_spend_check(cs_value tenants, cs_value tiers, cs_arena *a, cs_value *p
 
 static cs_spend__account *account_of(cs_spend *s, cs_slice tenant)
 {
-    return cs_spend__account_make(cs_spend__shard_of(s, tenant), tenant);
+    return cs_spend__account_make(s, cs_spend__shard_of(s, tenant), tenant);
 }
 
 static void drop_family(cs_spend__account *account)
@@ -176,23 +178,37 @@ static void exchange_limits(cs_spend *s, cs_spend__limits *limits)
     s->configured++;
 }
 
-cs_err cs_spend_configure(cs_spend *s, cs_value tenants, cs_value tiers, cs_arena *a, cs_value *problems, cs_error *e)
+/* These limits, or once more those in force if NULL. Returns what they replace. */
+static cs_spend__limits *put_into_force(cs_spend *s, cs_spend__limits *limits)
 {
-    cs_spend__limits *limits = NULL;
-    CS_TRY(cs_spend__limits_read(tenants, tiers, &limits, a, problems, e));
     cs_mutex_lock(&s->configuring);
     cs_spend__holds_unbind(s);
     for (size_t i = 0; i < CS_SPEND__SHARDS; i++) {
         cs_mutex_lock(&s->shards[i].lock);
     }
-    cs_spend__limits *old = s->limits;
-    exchange_limits(s, limits);
+    cs_spend__limits *old = limits != NULL ? s->limits : NULL;
+    limits = limits != NULL ? limits : s->limits;
+    if (limits != NULL) {
+        exchange_limits(s, limits);
+    }
     for (size_t i = CS_SPEND__SHARDS; i-- > 0;) {
         cs_mutex_unlock(&s->shards[i].lock);
     }
     cs_spend__holds_bind(s);
     cs_mutex_unlock(&s->configuring);
-    cs_spend__limits_free(old);
+    return old;
+}
+
+void cs_spend__rebind(cs_spend *s)
+{
+    (void)put_into_force(s, NULL);
+}
+
+cs_err cs_spend_configure(cs_spend *s, cs_value tenants, cs_value tiers, cs_arena *a, cs_value *problems, cs_error *e)
+{
+    cs_spend__limits *limits = NULL;
+    CS_TRY(cs_spend__limits_read(tenants, tiers, &limits, a, problems, e));
+    cs_spend__limits_free(put_into_force(s, limits));
     return CS_OK;
 }
 

@@ -71,6 +71,8 @@ typedef struct cs_spend__account {
     int64_t standing_from, standing_to;
     struct cs_spend__pins *pins; /* what is held; NULL until something was */
     CS_VEC(int64_t) blemishes;   /* instants at which the tenant was not clean, ascending */
+    struct cs_dirty *rows;       /* of the ledger: books, and accounts */
+    cs_dirty_link dirty;
 } cs_spend__account;
 
 /* The books that running totals are kept over: the family's, if there is one. */
@@ -106,6 +108,10 @@ enum { CS_SPEND__KEY_BYTES = CS_SPEND__PAIRS * (CS_SPEND__NAME_BYTES + CS_SPEND_
 /* All of a scope as a key, and back; the texts point into the key. */
 size_t cs_spend__pairs_key(const cs_spend__pairs *pairs, char *out);
 cs_spend__pairs cs_spend__pairs_of_key(cs_slice key);
+/* Is it such a key? */
+bool cs_spend__key_is_whole(cs_slice key);
+/* The book of a tenant's own spend, of all of it or (key not "") of a part. Makes it; no total is bound to it. */
+cs_spend__book *cs_spend__own_book(cs_spend__account *account, cs_slice key, const char *currency);
 /* Has `scope` all values of `fixed`? */
 bool cs_spend__scope_covers(const cs_spend__pairs *scope, const cs_spend__pairs *fixed);
 

@@ -197,7 +197,8 @@ cs_event_outcome cs_spend__alert_fold(cs_spend *s, const cs_event *event)
     bool enforced = !cs_event_text(event->data, "mode", &mode) || cs_slice_is(mode, "enforce");
     cs_spend__shard *shard = cs_spend__shard_of(s, tenant);
     cs_mutex_lock(&shard->lock);
-    cs_spend__account *account = cs_spend__account_make(shard, tenant);
+    cs_spend__account *account = cs_spend__account_make(s, shard, tenant);
+    cs_spend__account_touch(account);
     (void)remember(account, key, event->time_ns);
     if (used >= 1.0 && enforced) {
         cs_spend__blemish_add(account, event->time_ns);

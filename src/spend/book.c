@@ -12,8 +12,7 @@ void cs_spend__book_free(cs_spend__book *b)
     cs_free(b);
 }
 
-/* Index of the first bucket whose slot is not below `slot`. */
-static size_t bucket_at(const cs_spend__book *b, int64_t slot)
+size_t cs_spend__book_at(const cs_spend__book *b, int64_t slot)
 {
     size_t low = 0;
     size_t high = b->buckets.n;
@@ -50,7 +49,7 @@ static size_t marks_at(const cs_spend__book *b, int64_t slot)
 static void forget(cs_spend__book *b, uint32_t now_slot)
 {
     int64_t from = (int64_t)now_slot - CS_SPEND__KEEP_SLOTS;
-    size_t old = bucket_at(b, from);
+    size_t old = cs_spend__book_at(b, from);
     if (old > CS_SPEND__SLOTS_A_DAY && old > b->buckets.n / 8) {
         b->buckets.n -= old;
         memmove(b->buckets.v, b->buckets.v + old, b->buckets.n * sizeof *b->buckets.v);
@@ -62,7 +61,7 @@ static void forget(cs_spend__book *b, uint32_t now_slot)
 
 static cs_spend__bucket *bucket_for(cs_spend__book *b, uint32_t slot)
 {
-    size_t i = bucket_at(b, slot);
+    size_t i = cs_spend__book_at(b, slot);
     if (i == b->buckets.n || b->buckets.v[i].slot != slot) {
         CS_VEC_PUSH(&b->buckets, (cs_spend__bucket){.slot = slot});
         memmove(b->buckets.v + i + 1, b->buckets.v + i, (b->buckets.n - 1 - i) * sizeof *b->buckets.v);
@@ -109,7 +108,7 @@ void cs_spend__sum_change(cs_spend__sum *sum, const cs_spend__change *change, bo
 cs_spend__sum cs_spend__book_sum(cs_spend__book *b, int64_t from, int64_t to)
 {
     cs_spend__sum sum = {.last_ns = INT64_MIN};
-    for (size_t i = bucket_at(b, from); i < b->buckets.n && b->buckets.v[i].slot < to; i++) {
+    for (size_t i = cs_spend__book_at(b, from); i < b->buckets.n && b->buckets.v[i].slot < to; i++) {
         const cs_spend__bucket *bucket = &b->buckets.v[i];
         sum.posted = cs_spend__add(sum.posted, bucket->posted, &b->overflow);
         sum.events += bucket->events;

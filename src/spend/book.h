@@ -84,6 +84,12 @@ typedef struct cs_spend__marks { /* what is rare, kept apart */
 typedef struct cs_spend__book {
     char currency[4];
     bool overflow;
+    bool paged;                        /* it has more than one row in snapshots (save.c) */
+    uint32_t first_page;               /* the first of them */
+    uint32_t changed_from, changed_to; /* slots, since the last snapshot */
+    cs_dirty_link dirty;
+    struct cs_spend__account *account; /* whose it is, and in what part; NULL = a family's */
+    const struct cs_spend__part *part;
     uint64_t version;                 /* changes so far */
     CS_VEC(cs_spend__bucket) buckets; /* by slot */
     CS_VEC(cs_spend__marks) marks;    /* by slot */
@@ -106,6 +112,8 @@ typedef struct cs_spend__sum {
 void cs_spend__book_free(cs_spend__book *b);
 /* `now_slot`: of the arrival; what is too old by then may go. */
 void cs_spend__book_change(cs_spend__book *b, const cs_spend__change *change, uint32_t now_slot);
+/* Index of the first bucket whose slot is not below `slot`. */
+size_t cs_spend__book_at(const cs_spend__book *b, int64_t slot);
 /* Over the slots [from, to). */
 cs_spend__sum cs_spend__book_sum(cs_spend__book *b, int64_t from, int64_t to);
 void cs_spend__sum_change(cs_spend__sum *sum, const cs_spend__change *change, bool *overflow);

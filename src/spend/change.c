@@ -110,7 +110,8 @@ cs_event_outcome cs_spend__change_fold(cs_spend *s, const cs_event *event)
     }
     cs_spend__shard *shard = cs_spend__shard_of(s, c.tenant);
     cs_mutex_lock(&shard->lock);
-    cs_spend__account *account = cs_spend__account_make(shard, c.tenant);
+    cs_spend__account *account = cs_spend__account_make(s, shard, c.tenant);
+    cs_spend__account_touch(account);
     cs_event_outcome outcome = enter(account, event, &c);
     cs_spend__alerts_look_again(account);
     cs_mutex_unlock(&shard->lock);

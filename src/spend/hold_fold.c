@@ -112,7 +112,7 @@ static bool place(cs_spend *s, const cs_event *event, const cs_hold *from, int64
     cs_spend__read_scope(from->scope, &scope);
     cs_spend__shard *shard = cs_spend__shard_of(s, from->tenant);
     cs_mutex_lock(&shard->lock);
-    cs_spend__account *account = cs_spend__account_make(shard, from->tenant);
+    cs_spend__account *account = cs_spend__account_make(s, shard, from->tenant);
     cs_mutex_unlock(&shard->lock);
     cs_spend__hold *hold = cs_spend__hold_make(account, from, &scope);
     hold->committed = true;
@@ -266,7 +266,7 @@ void cs_spend__hold_spent(cs_spend *s, const cs_event *event, const cs_spend__ev
     }
     cs_spend__shard *shard = cs_spend__shard_of(s, spend->tenant);
     cs_mutex_lock(&shard->lock);
-    cs_spend__account *account = cs_spend__account_make(shard, spend->tenant);
+    cs_spend__account *account = cs_spend__account_make(s, shard, spend->tenant);
     bool holds = account->pins != NULL; /* or else nobody places any: most events carry some correlationid */
     cs_mutex_unlock(&shard->lock);
     if (spend->hold.n == 0 && !holds) {

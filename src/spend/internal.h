@@ -7,7 +7,7 @@
  *   limit.c    data.tenants → limits      tier.c  data.countersign.tiers; the tier that a tenant stands in
  *   account.c  tenants and their shards; limits into force
  *   scope.c    books, parts by scope, families; the running totals of budgets
- *   ledger.c   the fold
+ *   ledger.c   the fold                 save.c, save_account.c  what snapshots keep of it
  *   pin.c      money held in one account: expiry, held sums of its budgets
  *   hold.c     holds: placing, forgetting      hold_fold.c  what the log says of them      hold_api.c  settle, void
  *   change.c   limits changed by people     alert.c  what is said once for each window
@@ -54,6 +54,17 @@ typedef struct cs_spend__shape {
     uint8_t at[CS_SPEND__FIELDS]; /* field → entry */
 } cs_spend__shape;
 
+/* What a snapshot under way has still to put. */
+typedef struct cs_spend__save {
+    cs_snapshot *out;
+    cs_spend__pieces waits_log;          /* since the last one */
+    cs_spend__pieces ids_cut, waits_cut; /* of this one */
+    size_t ids_next, waits_next;
+    CS_VEC(uint32_t) days; /* of which there are rows */
+    bool unlocked;         /* rows are put without a lock being held */
+    cs_buf row, key;
+} cs_spend__save;
+
 struct cs_spend {
     cs_journal *journal;
     cs_metrics *metrics;
@@ -68,6 +79,8 @@ struct cs_spend {
     cs_spend__seen seen;     /* the journal's thread, as the next three */
     cs_spend__waits waits;
     CS_VEC(uint32_t) arrived; /* the newest slot of arrival, by partition */
+    cs_spend__save save;      /* the journal's thread */
+    cs_dirty rows[2];         /* books, accounts: changed under the shard's lock, by the journal's thread */
     cs_arena scratch;         /* the journal's thread */
     cs_mutex configuring;
     cs_spend__limits *limits; /* changed under `configuring` and all shard locks */
@@ -81,7 +94,7 @@ struct cs_spend {
 cs_spend__shard *cs_spend__shard_of(cs_spend *s, cs_slice tenant);
 /* Under the shard's lock. */
 cs_spend__account *cs_spend__account_find(cs_spend__shard *shard, cs_slice tenant);
-cs_spend__account *cs_spend__account_make(cs_spend__shard *shard, cs_slice tenant);
+cs_spend__account *cs_spend__account_make(cs_spend *s, cs_spend__shard *shard, cs_slice tenant);
 
 /* The accounts that a tenant's money counts in: its own, then whose family it belongs to. */
 typedef struct cs_spend__chain {
@@ -106,6 +119,21 @@ void cs_spend__alerts_check(cs_spend *s, cs_spend__account *account, cs_slice cu
                             int64_t now_ns);
 /* Limits changed: the next check looks at all. Under the lock. */
 void cs_spend__alerts_look_again(cs_spend__account *account);
+
+/* All limits once more into force, over books that came from a snapshot. */
+void cs_spend__rebind(cs_spend *s);
+
+/* ---- save.c, save_account.c: the rows of snapshots */
+void cs_spend__save_init(cs_spend *s);
+void cs_spend__save_destroy(cs_spend *s);
+void cs_spend__save_hooks(cs_fold *fold);
+void cs_spend__save_account_hooks(cs_fold *fold);
+void cs_spend__save_account_init(cs_spend *s);
+/* Before a change, under the shard's lock: of a slot of a tenant's own book; of what people and alerts said. */
+void cs_spend__book_touch(cs_spend__book *b, uint32_t slot);
+void cs_spend__account_touch(cs_spend__account *account);
+/* A correction waits, or does no more. */
+void cs_spend__wait_note(cs_spend *s, const cs_spend__waiting *w, bool waits);
 
 /* ---- ledger.c */
 void cs_spend__count_add(cs_spend *s, cs_spend__count which, uint64_t n);

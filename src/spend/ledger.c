@@ -113,9 +113,11 @@ static void settle_waiting(cs_spend *s, cs_spend__id id, const placing *p, uint3
     while (!ring && s->waits.n > 0 && cs_spend__waits_take(&s->waits, id, oldest, &w)) {
         if (p->waits) {
             w.root = p->root;
+            cs_spend__wait_note(s, &w, true);
             cs_spend__waits_add(&s->waits, &w, oldest);
             continue;
         }
+        cs_spend__wait_note(s, &w, false);
         bool stays = !kept(p->slot, w.slot);
         cs_spend__seen_move(&s->seen, w.id, now_slot, stays ? w.slot : p->slot);
         if (stays) {
@@ -168,7 +170,7 @@ static void add(cs_spend *s, const cs_event *event, const cs_spend__event *spend
                     : place_by_time(s, event, arrival);
     cs_spend__shard *shard = cs_spend__shard_of(s, spend->tenant);
     cs_mutex_lock(&shard->lock);
-    cs_spend__account *account = cs_spend__account_make(shard, spend->tenant);
+    cs_spend__account *account = cs_spend__account_make(s, shard, spend->tenant);
     cs_mutex_unlock(&shard->lock);
     cs_spend__change c = {.slot = p.slot,
                           .events = 1,
@@ -190,6 +192,7 @@ static void add(cs_spend *s, const cs_event *event, const cs_spend__event *spend
             w.scope = cs_alloc(w.n_scope);
             memcpy(w.scope, scope, w.n_scope);
         }
+        cs_spend__wait_note(s, &w, true);
         cs_spend__waits_add(&s->waits, &w, (int64_t)arrival - s->seen.keep);
     }
     cs_spend__seen_add(&s->seen, id, cs_spend__seen_content(&s->seen, spend), arrival,
@@ -327,10 +330,15 @@ cs_spend *cs_spend_new(const cs_spend_options *options)
     cs_arena_init(&s->scratch, 0);
     cs_spend__holds_new(s);
     cs_spend__metrics_register(s);
-    cs_journal_fold(
-        s->journal,
-        &(cs_fold){.types = "io.countersign.spend.", .self = s, .apply = fold, .redundant = redundant, .check = check});
-    cs_journal_fold(s->journal, &(cs_fold){.types = "io.countersign.budget.", .self = s, .apply = fold_budget});
+    cs_spend__save_init(s);
+    cs_spend__save_account_init(s);
+    cs_fold spent = {
+        .types = "io.countersign.spend.", .self = s, .apply = fold, .redundant = redundant, .check = check};
+    cs_spend__save_hooks(&spent);
+    cs_journal_fold(s->journal, &spent);
+    cs_fold said = {.types = "io.countersign.budget.", .self = s, .apply = fold_budget};
+    cs_spend__save_account_hooks(&said);
+    cs_journal_fold(s->journal, &said);
     return s;
 }
 
@@ -345,6 +353,7 @@ void cs_spend_free(cs_spend *s)
     cs_spend__limits_free(s->limits);
     cs_spend__seen_destroy(&s->seen);
     cs_spend__waits_destroy(&s->waits);
+    cs_spend__save_destroy(s);
     CS_VEC_FREE(&s->arrived);
     cs_arena_destroy(&s->scratch);
     cs_arena_destroy(&s->shapes);

@@ -68,6 +68,18 @@ cs_spend__pairs cs_spend__pairs_of_key(cs_slice key)
     return pairs;
 }
 
+bool cs_spend__key_is_whole(cs_slice key)
+{
+    cs_bytes in = cs_bytes_of(key);
+    for (size_t texts = 0; cs_bytes_left(&in) > 0; texts++) {
+        (void)cs_bytes_take(&in, cs_bytes_u16(&in));
+        if (texts >= (size_t)2 * CS_SPEND__PAIRS || (texts % 2 == 0 && cs_bytes_left(&in) == 0)) {
+            return false;
+        }
+    }
+    return !in.bad;
+}
+
 bool cs_spend__scope_covers(const cs_spend__pairs *scope, const cs_spend__pairs *fixed)
 {
     for (size_t i = 0; i < fixed->n; i++) {
@@ -155,6 +167,26 @@ void cs_spend__set_destroy(cs_spend__set *set)
         cs_map_destroy(&set->parts);
     }
     *set = (cs_spend__set){.has_parts = false};
+}
+
+cs_spend__book *cs_spend__own_book(cs_spend__account *account, cs_slice key, const char *currency)
+{
+    cs_spend__set *set = &account->own;
+    cs_spend__part *part = key.n > 0 ? find_part(set, key) : NULL;
+    part = part == NULL && key.n > 0 ? make_part(set, key) : part;
+    cs_spend__book *book =
+        part != NULL ? find_book(part->books.v, part->books.n, currency) : cs_spend__set_book(set, currency);
+    if (book == NULL) {
+        book = new_book(currency);
+        book->account = account;
+        book->part = part;
+        if (part != NULL) {
+            CS_VEC_PUSH(&part->books, book);
+        } else {
+            CS_VEC_PUSH(&set->books, book);
+        }
+    }
+    return book;
 }
 
 /* ---- running totals */
@@ -274,6 +306,9 @@ static void post_book(cs_spend__account *account, cs_spend__part *part, cs_spend
                       const cs_spend__change *changes, uint32_t now_slot)
 {
     for (size_t i = 0; i < n; i++) {
+        if (book->account != NULL) {
+            cs_spend__book_touch(book, changes[i].slot);
+        }
         cs_spend__book_change(book, &changes[i], now_slot);
         if (account->tenant != NULL) {
             change_totals(account->totals, account->tenant->n_budgets, book, &changes[i]);
@@ -310,6 +345,7 @@ static bool post_set(cs_spend__account *account, cs_spend__set *set, cs_slice cu
     cs_spend__book *book = cs_spend__set_book(set, currency.p);
     if (book == NULL) {
         book = new_book(currency.p);
+        book->account = set == &account->own ? account : NULL;
         CS_VEC_PUSH(&set->books, book);
         if (counted) {
             attach(account, NULL, book);
@@ -327,6 +363,8 @@ static bool post_set(cs_spend__account *account, cs_spend__set *set, cs_slice cu
         book = find_book(part->books.v, part->books.n, currency.p);
         if (book == NULL) {
             book = new_book(currency.p);
+            book->account = set == &account->own ? account : NULL;
+            book->part = part;
             CS_VEC_PUSH(&part->books, book);
             if (counted) {
                 attach(account, part, book);

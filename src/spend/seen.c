@@ -295,10 +295,7 @@ void cs_spend__seen_destroy(cs_spend__seen *s)
         cs_free(s->tables[i].v);
     }
     cs_free(s->tables);
-    for (size_t i = 0; i < s->log.n; i++) {
-        cs_buf_destroy(&s->log.v[i].bytes);
-    }
-    CS_VEC_FREE(&s->log);
+    cs_spend__pieces_free(&s->log);
 }
 
 void cs_spend__seen_prefetch(const cs_spend__seen *s, cs_spend__id id)
@@ -343,44 +340,38 @@ cs_spend__seen_entry *cs_spend__seen_find(const cs_spend__seen *s, cs_spend__id 
 
 /* ---- the log of changes */
 
-static cs_buf *piece_for(cs_spend__seen *s, uint32_t day)
+cs_buf *cs_spend__piece_for(cs_spend__pieces *p, uint32_t day, size_t bytes)
 {
-    for (size_t i = s->log.n; i-- > 0;) {
-        cs_spend__seen_piece *p = &s->log.v[i];
-        if (p->day == day && p->bytes.n + RECORD_BYTES <= PIECE_BYTES) {
-            return &p->bytes;
-        }
-        if (s->log.n - i >= 16) {
-            break;
+    enum { LOOK_AT = 16 }; /* arrivals are mostly of one day */
+    for (size_t i = p->n; i-- > 0 && p->n - i <= LOOK_AT;) {
+        if (p->v[i].day == day && p->v[i].bytes.n + bytes <= PIECE_BYTES) {
+            return &p->v[i].bytes;
         }
     }
-    cs_spend__seen_piece fresh = {.day = day};
+    cs_spend__piece fresh = {.day = day};
     cs_buf_init(&fresh.bytes);
-    CS_VEC_PUSH(&s->log, fresh);
-    return &s->log.v[s->log.n - 1].bytes;
+    CS_VEC_PUSH(p, fresh);
+    return &p->v[p->n - 1].bytes;
+}
+
+void cs_spend__pieces_free(cs_spend__pieces *p)
+{
+    for (size_t i = 0; i < p->n; i++) {
+        cs_buf_destroy(&p->v[i].bytes);
+    }
+    CS_VEC_FREE(p);
 }
 
 static void note(cs_spend__seen *s, const cs_spend__seen_table *t, const cs_spend__seen_entry *e)
 {
     int64_t arrived = arrival_of(s, e);
-    cs_buf *out = piece_for(s, arrived < 0 ? 0 : (uint32_t)arrived / CS_SPEND__SLOTS_A_DAY);
+    cs_buf *out =
+        cs_spend__piece_for(&s->log, arrived < 0 ? 0 : (uint32_t)arrived / CS_SPEND__SLOTS_A_DAY, RECORD_BYTES);
     cs_bytes_put_u16(out, (uint16_t)(t - s->tables));
     cs_bytes_put_u64(out, e->print);
     cs_bytes_put_u32(out, (uint32_t)e->content);
     cs_bytes_put_u16(out, (uint16_t)(arrived % CS_SPEND__SLOTS_A_DAY));
     cs_bytes_put_u32(out, e->back);
-}
-
-void cs_spend__seen_log_all(cs_spend__seen *s)
-{
-    for (size_t i = 0; i < TABLES; i++) {
-        const cs_spend__seen_table *t = &s->tables[i];
-        for (uint32_t k = 0; k < t->cap; k++) {
-            if (t->v[k].print != 0 && remembered(s, &t->v[k], s->clock)) {
-                note(s, t, &t->v[k]);
-            }
-        }
-    }
 }
 
 /* ---- changes */
@@ -434,7 +425,8 @@ bool cs_spend__seen_restore(cs_spend__seen *s, uint32_t day, cs_slice piece)
     cs_bytes in = cs_bytes_of(piece);
     while (cs_bytes_left(&in) > 0) {
         uint16_t table = cs_bytes_u16(&in);
-        cs_spend__seen_entry e = {.print = cs_bytes_u64(&in), .content = cs_bytes_u32(&in) & CONTENT};
+        cs_spend__seen_entry e = {.print = cs_bytes_u64(&in)};
+        e.content = cs_bytes_u32(&in) & CONTENT;
         int64_t arrived = (int64_t)day * CS_SPEND__SLOTS_A_DAY + cs_bytes_u16(&in);
         e.back = cs_bytes_u32(&in) & CS_SPEND__BACK_WAITING;
         e.arrived = (uint16_t)arrived;

@@ -72,11 +72,18 @@ typedef struct cs_spend__seen_table {
     uint32_t n, cap;
 } cs_spend__seen_table;
 
-/* What was added or moved since it was last taken (cs_spend__seen_log): pieces of one day of arrival each. */
-typedef struct cs_spend__seen_piece {
+/* A log of changes for snapshots: pieces of one day of arrival each. */
+typedef struct cs_spend__piece {
     uint32_t day;
     cs_buf bytes;
-} cs_spend__seen_piece;
+} cs_spend__piece;
+typedef struct cs_spend__pieces {
+    cs_spend__piece *v;
+    size_t n, cap;
+} cs_spend__pieces;
+/* Where a change of that day goes that takes so many bytes. */
+cs_buf *cs_spend__piece_for(cs_spend__pieces *p, uint32_t day, size_t bytes);
+void cs_spend__pieces_free(cs_spend__pieces *p);
 
 typedef struct cs_spend__seen {
     uint64_t key[2];
@@ -87,8 +94,8 @@ typedef struct cs_spend__seen {
     size_t sweep_at;          /* next table of it */
     uint64_t n;               /* ids held */
     uint64_t bytes;           /* that they take */
-    bool logs;                /* changes are noted for snapshots */
-    CS_VEC(cs_spend__seen_piece) log;
+    bool logs;                /* changes are noted for snapshots, in: */
+    cs_spend__pieces log;
 } cs_spend__seen;
 
 /* keep_ns: at most 400 days. */
@@ -111,7 +118,5 @@ void cs_spend__seen_move(cs_spend__seen *s, cs_spend__id id, uint32_t arrived, i
 
 /* For snapshots: the ids of a piece back in; false if it is damaged. */
 bool cs_spend__seen_restore(cs_spend__seen *s, uint32_t day, cs_slice piece);
-/* All of it into the log again, when what was taken from there was lost. Days that are over are not in it. */
-void cs_spend__seen_log_all(cs_spend__seen *s);
 
 #endif

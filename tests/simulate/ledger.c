@@ -70,7 +70,7 @@ static int64_t simulated(void *self)
 }
 
 /* ---- the system under test */
-static char path[64];
+static char path[64], snapshot[80];
 static cs_journal *journal;
 static cs_spend *spend;
 static int failures;
@@ -124,8 +124,9 @@ static void draw_limits(int t)
 static void start(void)
 {
     cs_error e;
-    cs_err err = cs_journal_open(&(cs_journal_options){.sqlite_path = path, .sync_normal = true, .now_ns = simulated},
-                                 &journal, &e);
+    cs_journal_options options = {
+        .sqlite_path = path, .sync_normal = true, .snapshot_path = snapshot, .now_ns = simulated};
+    cs_err err = cs_journal_open(&options, &journal, &e);
     if (err == CS_OK) {
         spend = cs_spend_new(&(cs_spend_options){.journal = journal, .dedupe_ns = 300 * DAY, .now_ns = simulated});
         err = cs_journal_start(journal, &e);
@@ -389,6 +390,7 @@ static void simulate(uint64_t with, int requests)
         exit(1);
     }
     (void)snprintf(path, sizeof path, "%s/j.db", folder);
+    (void)snprintf(snapshot, sizeof snapshot, "%s/j.db.snapshot", folder);
     now = INT64_C(1772323200) * CS_NS_PER_S + below(1000000) * CS_NS_PER_MS;
     for (int t = 0; t < TENANTS - 1; t++) {
         draw_limits(t);
@@ -409,12 +411,16 @@ static void simulate(uint64_t with, int requests)
             compare_all();
         }
         if (below(30) == 0) {
-            stop();
+            stop(); /* with a snapshot */
+            if (below(4) == 0) {
+                (void)unlink(snapshot);
+            }
             start();
             compare_all();
         }
     }
     stop();
+    (void)unlink(snapshot);
     (void)unlink(path);
     (void)rmdir(folder);
 }
