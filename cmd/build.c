@@ -245,7 +245,7 @@ static cs_err build(builder *b, const cs_arg_list *paths, cs_error *e)
 {
     const flags *f = b->f;
     for (size_t i = 0; i < f->entrypoints.n; i++) {
-        CS_TRY(cs_build_add_entrypoint(b->build, cs_slice_of(f->entrypoints.v[i]), e));
+        cs_build_add_entrypoint(b->build, cs_slice_of(f->entrypoints.v[i]));
     }
     CS_TRY(load(b, paths, e));
     cs_build_annotated(b->build);
@@ -315,14 +315,14 @@ int cs_cmd_build(int argc, char **argv)
         {"entrypoint", 'e', CS_ARG_LIST, &f.entrypoints, NULL, "slash separated entrypoint path", NULL},
         {"optimize", 'O', CS_ARG_INT, &f.optimize, NULL, "optimization level", NULL},
         {"prune-unused", 0, CS_ARG_BOOL, &f.prune, NULL, "without effect here", NULL},
-        {"debug", 0, CS_ARG_BOOL, &f.debug, NULL, "without effect here", NULL},
-        {"partial-namespace", 0, CS_ARG_STRING, &f.name_space, NULL, "without effect here", NULL},
+        {"debug", 0, CS_ARG_BOOL, &f.debug, NULL, "tell what the optimizer does", NULL},
+        {"partial-namespace", 0, CS_ARG_STRING, &f.name_space, NULL, "package of rules that optimizing makes", NULL},
         {"follow-symlinks", 0, CS_ARG_BOOL, &f.follow, NULL, "without effect here", NULL},
         {"wasm-include-print", 0, CS_ARG_BOOL, &f.wasm_print, NULL, "without effect here", NULL},
         {"plan-addons", 0, CS_ARG_LIST, &f.addons, NULL, "without effect here", NULL},
         {"ignore", 0, CS_ARG_COMMAS, &f.ignore, NULL, "file and folder names to leave out ('.*' are hidden files)",
          NULL},
-        {"capabilities", 0, CS_ARG_STRING, &f.capabilities, NULL, "not supported", NULL},
+        {"capabilities", 0, CS_ARG_STRING, &f.capabilities, NULL, "capabilities.json file or version", NULL},
         {"signing-key", 0, CS_ARG_STRING, &f.key, NULL,
          "the secret (HMAC) or path of the PEM file with the private key (RSA and ECDSA)", NULL},
         {"signing-plugin", 0, CS_ARG_STRING, &f.plugin, NULL, "not supported", NULL},

@@ -3,7 +3,7 @@
  *
  *   cs_build *b = cs_build_new(&options);
  *   cs_build_add(b, &module, &errors);                 for each of the bundle's, in the order of the bundle
- *   cs_build_add_entrypoint(b, CS_LIT("a/allow"), &e);  for each that was named
+ *   cs_build_add_entrypoint(b, CS_LIT("a/allow"));     for each that was named
  *   cs_build_annotated(b);                              and those that annotations name
  *   cs_build_run(b, data, roots, n_roots, &errors, &e);
  *   for (i…) cs_build_module(b, i, &name, &text, &errors);
@@ -41,8 +41,8 @@ void cs_build_free(cs_build *build);                     /* NULL is fine */
 
 /* Parses one module. What is wrong with it is in *errors, which are its own then. */
 CS_MUST_CHECK cs_err cs_build_add(cs_build *build, const cs_build_source *source, cs_errors *errors);
-/* "a/allow", segments percent-encoded. CS_ERR_INVALID with OPA's words. One that is there already is left out. */
-CS_MUST_CHECK cs_err cs_build_add_entrypoint(cs_build *build, cs_slice path, cs_error *e);
+/* "a/allow". One that is there already is left out. The text must live as long as the build. */
+void cs_build_add_entrypoint(cs_build *build, cs_slice path);
 /* Adds the entrypoints that annotations of documents and packages say (`entrypoint: true`). */
 void cs_build_annotated(cs_build *build);
 size_t cs_build_entrypoint_count(const cs_build *build);

@@ -136,34 +136,6 @@ cs_err cs_build__compile(cs_build *b, cs_compiled **out, cs_errors *errors, cs_e
 }
 
 /* ---- entrypoints */
-static bool unescape(cs_build *b, cs_slice part, cs_slice *out)
-{
-    char *text = cs_arena_alloc(&b->arena, part.n + 1);
-    size_t n = 0;
-    for (size_t i = 0; i < part.n; i++) {
-        if (part.p[i] != '%') {
-            text[n++] = part.p[i];
-            continue;
-        }
-        unsigned value = 0;
-        for (size_t k = 1; k <= 2; k++) {
-            char c = i + k < part.n ? part.p[i + k] : '\0';
-            unsigned digit = c >= '0' && c <= '9'   ? (unsigned)(c - '0')
-                             : c >= 'a' && c <= 'f' ? (unsigned)(c - 'a') + 10
-                             : c >= 'A' && c <= 'F' ? (unsigned)(c - 'A') + 10
-                                                    : 16;
-            if (digit == 16) {
-                return false;
-            }
-            value = value * 16 + digit;
-        }
-        text[n++] = (char)value;
-        i += 2;
-    }
-    *out = cs_slice_make(text, n);
-    return true;
-}
-
 static void add_ref(cs_build *b, cs_term *ref)
 {
     for (size_t i = 0; i < b->entrypoints.n; i++) {
@@ -174,7 +146,7 @@ static void add_ref(cs_build *b, cs_term *ref)
     CS_VEC_PUSH_IN(&b->arena, &b->entrypoints, ref);
 }
 
-cs_err cs_build_add_entrypoint(cs_build *b, cs_slice path, cs_error *e)
+void cs_build_add_entrypoint(cs_build *b, cs_slice path)
 {
     const cs_loc none = {.nowhere = true};
     cs_slice rest = cs_slice_starts(path, CS_LIT("/")) ? cs_slice_sub(path, 1, path.n) : path;
@@ -183,10 +155,7 @@ cs_err cs_build_add_entrypoint(cs_build *b, cs_slice path, cs_error *e)
     CS_VEC_PUSH_IN(&b->arena, &parts, head);
     while (rest.n > 0) {
         size_t slash = cs_slice_find_byte(rest, '/', 0);
-        cs_slice part = cs_slice_sub(rest, 0, slash == SIZE_MAX ? rest.n : slash), text;
-        if (!unescape(b, part, &text)) {
-            return cs_fail(e, CS_ERR_INVALID, "entrypoint %.*s not valid: use <package>/<rule>", CS_FMT(path));
-        }
+        cs_slice text = cs_slice_sub(rest, 0, slash == SIZE_MAX ? rest.n : slash);
         cs_term *key = cs_term_string(&b->ast, text, none);
         CS_VEC_PUSH_IN(&b->arena, &parts, key);
         if (slash != SIZE_MAX && slash + 1 == rest.n) {
@@ -196,7 +165,6 @@ cs_err cs_build_add_entrypoint(cs_build *b, cs_slice path, cs_error *e)
         rest = slash == SIZE_MAX ? CS_LIT("") : cs_slice_sub(rest, slash + 1, rest.n);
     }
     add_ref(b, cs_term_list(&b->ast, CS_TERM_REF, parts.v, (uint32_t)parts.n, none));
-    return CS_OK;
 }
 
 cs_term *cs_build__rule_ref(cs_build *b, const cs_rule *r)
