@@ -6,6 +6,7 @@
 #include "countersign/rego.h"
 #include "rego/compile/compile.h"
 #include "rego/plan/plan.h"
+#include "rego/topdown/topdown.h"
 #include "rego/vm/vm.h"
 
 typedef CS_VEC(cs_value) cs_vec_values;
@@ -18,6 +19,7 @@ struct cs_policy {
     size_t n_sources;
     cs_compiled *compiled;
     cs_program *program;
+    _Atomic(cs_td_tables *) tables; /* of the tree walker */
 };
 
 struct cs_query {

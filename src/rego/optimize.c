@@ -296,7 +296,7 @@ static cs_err evaluate(optimizer *o, cs_term *entrypoint, const ref_list *requir
                                      .shallow_inlining = b->options.optimize <= 1,
                                      .partial_namespace = b->options.name_space,
                                      .skip_partial_namespace = true};
-    cs_td_query td = {o->compiled, &b->ast, compiled.body, &compiled};
+    cs_td_query td = {o->compiled, &b->ast, compiled.body, &compiled, NULL};
     return cs_topdown_partial(&td, &eval, &options, NULL, out, e);
 }
 

@@ -169,7 +169,7 @@ cs_err cs_partial_run(cs_partial *p, const cs_partial_options *options, const cs
                                 .n_disable_inlining = (uint32_t)p->kept.n,
                                 .shallow_inlining = options->shallow_inlining,
                                 .nondeterministic_builtins = options->nondeterministic_builtins};
-    cs_td_query query = {p->policy->compiled, &p->ast, p->compiled.body, &p->compiled};
+    cs_td_query query = {p->policy->compiled, &p->ast, p->compiled.body, &p->compiled, &p->policy->tables};
     cs_tracer tracer = cs_partial__tracer(p, eval->tracer);
     tracer.no_indexing = tracer.no_indexing || options->no_indexing;
     const cs_tracer *given = options->hints || options->no_indexing ? &tracer : eval->tracer;

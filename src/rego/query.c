@@ -189,7 +189,7 @@ static cs_err run_traced(const cs_query *query, const cs_eval *eval, cs_value *r
     if (is_path) {
         CS_TRY(compile_path(query, &ast, &compiled, e));
     }
-    cs_td_query q = {query->policy->compiled, &ast, compiled.body, &compiled};
+    cs_td_query q = {query->policy->compiled, &ast, compiled.body, &compiled, &query->policy->tables};
     cs_value answers;
     CS_TRY(cs_topdown_run(&q, eval, eval->tracer, &answers, e));
     *result = answers;

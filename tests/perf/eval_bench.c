@@ -1,6 +1,8 @@
 /* The engine alone: nanoseconds a decision, without a server.
  *
- *   eval_bench FOLDER [SECONDS]    a workload: policy.rego, data.json, inputs.jsonl, expected.jsonl, meta.json
+ *   eval_bench FOLDER [SECONDS [strict]]    a workload: policy.rego, data.json, inputs.jsonl, expected.jsonl, meta.json
+ *
+ * "strict": errors of built-ins are errors of the decision, so the tree walker makes it.
  *
  * Every answer is first compared with the expected one. Then the inputs are gone through again and again; what is timed
  * is the whole pass, the parsing of an input apart from its evaluation. Prints one JSON line: medians over the passes.
@@ -27,6 +29,7 @@ typedef struct workload {
     cs_slice *inputs;
     cs_slice *expected;
     size_t n;
+    bool strict;
 } workload;
 
 static int fail(const char *what, const char *why)
@@ -104,7 +107,7 @@ static cs_value decide(const workload *w, cs_arena *a, cs_value input)
 {
     cs_value result;
     cs_error e;
-    cs_eval eval = {.arena = a, .data = w->data, .input = input};
+    cs_eval eval = {.arena = a, .data = w->data, .input = input, .strict = w->strict};
     if (cs_query_run(w->query, &eval, &result, &e) != CS_OK) {
         exit(fail("evaluation", e.text));
     }
@@ -203,8 +206,9 @@ int main(int argc, char **argv)
     workload w = {.n = 0};
     cs_arena a;
     if (argc < 2) {
-        return fail("usage", "eval_bench FOLDER [SECONDS]");
+        return fail("usage", "eval_bench FOLDER [SECONDS [strict]]");
     }
+    w.strict = argc > 3 && strcmp(argv[3], "strict") == 0;
     prepare(&w, argv[1]);
     cs_arena_init(&a, 0);
     for (size_t i = 0; i < w.n; i++) {

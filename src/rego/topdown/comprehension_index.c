@@ -4,8 +4,8 @@
 #include "rego/topdown/internal.h"
 
 typedef struct finder {
-    cs_td *run;
-    cs_ast ast; /* of the body's names; what is made lives in the run's arena */
+    cs_td_maker *to;
+    cs_ast ast; /* of the body's names, over the maker's arena */
     cs_names *candidates;
 } finder;
 
@@ -83,7 +83,7 @@ static const cs_term *comprehension_of(const cs_expr *e)
 
 static bool safe_alone(finder *f, cs_body body, const cs_names *outputs)
 {
-    cs_names *vars = cs_names_new(f->run->arena);
+    cs_names *vars = cs_names_new(f->to->arena);
     cs_names_of_body(vars, body, false);
     for (uint32_t i = 0; i < cs_names_count(vars); i++) {
         const cs_sym *v = cs_names_at(vars, i);
@@ -96,17 +96,17 @@ static bool safe_alone(finder *f, cs_body body, const cs_names *outputs)
 
 static void add_index(finder *f, const cs_term *t, const cs_names *outputs)
 {
-    cs_td *run = f->run;
+    cs_td_maker *to = f->to;
     cs_td_keyed keyed = {.t = t};
-    keyed.keys = cs_arena_array(run->arena, const cs_term *, cs_names_count(f->candidates) + 1);
+    keyed.keys = cs_arena_array(to->arena, const cs_term *, cs_names_count(f->candidates) + 1);
     for (uint32_t i = 0; i < cs_names_count(f->candidates); i++) {
         const cs_sym *v = cs_names_at(f->candidates, i);
         if (cs_names_has(outputs, v)) {
-            keyed.keys[keyed.n++] = cs_term_var(run->names, v, t->loc);
+            keyed.keys[keyed.n++] = cs_term_var(to->names, v, t->loc);
         }
     }
     if (keyed.n) {
-        CS_VEC_PUSH_IN(run->arena, &run->keyed, keyed);
+        CS_VEC_PUSH_IN(to->arena, &to->keyed, keyed);
     }
 }
 
@@ -116,13 +116,13 @@ static void look_at(finder *f, const cs_expr *e)
     if (!t) {
         return;
     }
-    cs_arena *a = f->run->arena;
+    cs_arena *a = f->to->arena;
     cs_body body = t->u.comprehension.body;
     cs_names *safe = cs_names_new(a);
     cs_names *outputs = cs_names_new(a);
     cs_names_put(safe, f->ast.data, NULL);
     cs_names_put(safe, f->ast.input, NULL);
-    cs_names_bound_by_body(&f->ast, f->run->policy, body, safe, outputs);
+    cs_names_bound_by_body(&f->ast, f->to->policy, body, safe, outputs);
     check worse = {f->candidates, cs_names_new(a), a, false};
     check nested = {f->candidates, cs_names_new(a), a, false};
     if (safe_alone(f, body, outputs)) {
@@ -173,15 +173,15 @@ static bool found_comprehension(void *self, cs_term *t)
     return !*found;
 }
 
-void cs_td__index_comprehensions(cs_td *run, const cs_ast *ast, const cs_rule *rule, cs_body body)
+void cs_td__index_comprehensions(cs_td_maker *to, const cs_ast *ast, const cs_rule *rule, cs_body body)
 {
     bool any = false;
     cs_walk_body(&(cs_walker){.self = &any, .term = found_comprehension}, body);
     if (!any) {
         return;
     }
-    finder f = {.run = run, .ast = *ast, .candidates = cs_names_new(run->arena)};
-    f.ast.arena = run->arena;
+    finder f = {.to = to, .ast = *ast, .candidates = cs_names_new(to->arena)};
+    f.ast.arena = to->arena;
     for (uint32_t i = 0; rule && i < rule->head.args.n; i++) {
         cs_names_of_term(f.candidates, rule->head.args.v[i]);
     }
@@ -190,10 +190,10 @@ void cs_td__index_comprehensions(cs_td *run, const cs_ast *ast, const cs_rule *r
 
 const cs_td_keyed *cs_td__keyed(const cs_td *run, const cs_term *t)
 {
-    for (size_t i = 0; i < run->keyed.n; i++) {
-        if (run->keyed.v[i].t == t) {
-            return &run->keyed.v[i];
+    for (size_t i = 0; i < run->own.keyed.n; i++) {
+        if (run->own.keyed.v[i].t == t) {
+            return &run->own.keyed.v[i];
         }
     }
-    return NULL;
+    return cs_td__keyed_in(run->tables, t);
 }

@@ -9,7 +9,7 @@ typedef struct constant {
 } constant;
 
 typedef struct scan {
-    cs_td *run;
+    cs_td_maker *to;
     cs_td_index *index;
     cs_td_entry *entry;
     const cs_rule *rule;
@@ -23,22 +23,36 @@ typedef struct scan {
 static void scan_body(scan *s, cs_body body);
 
 /* ---- places */
+/* What tells a place from others: the number of the argument, or the ref as a list of keys. */
+static cs_value place_key(const scan *s, const cs_td_place *place)
+{
+    if (place->on_argument) {
+        return cs_int(place->argument);
+    }
+    const cs_terms *ref = &place->ref->u.list;
+    cs_value *keys = cs_arena_array(s->to->arena, cs_value, ref->n + 1);
+    keys[0] = cs_bool(cs_td__is_root(ref->v[0], "data"));
+    for (uint32_t i = 1; i < ref->n; i++) {
+        keys[i] = ref->v[i]->u.value;
+    }
+    return cs_array(keys, ref->n);
+}
+
 static uint32_t place_at(scan *s, cs_td_place place)
 {
-    for (size_t i = 0; i < s->index->places.n; i++) {
-        const cs_td_place *p = &s->index->places.v[i];
-        if (p->on_argument == place.on_argument &&
-            (p->on_argument ? p->argument == place.argument : cs_term_equal(p->ref, place.ref))) {
-            return (uint32_t)i;
-        }
+    cs_value key = place_key(s, &place);
+    const cs_value *at = cs_object_get(s->index->by_key, key);
+    if (at) {
+        return (uint32_t)at->u.i;
     }
-    CS_VEC_PUSH_IN(s->run->arena, &s->index->places, place);
+    cs_object_put(s->to->arena, s->index->by_key, key, cs_int((int64_t)s->index->places.n));
+    CS_VEC_PUSH_IN(s->to->arena, &s->index->places, place);
     return (uint32_t)s->index->places.n - 1;
 }
 
 static bool is_virtual(const scan *s, const cs_terms *ref)
 {
-    const cs_rule_node *node = s->run->policy->root;
+    const cs_rule_node *node = s->to->policy->root;
     if (!cs_td__is_root(ref->v[0], "data")) {
         return false;
     }
@@ -120,10 +134,10 @@ static const cs_term *whole_ref(const scan *s, const cs_term *ref)
         return NULL;
     }
     uint32_t n = place.ref->u.list.n + ref->u.list.n - 1;
-    cs_term **v = cs_arena_array(s->run->arena, cs_term *, n + 1);
+    cs_term **v = cs_arena_array(s->to->arena, cs_term *, n + 1);
     memcpy(v, place.ref->u.list.v, place.ref->u.list.n * sizeof *v);
     memcpy(v + place.ref->u.list.n, ref->u.list.v + 1, (ref->u.list.n - 1U) * sizeof *v);
-    return cs_term_list(s->run->names, CS_TERM_REF, v, n, ref->loc);
+    return cs_term_list(s->to->names, CS_TERM_REF, v, n, ref->loc);
 }
 
 /* ---- adding a demand */
@@ -170,7 +184,7 @@ static void insert(scan *s, cs_td_want want)
     if (!seen) {
         count(s, want.place);
     }
-    CS_VEC_PUSH_IN(s->run->arena, &s->wants, want);
+    CS_VEC_PUSH_IN(s->to->arena, &s->wants, want);
 }
 
 static void demand(scan *s, cs_td_place place, cs_td_demand kind, cs_opd value)
@@ -231,7 +245,7 @@ static void keep_constant(scan *s, const cs_sym *name, const cs_term *b)
     const cs_opd *known = b->kind == CS_TERM_VAR ? constant_of(s, b->u.var) : NULL;
     constant c = {name, known ? *known : cs_opd_of(b)};
     if (known || is_constant(b)) {
-        CS_VEC_PUSH_IN(s->run->arena, &s->constants, c);
+        CS_VEC_PUSH_IN(s->to->arena, &s->constants, c);
     }
 }
 
@@ -269,7 +283,7 @@ static bool equal_element(scan *s, const cs_term *a, const cs_term *b)
     if (!ref || ref->u.list.n < 2 || cs_ref_ground_prefix(ref) != ref->u.list.n - 1) {
         return false;
     }
-    cs_term *prefix = cs_term_list(s->run->names, CS_TERM_REF, ref->u.list.v, ref->u.list.n - 1, ref->u.list.v[0]->loc);
+    cs_term *prefix = cs_term_list(s->to->names, CS_TERM_REF, ref->u.list.v, ref->u.list.n - 1, ref->u.list.v[0]->loc);
     cs_opd value = resolved(s, b);
     if (!is_place(s, prefix) || !is_scalar(value)) {
         return false;
@@ -421,19 +435,19 @@ static void glob(scan *s, const cs_expr *e)
         cs_buf_slice(&text, known ? cs_text(delimiters->u.list.v[i]->u.value) : CS_LIT(""));
     }
     cs_slice at = delimiters->u.list.n ? cs_buf_view(&text) : CS_LIT(".");
-    at = cs_slice_make(cs_arena_dup(s->run->arena, at.p, at.n), at.n);
+    at = cs_slice_make(cs_arena_dup(s->to->arena, at.p, at.n), at.n);
     cs_buf_destroy(&text);
-    cs_value parts = cs_td__cut(s->run->arena, cs_text(pattern->u.value), at);
-    cs_term **v = cs_arena_array(s->run->arena, cs_term *, parts.n + 1);
+    cs_value parts = cs_td__cut(s->to->arena, cs_text(pattern->u.value), at);
+    cs_term **v = cs_arena_array(s->to->arena, cs_term *, parts.n + 1);
     for (uint32_t i = 0; i < parts.n && known; i++) {
         cs_slice part = cs_text(parts.u.items[i]);
         bool star = cs_slice_is(part, "*");
         known = star || plain_part(part);
-        v[i] = star ? cs_term_var(s->run->names, cs_sym_get(s->run->names, CS_LIT("$glob")), pattern->loc)
-                    : cs_term_string(s->run->names, part, pattern->loc);
+        v[i] = star ? cs_term_var(s->to->names, cs_sym_get(s->to->names, CS_LIT("$glob")), pattern->loc)
+                    : cs_term_string(s->to->names, part, pattern->loc);
     }
     if (known && place_of_var(s, what->u.var, &place)) {
-        cs_term *array = cs_term_list(s->run->names, CS_TERM_ARRAY, v, parts.n, pattern->loc);
+        cs_term *array = cs_term_list(s->to->names, CS_TERM_ARRAY, v, parts.n, pattern->loc);
         insert(s, (cs_td_want){place_at(s, place), CS_DEMAND_GLOB, cs_opd_of(array), at});
     }
 }
@@ -445,7 +459,7 @@ static bool key_of_collection(scan *s, const cs_term *ref)
     if (n < 2 || !cs_td__is_root(ref->u.list.v[0], "data")) {
         return false;
     }
-    const cs_term *prefix = cs_term_list(s->run->names, CS_TERM_REF, ref->u.list.v, n - 1, ref->loc);
+    const cs_term *prefix = cs_term_list(s->to->names, CS_TERM_REF, ref->u.list.v, n - 1, ref->loc);
     const cs_term *key = ref->u.list.v[n - 1];
     cs_td_place place;
     if (!cs_term_is_ground(prefix) || is_virtual(s, &prefix->u.list) || key->kind == CS_TERM_SCALAR ||
@@ -453,7 +467,7 @@ static bool key_of_collection(scan *s, const cs_term *ref)
         return false;
     }
     cs_td_key_of k = {place_at(s, place), prefix};
-    CS_VEC_PUSH_IN(s->run->arena, &s->entry->keys, k);
+    CS_VEC_PUSH_IN(s->to->arena, &s->entry->keys, k);
     count(s, k.key);
     return true;
 }
@@ -469,13 +483,13 @@ static cs_term *plugged_ref(const scan *s, cs_term *t)
         cs_opd known = resolved(s, t->u.list.v[i]);
         if (t->u.list.v[i]->kind == CS_TERM_VAR && is_scalar(known)) {
             if (!v) {
-                v = cs_arena_array(s->run->arena, cs_term *, t->u.list.n);
+                v = cs_arena_array(s->to->arena, cs_term *, t->u.list.n);
                 memcpy(v, t->u.list.v, t->u.list.n * sizeof *v);
             }
-            v[i] = cs_term_scalar(s->run->names, known.v, t->loc);
+            v[i] = cs_term_scalar(s->to->names, known.v, t->loc);
         }
     }
-    return v ? cs_term_list(s->run->names, CS_TERM_REF, v, t->u.list.n, t->loc) : t;
+    return v ? cs_term_list(s->to->names, CS_TERM_REF, v, t->u.list.n, t->loc) : t;
 }
 
 static void scan_call(scan *s, const cs_expr *e)
@@ -509,12 +523,12 @@ static void scan_call(scan *s, const cs_expr *e)
 static void combine(scan *s, cs_td_alternatives *ways)
 {
     cs_td_alternatives all = {0};
-    CS_VEC_PUSH_IN(s->run->arena, &all, s->wants);
+    CS_VEC_PUSH_IN(s->to->arena, &all, s->wants);
     for (size_t i = 0; i < s->splits.n; i++) {
         const cs_td_alternatives *split = &s->splits.v[i];
         if (all.n * split->n > WAYS_MAX) {
             all.n = 0;
-            CS_VEC_PUSH_IN(s->run->arena, &all, s->wants);
+            CS_VEC_PUSH_IN(s->to->arena, &all, s->wants);
             break;
         }
         cs_td_alternatives next = {0};
@@ -522,12 +536,12 @@ static void combine(scan *s, cs_td_alternatives *ways)
             for (size_t y = 0; y < split->n; y++) {
                 cs_td_wants way = {0};
                 for (size_t j = 0; j < all.v[x].n; j++) {
-                    CS_VEC_PUSH_IN(s->run->arena, &way, all.v[x].v[j]);
+                    CS_VEC_PUSH_IN(s->to->arena, &way, all.v[x].v[j]);
                 }
                 for (size_t j = 0; j < split->v[y].n; j++) {
-                    CS_VEC_PUSH_IN(s->run->arena, &way, split->v[y].v[j]);
+                    CS_VEC_PUSH_IN(s->to->arena, &way, split->v[y].v[j]);
                 }
-                CS_VEC_PUSH_IN(s->run->arena, &next, way);
+                CS_VEC_PUSH_IN(s->to->arena, &next, way);
             }
         }
         all = next;
@@ -537,15 +551,15 @@ static void combine(scan *s, cs_td_alternatives *ways)
 
 static cs_td_alternatives operand_ways(const scan *s, cs_body body)
 {
-    scan inner = {.run = s->run, .index = s->index, .entry = s->entry, .rule = s->rule, .operand = true};
+    scan inner = {.to = s->to, .index = s->index, .entry = s->entry, .rule = s->rule, .operand = true};
     for (size_t i = 0; i < s->wants.n; i++) {
-        CS_VEC_PUSH_IN(s->run->arena, &inner.outer, s->wants.v[i]);
+        CS_VEC_PUSH_IN(s->to->arena, &inner.outer, s->wants.v[i]);
     }
     for (size_t i = 0; i < s->outer.n; i++) {
-        CS_VEC_PUSH_IN(s->run->arena, &inner.outer, s->outer.v[i]);
+        CS_VEC_PUSH_IN(s->to->arena, &inner.outer, s->outer.v[i]);
     }
     for (size_t i = 0; i < s->constants.n; i++) {
-        CS_VEC_PUSH_IN(s->run->arena, &inner.constants, s->constants.v[i]);
+        CS_VEC_PUSH_IN(s->to->arena, &inner.constants, s->constants.v[i]);
     }
     scan_body(&inner, body);
     cs_td_alternatives ways;
@@ -575,7 +589,7 @@ static void demand_ways(scan *s, cs_td_alternatives ways)
                 count(s, ways.v[i].v[j].place);
             }
         }
-        CS_VEC_PUSH_IN(s->run->arena, &s->splits, ways);
+        CS_VEC_PUSH_IN(s->to->arena, &s->splits, ways);
     }
 }
 
@@ -591,7 +605,7 @@ static void scan_logic(scan *s, const cs_expr *e)
         demand_ways(s, right);
     } else if (right.n) {
         for (size_t i = 0; i < right.n; i++) {
-            CS_VEC_PUSH_IN(s->run->arena, &left, right.v[i]);
+            CS_VEC_PUSH_IN(s->to->arena, &left, right.v[i]);
         }
         demand_ways(s, left);
     }
@@ -640,14 +654,14 @@ static bool no_terms(void *self, cs_term *t)
     return false;
 }
 
-void cs_td__constraints(cs_td *run, cs_td_index *index, cs_td_entry *entry)
+void cs_td__constraints(cs_td_maker *to, cs_td_index *index, cs_td_entry *entry)
 {
     bool prints = false;
     cs_walk_body(&(cs_walker){.self = &prints, .expr = printing, .term = no_terms}, entry->rule.rule->body);
     if (prints) {
         return;
     }
-    scan s = {.run = run, .index = index, .entry = entry, .rule = entry->rule.rule};
+    scan s = {.to = to, .index = index, .entry = entry, .rule = entry->rule.rule};
     scan_body(&s, entry->rule.rule->body);
     combine(&s, &entry->ways);
 }

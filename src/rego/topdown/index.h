@@ -1,6 +1,9 @@
 /* Private to rego/topdown: which definitions of a document can match (OPA: v1/ast/index.go). Every definition has
  * alternatives, each a list of what it demands of places; those that no answer of the places fits are left out. OPA
- * keeps a trie for it; here each definition is looked at in turn, with the same outcome. */
+ * keeps a trie for it; here a table finds the definitions that demand the right constant of the best place, or none of
+ * it, and each of those is looked at in turn, with the same outcome.
+ *
+ * All of it is made once a policy, at its first walk, and then only read (tables.c). */
 #ifndef CS_REGO_TOPDOWN_INDEX_H
 #define CS_REGO_TOPDOWN_INDEX_H
 
@@ -43,11 +46,20 @@ typedef struct cs_td_entry {
     cs_td_rule rule;
     cs_td_alternatives ways; /* none: it always can match */
     CS_VEC(cs_td_key_of) keys;
+    uint32_t chain; /* number of the entry that its chain of `else` begins with */
 } cs_td_entry;
+
+typedef CS_VEC(uint32_t) cs_td_numbers;
 
 struct cs_td_index {
     CS_VEC(cs_td_place) places;
-    CS_VEC(uint32_t) order; /* of the places, as they are looked at */
+    cs_value by_key; /* object: what tells a place from others → its number; while the index is made */
+    /* The entries by the constant that they demand of the place `best`, and those that demand none. */
+    bool chooses;
+    uint32_t best;
+    cs_value by_value; /* object: constant → number of a list */
+    CS_VEC(cs_td_numbers) lists;
+    cs_td_numbers others;
     CS_VEC(cs_td_entry) entries;
     cs_td_rule otherwise;
     bool has_otherwise;
@@ -57,7 +69,11 @@ struct cs_td_index {
 };
 
 /* constraints.c: what a rule demands */
-void cs_td__constraints(cs_td *run, cs_td_index *index, cs_td_entry *entry);
+void cs_td__constraints(cs_td_maker *to, cs_td_index *index, cs_td_entry *entry);
+
+/* tables.c */
+/* Is it known beforehand that the rules give one value? *value is that of those before. */
+bool cs_td__agree(const cs_rule *rule, const cs_term **value);
 
 /* Cuts at unescaped delimiters. */
 cs_value cs_td__cut(cs_arena *a, cs_slice s, cs_slice delimiters);

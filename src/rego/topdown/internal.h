@@ -144,8 +144,13 @@ cs_value cs_td__merge(cs_td *run, cs_value a, cs_value b); /* a wins */
 /* ---- rules.c */
 /* The definitions at the node that can match; args: those of a call, or NULL. Emits the index event. */
 cs_td_rules cs_td__rules(cs_td_frame *f, const cs_rule_node *node, const cs_term *const *args, uint32_t n_args);
-/* constraints.c: made on first use */
-cs_td_index *cs_td__index_of(cs_td *run, const cs_rule_node *node);
+
+/* ---- tables.c */
+/* The tables of the run's policy, made if nobody did before. */
+void cs_td__tables_use(cs_td *run);
+void cs_td__tables_leave(cs_td *run);
+const cs_td_index *cs_td__index_of(const cs_td_tables *t, const cs_rule_node *node);
+const cs_td_keyed *cs_td__keyed_in(const cs_td_tables *t, const cs_term *comprehension);
 
 /* ---- conflict.c */
 typedef struct cs_td_conflicts {
@@ -174,7 +179,7 @@ void cs_td__memo_put(cs_td *run, const cs_opd *path, uint32_t n, cs_value v); /*
 cs_go cs_td__comprehension(cs_td_frame *f, cs_opd a, cs_opd b, cs_bindings *b1, cs_bindings *b2, bool swap, cs_k *k);
 
 /* comprehension_index.c: `ast` of the body's names; rule NULL: a query */
-void cs_td__index_comprehensions(cs_td *run, const cs_ast *ast, const cs_rule *rule, cs_body body);
+void cs_td__index_comprehensions(cs_td_maker *to, const cs_ast *ast, const cs_rule *rule, cs_body body);
 const cs_td_keyed *cs_td__keyed(const cs_td *run, const cs_term *t); /* NULL: it is not indexed */
 
 /* ---- event.c */

@@ -150,6 +150,7 @@ cs_err cs_topdown_partial(const cs_td_query *query, const cs_eval *eval, const c
     cs_bindings b = {0};
     cs_td__begin(&run, query, eval, tracer);
     run.names = query->ast;
+    run.own.names = query->ast;
     cs_partial *p = cs_arena_new(run.arena, cs_partial);
     run.partial = p;
     p->options = options;
@@ -157,7 +158,7 @@ cs_err cs_topdown_partial(const cs_td_query *query, const cs_eval *eval, const c
     p->name_space = cs_term_string(run.names, name_space, (cs_loc){0});
     cs_td_frame f = {.run = &run, .query = query->body, .id = run.next_id++, .b = &b, .input = eval->input};
     run.root = &f;
-    cs_td__index_comprehensions(&run, query->ast, NULL, query->body);
+    cs_td__index_comprehensions(&run.own, query->ast, NULL, query->body);
     push_unknowns(&run, options);
     keep_live(&run, query);
     cs_td__query_push(&run);

@@ -2,142 +2,6 @@
 #include "rego/topdown/index.h"
 #include "rego/topdown/save.h"
 
-/* ---- building */
-static cs_terms head_ref(cs_td *run, const cs_rule *r)
-{
-    const cs_terms *package = &r->module->package->u.list;
-    const cs_terms *ref = &r->head.ref->u.list;
-    cs_term **v = cs_arena_array(run->arena, cs_term *, package->n + ref->n);
-    memcpy(v, package->v, package->n * sizeof *v);
-    memcpy(v + package->n, ref->v, ref->n * sizeof *v);
-    if (ref->v[0]->kind == CS_TERM_VAR) {
-        v[package->n] = cs_term_string(run->names, cs_sym_slice(ref->v[0]->u.var), ref->v[0]->loc);
-    }
-    return (cs_terms){v, package->n + ref->n};
-}
-
-static bool ground_ref(const cs_rule *r)
-{
-    const cs_terms *ref = &r->head.ref->u.list;
-    for (uint32_t i = 1; i < ref->n; i++) {
-        if (!cs_term_is_ground(ref->v[i])) {
-            return false;
-        }
-    }
-    return true;
-}
-
-static void add_chain(cs_td *run, cs_td_index *index, const cs_rule *r)
-{
-    if (r->is_default) {
-        index->otherwise = (cs_td_rule){r, head_ref(run, r), false};
-        index->has_otherwise = true;
-        return;
-    }
-    for (const cs_rule *part = r; part; part = part->other) {
-        cs_td_entry entry = {.rule = {part, head_ref(run, part), part != r}};
-        index->only_ground_refs = index->only_ground_refs && ground_ref(part);
-        cs_td__constraints(run, index, &entry);
-        cs_td__index_comprehensions(run, run->policy->ast, part, part->body);
-        CS_VEC_PUSH_IN(run->arena, &index->entries, entry);
-    }
-}
-
-static void add_below(cs_td *run, cs_td_index *index, const cs_rule_node *node)
-{
-    for (uint32_t i = 0; i < node->n_children; i++) {
-        const cs_rule_node *child = node->children[i];
-        for (uint32_t j = 0; j < child->n_rules; j++) {
-            add_chain(run, index, child->rules[j]);
-        }
-        add_below(run, index, child);
-    }
-}
-
-static int by_worth(const cs_td_index *index, uint32_t i, uint32_t j)
-{
-    const cs_td_place *a = &index->places.v[i];
-    const cs_td_place *b = &index->places.v[j];
-    if (a->spread != b->spread) {
-        return a->spread < b->spread ? -1 : 1;
-    }
-    if (a->count != b->count) {
-        return a->count > b->count ? -1 : 1;
-    }
-    return i < j ? -1 : i > j;
-}
-
-static void note_values(cs_td_index *index)
-{
-    for (size_t i = 0; i < index->entries.n; i++) {
-        const cs_td_alternatives *ways = &index->entries.v[i].ways;
-        for (size_t w = 0; w < ways->n; w++) {
-            for (size_t j = 0; j < ways->v[w].n; j++) {
-                cs_td_place *p = &index->places.v[ways->v[w].v[j].place];
-                p->valued = p->valued || ways->v[w].v[j].demand != CS_DEMAND_ANY;
-            }
-        }
-    }
-}
-
-/* Is it known beforehand that they give one value? */
-static bool agree(const cs_rule *rule, const cs_term **value)
-{
-    const cs_head *h = &rule->head;
-    if (!h->is_function && (h->key || h->shows_key || !ground_ref(rule))) {
-        return false;
-    }
-    if (!h->value) {
-        return true;
-    }
-    if (!cs_term_is_ground(h->value) || (*value && !cs_term_equal(*value, h->value))) {
-        return false;
-    }
-    *value = h->value;
-    return true;
-}
-
-static void sort_places(cs_td *run, cs_td_index *index)
-{
-    for (uint32_t i = 0; i < index->places.n; i++) {
-        CS_VEC_PUSH_IN(run->arena, &index->order, i);
-    }
-    for (size_t i = 1; i < index->order.n; i++) { /* few, and nearly in order */
-        for (size_t j = i; j > 0 && by_worth(index, index->order.v[j], index->order.v[j - 1]) < 0; j--) {
-            uint32_t swap = index->order.v[j];
-            index->order.v[j] = index->order.v[j - 1];
-            index->order.v[j - 1] = swap;
-        }
-    }
-}
-
-cs_td_index *cs_td__index_of(cs_td *run, const cs_rule_node *node)
-{
-    if (run->indexes[node->id]) {
-        return run->indexes[node->id];
-    }
-    cs_td_index *index = cs_arena_new(run->arena, cs_td_index);
-    index->only_ground_refs = true;
-    index->multi_value = node->rules[0]->head.value == NULL;
-    bool general = false;
-    for (uint32_t i = 0; i < node->n_rules; i++) {
-        add_chain(run, index, node->rules[i]);
-        general = general || !ground_ref(node->rules[i]);
-    }
-    if (general) {
-        add_below(run, index, node);
-    }
-    note_values(index);
-    sort_places(run, index);
-    const cs_term *value = NULL;
-    index->may_exit_early = true;
-    for (size_t i = 0; i < index->entries.n; i++) {
-        index->may_exit_early = index->may_exit_early && agree(index->entries.v[i].rule.rule, &value);
-    }
-    run->indexes[node->id] = index;
-    return index;
-}
-
 /* ---- looking up */
 typedef enum answer { ANSWER_NOT_ASKED, ANSWER_UNKNOWN, ANSWER_UNDEFINED, ANSWER_VALUE } answer;
 
@@ -264,16 +128,37 @@ static bool fits(cs_td *run, const cs_td_want *w, cs_opd v)
     return true;
 }
 
+/* What a way demands of one place: a part of its list, which is in the order of the places. */
+typedef struct level {
+    const cs_td_want *v;
+    size_t n;
+    uint32_t n_concrete;
+    bool ends; /* nothing can be told after it */
+} level;
+
+static level level_at(const cs_td_wants *way, size_t at)
+{
+    level l = {.v = &way->v[at]};
+    while (at + l.n < way->n && l.v[l.n].place == l.v->place) {
+        const cs_td_want *w = &l.v[l.n++];
+        l.n_concrete += w->demand != CS_DEMAND_ANY;
+        l.ends = l.ends || w->demand == CS_DEMAND_PREFIX || w->demand == CS_DEMAND_SUFFIX ||
+                 cs_opd_collection(w->value) != CS_UNDEFINED;
+    }
+    l.ends = l.ends && l.n_concrete > 1;
+    return l;
+}
+
 /* Where both ends of a text are demanded, the one that says more counts. */
-static cs_td_demand dropped_end(const cs_td_wants *way, uint32_t place)
+static cs_td_demand dropped_end(const level *l)
 {
     uint32_t prefix = UINT32_MAX;
     uint32_t suffix = UINT32_MAX;
-    for (size_t i = 0; i < way->n; i++) {
-        const cs_td_want *w = &way->v[i];
-        if (w->place == place && w->demand == CS_DEMAND_PREFIX) {
+    for (size_t i = 0; i < l->n; i++) {
+        const cs_td_want *w = &l->v[i];
+        if (w->demand == CS_DEMAND_PREFIX) {
             prefix = w->value.v.n < prefix ? w->value.v.n : prefix;
-        } else if (w->place == place && w->demand == CS_DEMAND_SUFFIX) {
+        } else if (w->demand == CS_DEMAND_SUFFIX) {
             suffix = w->value.v.n < suffix ? w->value.v.n : suffix;
         }
     }
@@ -283,29 +168,9 @@ static cs_td_demand dropped_end(const cs_td_wants *way, uint32_t place)
     return suffix > prefix ? CS_DEMAND_PREFIX : CS_DEMAND_SUFFIX;
 }
 
-typedef struct level { /* what a way demands of one place */
-    uint32_t n, n_concrete;
-    bool ends; /* nothing can be told after it */
-} level;
-
-static level level_of(const cs_td_wants *way, uint32_t place)
+static bool level_fits(lookup *l, const level *here)
 {
-    level l = {0};
-    for (size_t i = 0; i < way->n; i++) {
-        const cs_td_want *w = &way->v[i];
-        if (w->place == place) {
-            l.n++;
-            l.n_concrete += w->demand != CS_DEMAND_ANY;
-            l.ends = l.ends || w->demand == CS_DEMAND_PREFIX || w->demand == CS_DEMAND_SUFFIX ||
-                     cs_opd_collection(w->value) != CS_UNDEFINED;
-        }
-    }
-    l.ends = l.ends && l.n_concrete > 1;
-    return l;
-}
-
-static bool level_fits(lookup *l, const cs_td_wants *way, uint32_t place, const level *here)
-{
+    uint32_t place = here->v->place;
     answer a = ask(l, place);
     if (a != ANSWER_VALUE) {
         return a == ANSWER_UNKNOWN;
@@ -313,11 +178,10 @@ static bool level_fits(lookup *l, const cs_td_wants *way, uint32_t place, const 
     if (here->n_concrete == 0) {
         return true;
     }
-    cs_td_demand drop = here->ends ? dropped_end(way, place) : CS_DEMAND_ANY;
-    for (size_t i = 0; i < way->n; i++) {
-        const cs_td_want *w = &way->v[i];
-        if (w->place == place && w->demand != CS_DEMAND_ANY && w->demand != drop &&
-            fits(l->f->run, w, l->values[place])) {
+    cs_td_demand drop = here->ends ? dropped_end(here) : CS_DEMAND_ANY;
+    for (size_t i = 0; i < here->n; i++) {
+        const cs_td_want *w = &here->v[i];
+        if (w->demand != CS_DEMAND_ANY && w->demand != drop && fits(l->f->run, w, l->values[place])) {
             return true;
         }
     }
@@ -326,13 +190,13 @@ static bool level_fits(lookup *l, const cs_td_wants *way, uint32_t place, const 
 
 static bool way_fits(lookup *l, const cs_td_wants *way)
 {
-    for (size_t i = 0; i < l->index->order.n; i++) {
-        uint32_t place = l->index->order.v[i];
-        level here = level_of(way, place);
-        if (here.n == 0 || !l->index->places.v[place].valued) {
+    level here;
+    for (size_t at = 0; at < way->n; at += here.n) {
+        here = level_at(way, at);
+        if (!l->index->places.v[here.v->place].valued) {
             continue;
         }
-        if (!level_fits(l, way, place, &here)) {
+        if (!level_fits(l, &here)) {
             return false;
         }
         if (here.ends) {
@@ -342,13 +206,23 @@ static bool way_fits(lookup *l, const cs_td_wants *way)
     return true;
 }
 
+static bool demands(const cs_td_wants *way, uint32_t place)
+{
+    size_t i = 0;
+    while (i < way->n && way->v[i].place != place) {
+        i++;
+    }
+    return i < way->n;
+}
+
 /* Places of which only presence is demanded must be there, if every way demands it. */
 static bool required_are_there(lookup *l, const cs_td_alternatives *ways)
 {
-    for (uint32_t place = 0; place < l->index->places.n; place++) {
-        bool all = !l->index->places.v[place].valued && ways->n > 0;
-        for (size_t w = 0; w < ways->n && all; w++) {
-            all = level_of(&ways->v[w], place).n > 0;
+    for (size_t i = 0; ways->n > 0 && i < ways->v[0].n; i++) {
+        uint32_t place = ways->v[0].v[i].place;
+        bool all = !l->index->places.v[place].valued;
+        for (size_t w = 1; w < ways->n && all; w++) {
+            all = demands(&ways->v[w], place);
         }
         if (all && ask(l, place) == ANSWER_UNDEFINED) {
             return false;
@@ -399,38 +273,66 @@ static bool early_exit(const cs_td_rules *rules)
 {
     const cs_term *value = NULL;
     for (uint32_t i = 0; i < rules->n; i++) {
-        if (!agree(rules->v[i].rule, &value)) {
+        if (!cs_td__agree(rules->v[i].rule, &value)) {
             return false;
         }
     }
     return true;
 }
 
+/* The entries that are worth a look, ascending; UINT32_MAX in *n: all. */
+static const uint32_t *candidates(lookup *l, uint32_t *n)
+{
+    const cs_td_index *index = l->index;
+    *n = UINT32_MAX;
+    answer a = index->chooses ? ask(l, index->best) : ANSWER_UNKNOWN;
+    if (a == ANSWER_UNKNOWN || (a == ANSWER_VALUE && l->values[index->best].t)) {
+        return NULL;
+    }
+    const cs_value *at = a == ANSWER_VALUE ? cs_object_get(index->by_value, l->values[index->best].v) : NULL;
+    if (!at) {
+        *n = (uint32_t)index->others.n;
+        return index->others.v;
+    }
+    const cs_td_numbers *some = &index->lists.v[at->u.i];
+    uint32_t *both = cs_arena_array(l->f->run->arena, uint32_t, some->n + index->others.n + 1);
+    size_t i = 0;
+    size_t j = 0;
+    for (*n = 0; *n < some->n + index->others.n; ++*n) {
+        bool other = i == some->n || (j < index->others.n && index->others.v[j] < some->v[i]);
+        both[*n] = other ? index->others.v[j++] : some->v[i++];
+    }
+    return both;
+}
+
 cs_td_rules cs_td__rules(cs_td_frame *f, const cs_rule_node *node, const cs_term *const *args, uint32_t n_args)
 {
     cs_td *run = f->run;
-    const cs_td_index *index = cs_td__index_of(run, node);
+    const cs_td_index *index = cs_td__index_of(run->tables, node);
     size_t n_places = index->places.n;
+    bool indexing = !(run->tracer && run->tracer->no_indexing);
     lookup l = {.f = f, .index = index, .args = args, .n_args = n_args};
     l.answers = cs_arena_array(run->arena, answer, n_places + 1);
     l.values = cs_arena_array(run->arena, cs_opd, n_places + 1);
+    uint32_t n = UINT32_MAX;
+    const uint32_t *some = indexing ? candidates(&l, &n) : NULL;
+    n = n == UINT32_MAX ? (uint32_t)index->entries.n : n;
     cs_td_rules rules = {.otherwise = index->has_otherwise ? &index->otherwise : NULL,
                          .multi_value = index->multi_value,
                          .only_ground_refs = index->only_ground_refs};
-    rules.v = cs_arena_array(run->arena, cs_td_rule, index->entries.n + 1);
-    bool in_chain = false;
-    for (size_t i = 0; i < index->entries.n; i++) {
-        const cs_td_entry *entry = &index->entries.v[i];
-        in_chain = in_chain && entry->rule.is_other;
-        if (!(run->tracer && run->tracer->no_indexing) && !can_match(&l, entry)) {
+    rules.v = cs_arena_array(run->arena, cs_td_rule, n + 1);
+    uint32_t chain = UINT32_MAX;
+    for (uint32_t i = 0; i < n; i++) {
+        const cs_td_entry *entry = &index->entries.v[some ? some[i] : i];
+        if (indexing && !can_match(&l, entry)) {
             continue;
         }
         cs_td_rule *r = &rules.v[rules.n++];
         *r = entry->rule;
-        r->is_other = in_chain; /* an else part comes first where what it follows cannot match */
-        rules.n_groups += !in_chain;
-        rules.has_else = rules.has_else || in_chain;
-        in_chain = true;
+        r->is_other = entry->chain == chain; /* an else part comes first where what it follows cannot match */
+        rules.n_groups += !r->is_other;
+        rules.has_else = rules.has_else || r->is_other;
+        chain = entry->chain;
     }
     rules.early_exit = !(run->tracer && run->tracer->no_early_exit) && early_exit(&rules);
     cs_td__event_index(f, node, &rules);

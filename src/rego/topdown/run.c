@@ -113,7 +113,8 @@ void cs_td__begin(cs_td *run, const cs_td_query *query, const cs_eval *eval, con
     cs_ast_init(&run->own_names, run->arena);
     run->names = &run->own_names;
     run->live_all = cs_arena_array(run->arena, cs_value, eval->n_live + 1);
-    run->indexes = cs_arena_array(run->arena, cs_td_index *, run->policy->n_nodes + 1);
+    run->own = (cs_td_maker){.arena = run->arena, .names = run->names, .policy = run->policy};
+    cs_td__tables_use(run);
     cs_builtin_state_init(&run->builtins, run->arena, run->host);
     run->builtins.input = eval->input;
     run->builtins.deadline_mono_ns = eval->deadline_mono_ns;
@@ -123,6 +124,7 @@ void cs_td__begin(cs_td *run, const cs_td_query *query, const cs_eval *eval, con
 void cs_td__end(cs_td *run)
 {
     cs_builtin_state_destroy(&run->builtins);
+    cs_td__tables_leave(run);
 }
 
 cs_err cs_td__report(cs_td *run, cs_go stop, cs_error *e)
@@ -214,7 +216,7 @@ cs_err cs_topdown_run(const cs_td_query *query, const cs_eval *eval, const cs_tr
     cs_td__begin(&run, query, eval, tracer);
     cs_td_frame f = {.run = &run, .query = query->body, .id = run.next_id++, .b = &b, .input = eval->input};
     run.root = &f;
-    cs_td__index_comprehensions(&run, query->ast, NULL, query->body);
+    cs_td__index_comprehensions(&run.own, query->ast, NULL, query->body);
     answer_k a = {.k = {answer}, .f = &f};
     cs_go stop = cs_td__run_body(&f, &a.k);
     cs_td__end(&run);

@@ -64,12 +64,18 @@ void cs_trace_locals(const cs_trace_event *event,
 void cs_trace_documents(const cs_trace_event *event, void (*each)(void *self, const cs_term *ref, cs_value value),
                         void *self);
 
+/* What the walker finds out about a policy: made at its first walk, shared by all. Whoever keeps the policy keeps a
+ * place for it, at first NULL, and frees it with the policy. */
+typedef struct cs_td_tables cs_td_tables;
+void cs_td_tables_free(cs_td_tables *t); /* may be NULL */
+
 /* ---- full evaluation */
 typedef struct cs_td_query {
     const cs_compiled *policy;
     cs_ast *ast; /* of the query: its own names; results' nodes are made in the evaluation's arena */
     cs_body body;
     const cs_compiled_query *compiled; /* what of the body is reported; NULL: nothing but whether it holds */
+    _Atomic(cs_td_tables *) *tables;   /* the policy's; NULL: made for this run alone */
 } cs_td_query;
 
 /* Runs the query to its last answer. *result: as cs_query_run for text queries. */

@@ -118,6 +118,14 @@ typedef struct cs_td_keyed { /* a comprehension that is indexed */
     uint32_t n;
 } cs_td_keyed;
 
+/* What the tables of a policy, or of a query, are made with. */
+typedef struct cs_td_maker {
+    cs_arena *arena;
+    cs_ast *names;
+    const cs_compiled *policy;
+    CS_VEC(cs_td_keyed) keyed;
+} cs_td_maker;
+
 typedef struct cs_td_mock {
     const cs_term *target;
     cs_opd value;
@@ -164,8 +172,8 @@ struct cs_td {
     CS_VEC(cs_td_layer) layers; /* a new one for each `with` */
     CS_VEC(cs_td_refs) targets; /* of `with`s in force */
     CS_VEC(cs_td_mocks) mocks;
-    cs_td_index **indexes; /* by node */
-    CS_VEC(cs_td_keyed) keyed;
+    const cs_td_tables *tables;
+    cs_td_maker own; /* of the query */
     CS_VEC(cs_td_live_row) live_rows;
     cs_value *live_all;
     cs_td_frame *root;

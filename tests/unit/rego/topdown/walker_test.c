@@ -50,7 +50,7 @@ static cs_td_query query_of(cs_ast *ast, const cs_compiled *policy, cs_slice tex
     cs_query_options options = {.partial = partial};
     cr_assert_eq(cs_parse_query(ast, text, &parse, &body, errors), CS_OK, "%.*s", CS_FMT(text));
     cr_assert_eq(cs_compile_query(ast, policy, body, &options, compiled, errors), CS_OK, "%.*s", CS_FMT(text));
-    return (cs_td_query){policy, ast, compiled->body, compiled};
+    return (cs_td_query){policy, ast, compiled->body, compiled, NULL};
 }
 
 /* ---- events */
