@@ -108,6 +108,9 @@ void cs_policy_release(cs_policy *policy)
 {
     if (policy && atomic_fetch_sub_explicit(&policy->references, 1, memory_order_acq_rel) == 1) {
         cs_td_tables_free(atomic_load_explicit(&policy->tables, memory_order_acquire));
+        if (policy->program) {
+            cs_plan_free_patterns(policy->program);
+        }
         cs_arena_destroy(&policy->arena);
         cs_free(policy);
     }

@@ -48,7 +48,13 @@ typedef struct cs_call {
     cs_slice file; /* where the call stands, for print and trace */
     uint32_t row;
     cs_error *e;
+    _Atomic(void *) *pattern; /* where the regular expression of this place in the policy stays, its text being a
+                                 constant; NULL: it is kept by its text. Threads share it */
 } cs_call;
+
+/* The operand that is a regular expression (0-based); -1: none is. */
+int cs_builtin_pattern_operand(const cs_builtin *b);
+void cs_builtin_pattern_free(void *pattern); /* what a call left there; may be NULL */
 
 typedef cs_err cs_builtin_fn(cs_call *call, cs_value *out);
 

@@ -1,4 +1,6 @@
 /* regex.*: Go's regexp over RE2. */
+#include <stdatomic.h>
+
 #include "countersign/base/utf8.h"
 #include "rego/builtin/cache.h"
 #include "rego/builtin/internal.h"
@@ -136,10 +138,37 @@ static void release(void *object)
 static cs_err regex(cs_call *call, cs_slice pattern, const cs_re2 **out)
 {
     compilation c = {.call = call};
-    void *object;
-    CS_TRY(cs_cache__get(CS_CACHED_REGEX, pattern, compile, &c, release, &object));
+    void *object = call->pattern ? atomic_load_explicit(call->pattern, memory_order_acquire) : NULL;
+    if (!object && !call->pattern) {
+        CS_TRY(cs_cache__get(CS_CACHED_REGEX, pattern, compile, &c, release, &object));
+    } else if (!object) {
+        void *other = NULL;
+        CS_TRY(compile(&c, pattern, &object));
+        if (!atomic_compare_exchange_strong_explicit(call->pattern, &other, object, memory_order_acq_rel,
+                                                     memory_order_acquire)) {
+            release(object);
+            object = other;
+        }
+    }
     *out = object;
     return CS_OK;
+}
+
+int cs_builtin_pattern_operand(const cs_builtin *b)
+{
+    static const char *const first[] = {"regex.match", "regex.split", "regex.find_n",
+                                        "regex.find_all_string_submatch_n"};
+    for (size_t i = 0; i < sizeof first / sizeof *first; i++) {
+        if (strcmp(b->name, first[i]) == 0) {
+            return 0;
+        }
+    }
+    return strcmp(b->name, "regex.replace") == 0 ? 1 : -1;
+}
+
+void cs_builtin_pattern_free(void *pattern)
+{
+    cs_re2_free(pattern);
 }
 
 cs_err cs_regex__match(cs_call *call, cs_slice pattern, cs_slice text, bool *out)

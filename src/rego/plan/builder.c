@@ -160,6 +160,13 @@ void cs_plan__finish(cs_builder *b)
     }
     c->insns = b->insns.v;
     c->n_insns = (uint32_t)b->insns.n;
+    bool patterns = false;
+    for (uint32_t i = 0; i < c->n_insns && !patterns; i++) {
+        patterns = c->insns[i].op == CS_OP_BUILTIN && c->insns[i].x == 1;
+    }
+    if (patterns) {
+        c->patterns = cs_arena_array(arena, _Atomic(void *), c->n_insns);
+    }
     c->locs = b->locs.v;
     c->k = b->k.v;
     c->k_hash = hashes;

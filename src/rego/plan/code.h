@@ -92,7 +92,9 @@ typedef struct cs_code {
     uint32_t n_regs;
     const cs_insn *insns;
     uint32_t n_insns;
-    const cs_loc *locs; /* one each instruction */
+    const cs_loc *locs;        /* one each instruction */
+    _Atomic(void *) *patterns; /* one each instruction: of a BUILTIN with x = 1, the regular expression that is its
+                                  constant operand, made when first used; NULL if there is no such instruction */
     const cs_value *k;
     const uint32_t *k_hash;
     uint32_t n_k;

@@ -92,6 +92,10 @@ static uint32_t plan_invoke(cs_builder *b, const cs_terms *call, uint32_t *arity
     }
     uint32_t first = plan_operands(b, call, *arity);
     cs_plan__emit(b, CS_OP_BUILTIN, result, first, *arity, (*builtin)->index, b->fail);
+    int pattern = cs_builtin_pattern_operand(*builtin);
+    if (b->p->compiled && pattern >= 0 && (uint32_t)pattern < *arity && cs_term_is_string(call->v[pattern + 1])) {
+        b->insns.v[b->insns.n - 1].x = 1;
+    }
     return result;
 }
 

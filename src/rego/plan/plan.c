@@ -1,5 +1,7 @@
 #include "rego/plan/internal.h"
 
+#include <stdatomic.h>
+
 /* ---- the tree at run time */
 
 typedef struct tree_builder {
@@ -157,4 +159,14 @@ cs_err cs_plan_policy(cs_arena *arena, const cs_compiled *compiled, cs_program *
     }
     *out = program;
     return p.err;
+}
+
+void cs_plan_free_patterns(const cs_program *program)
+{
+    for (uint32_t c = 0; c < program->n_codes; c++) {
+        const cs_code *code = program->codes[c];
+        for (uint32_t i = 0; code->patterns && i < code->n_insns; i++) {
+            cs_builtin_pattern_free(atomic_load_explicit(&code->patterns[i], memory_order_acquire));
+        }
+    }
 }

@@ -15,6 +15,9 @@
  * definition). */
 CS_MUST_CHECK cs_err cs_plan_policy(cs_arena *arena, const cs_compiled *compiled, cs_program **out, cs_error *e);
 
+/* Frees what evaluations left with the program; its arena is the caller's. */
+void cs_plan_free_patterns(const cs_program *program);
+
 /* A query over a planned policy. Answers are [bindings, values] pairs in an array (rego.h). */
 CS_MUST_CHECK cs_err cs_plan_query(cs_arena *arena, const cs_program *program, const cs_compiled_query *query,
                                    cs_code **out, cs_error *e);

@@ -107,6 +107,9 @@ static bool call_builtin(cs_run *run, cs_frame *f, const cs_insn *i, uint32_t ro
                     .file = loc->source ? loc->source->file : CS_LIT(""),
                     .row = loc->row,
                     .e = &run->error};
+    if (i->x && row == i->u) {
+        call.pattern = &f->code->patterns[i - f->code->insns];
+    }
     run->stats.builtins++;
     cs_value result = cs_undefined();
     cs_err err = cs_builtin_call(&call, &result);
