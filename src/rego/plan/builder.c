@@ -162,7 +162,7 @@ void cs_plan__finish(cs_builder *b)
     c->n_insns = (uint32_t)b->insns.n;
     bool patterns = false;
     for (uint32_t i = 0; i < c->n_insns && !patterns; i++) {
-        patterns = c->insns[i].op == CS_OP_BUILTIN && c->insns[i].x == 1;
+        patterns = c->insns[i].op == CS_OP_BUILTIN && c->insns[i].x == CS_BUILTIN_PATTERN;
     }
     if (patterns) {
         c->patterns = cs_arena_array(arena, _Atomic(void *), c->n_insns);

@@ -31,6 +31,12 @@ typedef struct cs_op_info {
 } cs_op_info;
 extern const cs_op_info cs_op_infos[CS_OP_COUNT];
 
+/* What is known of a BUILTIN's operands, in its x. */
+enum {
+    CS_BUILTIN_PATTERN = 1, /* one is a regular expression and constant */
+    CS_BUILTIN_NO_PATHS     /* walk: nobody looks at the paths */
+};
+
 #define CS_NO_CODE UINT32_MAX
 #define CS_NO_NODE UINT32_MAX
 
@@ -93,7 +99,7 @@ typedef struct cs_code {
     const cs_insn *insns;
     uint32_t n_insns;
     const cs_loc *locs;        /* one each instruction */
-    _Atomic(void *) *patterns; /* one each instruction: of a BUILTIN with x = 1, the regular expression that is its
+    _Atomic(void *) *patterns; /* one each instruction: of a BUILTIN_PATTERN, the regular expression that is its
                                   constant operand, made when first used; NULL if there is no such instruction */
     const cs_value *k;
     const uint32_t *k_hash;

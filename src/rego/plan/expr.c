@@ -60,6 +60,14 @@ static bool plan_comparison(cs_builder *b, const cs_builtin *builtin, const cs_t
     return false;
 }
 
+/* walk(x, [_, value]) */
+static bool drops_paths(const cs_terms *call)
+{
+    const cs_term *pair = call->n == 3 ? call->v[2] : NULL;
+    return pair && pair->kind == CS_TERM_ARRAY && pair->u.list.n == 2 && pair->u.list.v[0]->kind == CS_TERM_VAR &&
+           cs_sym_is_wildcard(pair->u.list.v[0]->u.var);
+}
+
 /* The register of the result; `arity` operands are inputs. */
 static uint32_t plan_invoke(cs_builder *b, const cs_terms *call, uint32_t *arity, const cs_builtin **builtin)
 {
@@ -94,7 +102,10 @@ static uint32_t plan_invoke(cs_builder *b, const cs_terms *call, uint32_t *arity
     cs_plan__emit(b, CS_OP_BUILTIN, result, first, *arity, (*builtin)->index, b->fail);
     int pattern = cs_builtin_pattern_operand(*builtin);
     if (b->p->compiled && pattern >= 0 && (uint32_t)pattern < *arity && cs_term_is_string(call->v[pattern + 1])) {
-        b->insns.v[b->insns.n - 1].x = 1;
+        b->insns.v[b->insns.n - 1].x = CS_BUILTIN_PATTERN;
+    }
+    if (strcmp((*builtin)->name, "walk") == 0 && drops_paths(call)) {
+        b->insns.v[b->insns.n - 1].x = CS_BUILTIN_NO_PATHS;
     }
     return result;
 }

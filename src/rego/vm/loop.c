@@ -107,8 +107,13 @@ static bool call_builtin(cs_run *run, cs_frame *f, const cs_insn *i, uint32_t ro
                     .file = loc->source ? loc->source->file : CS_LIT(""),
                     .row = loc->row,
                     .e = &run->error};
-    if (i->x && row == i->u) {
+    cs_value walked[3] = {cs_undefined(), cs_null(), cs_bool(false)};
+    if (i->x == CS_BUILTIN_PATTERN && row == i->u) {
         call.pattern = &f->code->patterns[i - f->code->insns];
+    } else if (i->x == CS_BUILTIN_NO_PATHS && row == i->u) {
+        walked[0] = call.args[0];
+        call.args = walked;
+        call.n = 3;
     }
     run->stats.builtins++;
     cs_value result = cs_undefined();
