@@ -67,6 +67,7 @@ typedef enum cs_recall {
     CS_RECALL_NEW,      /* never heard of it, or it has failed: evaluate */
     CS_RECALL_ANSWER,   /* *out is the answer that was given, copied into `a` */
     CS_RECALL_WAIT,     /* another try is under way: wake(self) will be called once, then ask again */
+    CS_RECALL_SOON,     /* another replica was asked a moment ago, and may take it back: ask again in a moment */
     CS_RECALL_CONFLICT, /* the id was used with another input */
     CS_RECALL_FORGOTTEN /* it was answered, but the answer is not remembered */
 } cs_recall;
@@ -90,15 +91,22 @@ typedef struct cs_commit {
 typedef enum cs_commit_verdict {
     CS_COMMIT_STARTED,
     CS_COMMIT_CONTENDED,  /* headroom that the policy saw is gone: evaluate again */
+    CS_COMMIT_DOUBTFUL,   /* the same, but other replicas may give some back at once: in a moment */
     CS_COMMIT_NO_BUDGET,  /* a hold over no budget: *e says which */
     CS_COMMIT_KNOWN,      /* the request id came from somewhere else meanwhile: recall */
     CS_COMMIT_FORGOTTEN,  /* its holds are known, but not its answer (any more) */
     CS_COMMIT_UNAVAILABLE /* the journal takes nothing; nothing was done */
 } cs_commit_verdict;
 
-/* Runs on the journal's thread. `error` is NULL if the decision is durable; otherwise nothing of it remains. `other`:
- * the log has another answer for this request, given by another replica before: recall. */
-typedef void cs_commit_done(void *self, const cs_error *error, bool other);
+/* What became of a commit that was started. */
+typedef enum cs_commit_end {
+    CS_COMMIT_DURABLE,
+    CS_COMMIT_FAILED,  /* *error says why; nothing of it remains */
+    CS_COMMIT_LATE,    /* other replicas' holds came first in the log: evaluate again, in a moment */
+    CS_COMMIT_ANSWERED /* another replica has answered this request before: recall */
+} cs_commit_end;
+/* Runs on the journal's thread. `error` is NULL unless it has failed. */
+typedef void cs_commit_done(void *self, cs_commit_end end, const cs_error *error);
 
 /* Places the holds, records the decision, and calls done(self) exactly once if it was started. Everything is copied. */
 cs_commit_verdict cs_effects_commit(cs_effects *x, cs_commit *commit, cs_commit_done *done, void *self, cs_error *e);

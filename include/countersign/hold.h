@@ -17,7 +17,17 @@
  * Placing is all or nothing over every budget that the money would count in, under the locks of their tenants, and in
  * memory first: the caller then records it with one event, and takes it back if that fails. The event's `holds`
  * (cs_holds_value) are folded here, for the other replicas and for the next start; a hold that is there already is
- * recognised by its id. What was resolved is remembered for 24 hours after it was placed (limits.holds of them). */
+ * recognised by its id.
+ *
+ * Where other replicas append to the same journal, the log decides: all holds of a family of tenants stand in one
+ * partition, in the same order for everybody. A hold counts for everyone behind it from its place in the log on. When
+ * it comes back to the replica that placed it, it must fit behind all that came before; if it does not, the fold
+ * answers CS_EVENT_CONFLICT, it is voided, and whoever asked for it hears that the budget is contended. So what is
+ * admitted never exceeds a limit, whatever the number of replicas, and no lease of headroom lies idle. The others see
+ * at once when a hold of somebody else does not fit; for a second such a hold is doubtful: it counts against new holds,
+ * but is not shown to policy.
+ *
+ * What was resolved is remembered for 24 hours after it was placed (limits.holds of them). */
 #ifndef CS_HOLD_H
 #define CS_HOLD_H
 
@@ -54,12 +64,15 @@ typedef struct cs_hold {
     size_t n_budgets;
     const cs_hold_limit *limits; /* of budgets of the tenant */
     size_t n_limits;
-    /* Found at the placing: some budget goes on counting it after its expiry. */
-    bool charge;
+    /* Found at the placing. */
+    bool charge; /* some budget goes on counting it after its expiry */
+    cs_slice
+        family; /* the tenant at the top of whose budgets count it: what orders it in the log. Lives as the ledger */
     /* What became of it. */
     cs_hold_state state;
     int64_t posted_nanos; /* what it came to: posted and posted_late */
     int64_t resolved_ns;  /* posted, voided, posted_late: when; 0 otherwise */
+    bool doubtful;        /* another replica placed it, and it did not fit as far as was known here */
 } cs_hold;
 
 enum { CS_HOLDS_MAX = 8 }; /* of one decision */
@@ -67,6 +80,8 @@ enum { CS_HOLDS_MAX = 8 }; /* of one decision */
 typedef enum cs_hold_verdict {
     CS_HOLD_PLACED,
     CS_HOLD_CONTENDED, /* a budget does not cover it (any more) */
+    CS_HOLD_DOUBTFUL,  /* the same, but it may as soon as other replicas give up what did not fit: ask again in a moment
+                        */
     CS_HOLD_NO_BUDGET, /* the tenant has no budget in the currency, or none of a name that was asked for */
     CS_HOLD_EXISTS     /* the id is taken */
 } cs_hold_verdict;

@@ -41,6 +41,7 @@ typedef struct cs_event {
     cs_slice body; /* the JSON object as it came; what the journal keeps */
     cs_slice source, id, type, subject;
     cs_slice correlation; /* the extension correlationid: the request that it belongs to; "" without one */
+    cs_slice key;         /* of an event that was composed here: what orders it in the log; "" = the subject's tenant */
     int64_t time_ns;      /* of the source */
     cs_value data;        /* an object */
     /* Given by the journal. */
@@ -75,6 +76,7 @@ typedef struct cs_event_head {
     const char *type;     /* "io.countersign.budget.changed.v1" */
     cs_slice source, id;  /* together they name it for ever */
     cs_slice tenant;      /* subject "tenant/<tenant>" */
+    cs_slice key;         /* what orders it in the log: events of one key stay in order; "" = the tenant */
     cs_slice correlation; /* the request that it belongs to; "" = none */
     int64_t time_ns;
 } cs_event_head;

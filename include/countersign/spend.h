@@ -19,6 +19,7 @@ typedef struct cs_spend cs_spend;
 typedef struct cs_spend_options {
     cs_journal *journal;            /* opened, not started: the ledger registers itself; outlives the ledger's users */
     cs_metrics *metrics;            /* NULL = none */
+    bool shared;                    /* other processes append to the journal as well (Kafka) */
     int64_t dedupe_ns;              /* an id is remembered so long; 0 = 35 days */
     int64_t max_lateness_ns;        /* events that arrive later are flagged; 0 = 48 hours */
     int64_t stale_after_ns;         /* counters further behind are stale; 0 = 5 seconds */

@@ -238,11 +238,19 @@ cs_value cs_effects_show(cs_arena *a, cs_value result, const cs_effects_plan *pl
 
 /* ---- committing */
 
+/* A request may be tried again with the same hold: the instant tells the tries. */
+static cs_slice event_id(cs_arena *a, const cs_hold *hold)
+{
+    size_t n = 0;
+    const char *text = cs_arena_printf(a, &n, "%.*s.%llx", CS_FMT(hold->id), (unsigned long long)hold->placed_ns);
+    return cs_slice_make(text, n);
+}
+
 /* A commit under way; in the arena of its batch. */
 typedef struct under_way {
     cs_effects *x;
     cs_slice tenant, request_id;
-    cs_hold holds[CS_HOLDS_MAX]; /* their ids */
+    cs_hold holds[CS_HOLDS_MAX]; /* what tells them */
     size_t n_holds;
     cs_commit_done *done;
     void *self;
@@ -256,14 +264,56 @@ static void give_up(const under_way *w)
     cs_decision__replay_fail(w->x, w->tenant, w->request_id);
 }
 
+/* Nobody looks at what became of it: if it fails, the holds stay until their time is over. */
+static void given_up(void *self, cs_journal_batch *batch, const cs_error *error)
+{
+    (void)self;
+    (void)error;
+    cs_journal_batch_free(batch);
+}
+
+/* The log has holds that did not fit: the other replicas are told that they are none. */
+static void tell_of_it(const under_way *w)
+{
+    cs_journal_batch *batch = cs_journal_batch_new(given_up, NULL);
+    for (size_t i = 0; i < w->n_holds; i++) {
+        cs_value data = cs_object_new(&batch->arena, 5);
+        cs_object_put_text(&batch->arena, data, "tenant", cs_string(w->tenant));
+        cs_object_put_text(&batch->arena, data, "request_id", cs_string(w->request_id));
+        cs_object_put_text(&batch->arena, data, "hold", cs_string(w->holds[i].id));
+        cs_object_put_text(&batch->arena, data, "placed_at", cs_int(w->holds[i].placed_ns));
+        cs_object_put_text(&batch->arena, data, "contended", cs_bool(true));
+        cs_event_head head = {.type = "io.countersign.hold.voided.v1",
+                              .source = cs_slice_of(w->x->source),
+                              .id = event_id(&batch->arena, &w->holds[i]),
+                              .tenant = w->tenant,
+                              .key = w->holds[i].family,
+                              .correlation = w->request_id,
+                              .time_ns = w->x->now_ns(w->x->now_self)};
+        cs_event event = cs_event_compose(&batch->arena, &head, data);
+        cs_journal_batch_add(batch, &event);
+    }
+    cs_error e;
+    if (cs_journal_append(w->x->journal, batch, &e) != CS_OK) {
+        given_up(NULL, batch, &e);
+    }
+}
+
 /* On the journal's thread. */
 static void appended(void *self, cs_journal_batch *batch, const cs_error *error)
 {
     under_way *w = self;
+    cs_commit_end end = CS_COMMIT_DURABLE;
     if (error != NULL) {
         give_up(w);
+        end = CS_COMMIT_FAILED;
+    } else if (batch->events[0].outcome == CS_EVENT_CONFLICT) {
+        tell_of_it(w);
+        end = CS_COMMIT_LATE;
+    } else if (batch->events[0].outcome != CS_EVENT_APPLIED) {
+        end = CS_COMMIT_ANSWERED;
     }
-    w->done(w->self, error, error == NULL && batch->events[0].outcome != CS_EVENT_APPLIED);
+    w->done(w->self, end, error);
     cs_journal_batch_free(batch);
 }
 
@@ -286,8 +336,9 @@ static cs_event make_event(cs_effects *x, cs_arena *a, const cs_commit *c)
     }
     cs_event_head head = {.type = "io.countersign.decision.committed.v1",
                           .source = cs_slice_of(x->source),
-                          .id = hold_id(a, c->tenant, c->request_id, 0),
+                          .id = c->n_holds > 0 ? event_id(a, &c->holds[0]) : hold_id(a, c->tenant, c->request_id, 0),
                           .tenant = c->tenant,
+                          .key = c->n_holds > 0 ? c->holds[0].family : CS_LIT(""),
                           .correlation = c->request_id,
                           .time_ns = x->now_ns(x->now_self)};
     return cs_event_compose(a, &head, data);
@@ -306,6 +357,8 @@ static cs_journal_batch *make_batch(cs_effects *x, const cs_commit *c, cs_commit
                      .self = self};
     for (size_t i = 0; i < c->n_holds; i++) {
         w->holds[i].id = dup(a, c->holds[i].id);
+        w->holds[i].placed_ns = c->holds[i].placed_ns;
+        w->holds[i].family = c->holds[i].family;
     }
     batch->self = w;
     cs_event event = make_event(x, a, c);
@@ -315,15 +368,23 @@ static cs_journal_batch *make_batch(cs_effects *x, const cs_commit *c, cs_commit
 
 cs_commit_verdict cs_effects_commit(cs_effects *x, cs_commit *c, cs_commit_done *done, void *self, cs_error *e)
 {
+    bool caught_up = false;
+    (void)cs_journal_lag(x->journal, NULL, &caught_up);
+    if (!caught_up) { /* what is held and posted is not known yet */
+        cs_err err = cs_fail(e, CS_ERR_IO, "the journal is still being read");
+        (void)err;
+        return CS_COMMIT_UNAVAILABLE;
+    }
     if (!cs_decision__replay_begin(x, c->tenant, c->request_id, c->digest)) {
         return CS_COMMIT_KNOWN;
     }
     cs_hold_verdict verdict = c->n_holds > 0 ? cs_holds_place(x->spend, c->holds, c->n_holds, e) : CS_HOLD_PLACED;
     if (verdict != CS_HOLD_PLACED) {
         cs_decision__replay_fail(x, c->tenant, c->request_id);
-        return verdict == CS_HOLD_NO_BUDGET ? CS_COMMIT_NO_BUDGET
-               : verdict == CS_HOLD_EXISTS  ? CS_COMMIT_FORGOTTEN
-                                            : CS_COMMIT_CONTENDED;
+        return verdict == CS_HOLD_NO_BUDGET  ? CS_COMMIT_NO_BUDGET
+               : verdict == CS_HOLD_DOUBTFUL ? CS_COMMIT_DOUBTFUL
+               : verdict == CS_HOLD_EXISTS   ? CS_COMMIT_FORGOTTEN
+                                             : CS_COMMIT_CONTENDED;
     }
     cs_journal_batch *batch = make_batch(x, c, done, self);
     if (cs_journal_append(x->journal, batch, e) != CS_OK) {

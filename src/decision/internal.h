@@ -24,8 +24,12 @@ struct cs_decision__entry {
     uint8_t digest[CS_INPUT_DIGEST];
     bool pending; /* its event is on the way */
     bool has_answer;
-    int64_t until_ns; /* remembered so long; wall clock */
-    cs_answer answer; /* owned, in one block */
+    bool foreign;  /* another replica's, new since `since_mono` */
+    bool doubtful; /* and its holds did not fit, as far as was known here */
+    int64_t since_mono;
+    int64_t placed_ns; /* of its first hold: tells the tries of a request */
+    int64_t until_ns;  /* remembered so long; wall clock */
+    cs_answer answer;  /* owned, in one block */
     void *block;
     size_t bytes;
     CS_VEC(cs_decision__waiter) waiters;

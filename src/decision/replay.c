@@ -7,7 +7,9 @@
 #include "internal.h"
 
 #define COMMITTED "io.countersign.decision.committed.v1"
+#define VOIDED "io.countersign.hold.voided.v1"
 #define DIGEST_PREFIX "sha256:"
+#define SOON_NS CS_NS_PER_S /* so long another replica may still take its answer back */
 enum { ENTRY_BYTES = 256 }; /* about what an entry takes besides its answer */
 
 static cs_slice make_key(cs_effects *x, cs_slice tenant, cs_slice request_id)
@@ -178,7 +180,9 @@ cs_recall cs_effects_recall(cs_effects *x, cs_slice tenant, cs_slice request_id,
     } else if (entry->pending) {
         CS_VEC_PUSH(&entry->waiters, ((cs_decision__waiter){wake, self}));
         found = CS_RECALL_WAIT;
-    } else if (!entry->has_answer) {
+    } else if (entry->foreign && cs_time_mono_ns() - entry->since_mono < SOON_NS) {
+        found = CS_RECALL_SOON;
+    } else if (!entry->has_answer || entry->doubtful) {
         found = CS_RECALL_FORGOTTEN;
     } else {
         copy_answer(cs_arena_alloc(a, answer_size(&entry->answer) + 1), &entry->answer, out);
@@ -257,8 +261,30 @@ typedef struct committed {
     uint8_t digest[CS_INPUT_DIGEST];
     cs_answer answer;
     bool has_answer;
+    bool past;
+    bool doubtful;
+    int64_t placed_ns;
     int64_t until_ns;
 } committed;
+
+static int64_t placed_at(cs_value data)
+{
+    int64_t ns = 0;
+    const cs_value *v = cs_object_get_text(data, "placed_at");
+    return v != NULL && cs_is(*v, CS_NUMBER) && cs_number_is_int(*v, &ns) ? ns : 0;
+}
+
+/* Of the first hold; if that one is doubtful, all are. */
+static void look_at_hold(const cs_effects *x, cs_arena *a, cs_value data, committed *out)
+{
+    const cs_value *list = cs_object_get_text(data, "holds");
+    if (list == NULL || !cs_is(*list, CS_ARRAY) || list->n == 0 || !cs_is(list->u.items[0], CS_OBJECT)) {
+        return;
+    }
+    cs_hold hold;
+    out->placed_ns = placed_at(list->u.items[0]);
+    out->doubtful = cs_hold_get(x->spend, text_of(list->u.items[0], "id"), a, &hold) && hold.doubtful;
+}
 
 static bool read_committed(const cs_effects *x, cs_arena *a, const cs_event *event, committed *out)
 {
@@ -271,6 +297,8 @@ static bool read_committed(const cs_effects *x, cs_arena *a, const cs_event *eve
         return false;
     }
     out->has_answer = read_answer(a, event->data, &out->answer);
+    out->past = event->past;
+    look_at_hold(x, a, event->data, out);
     return true;
 }
 
@@ -283,9 +311,15 @@ static bool remember(cs_effects *x, const committed *c, cs_decision__waiter **wa
     if (entry != NULL && !entry->pending) {
         return false;
     }
-    entry = entry != NULL ? entry : add_entry(x, key);
+    if (entry == NULL) {
+        entry = add_entry(x, key);
+        entry->foreign = !c->past;
+        entry->doubtful = c->doubtful;
+        entry->since_mono = cs_time_mono_ns();
+    }
     memcpy(entry->digest, c->digest, CS_INPUT_DIGEST);
     entry->has_answer = c->has_answer;
+    entry->placed_ns = c->placed_ns;
     entry->bytes = ENTRY_BYTES + entry->key.n;
     if (c->has_answer) {
         size_t size = answer_size(&c->answer);
@@ -298,6 +332,19 @@ static bool remember(cs_effects *x, const committed *c, cs_decision__waiter **wa
     return true;
 }
 
+/* A decision that its replica took back: it was never answered. */
+static void take_back(cs_effects *x, const cs_event *event)
+{
+    cs_mutex_lock(&x->lock);
+    cs_slice key = make_key(x, text_of(event->data, "tenant"), text_of(event->data, "request_id"));
+    cs_decision__entry *entry = cs_map_get(&x->entries, key);
+    if (entry != NULL && !entry->pending && entry->placed_ns == placed_at(event->data)) {
+        unlink_entry(x, entry);
+        drop_entry(x, entry);
+    }
+    cs_mutex_unlock(&x->lock);
+}
+
 static cs_event_outcome fold(void *self, const cs_event *event)
 {
     cs_effects *x = self;
@@ -305,7 +352,10 @@ static cs_event_outcome fold(void *self, const cs_event *event)
     cs_arena scratch;
     cs_arena_init(&scratch, 0);
     committed c;
-    if (read_committed(x, &scratch, event, &c)) {
+    if (event->outcome == CS_EVENT_CONFLICT) {
+        /* Ours, and it did not fit. */
+        cs_decision__replay_fail(x, text_of(event->data, "tenant"), text_of(event->data, "request_id"));
+    } else if (read_committed(x, &scratch, event, &c)) {
         size_t n = 0;
         cs_decision__waiter *waiters = NULL;
         cs_mutex_lock(&x->lock);
@@ -317,12 +367,22 @@ static cs_event_outcome fold(void *self, const cs_event *event)
     return outcome;
 }
 
+static cs_event_outcome fold_voided(void *self, const cs_event *event)
+{
+    if (cs_slice_is(event->type, VOIDED) && cs_object_get_text(event->data, "contended") != NULL) {
+        take_back(self, event);
+    }
+    return CS_EVENT_UNSEEN;
+}
+
 void cs_decision__replay_init(cs_effects *x)
 {
     cs_mutex_init(&x->lock);
     cs_map_init(&x->entries);
     cs_buf_init(&x->room);
+    /* Behind the fold of the ledger, which says whether the holds fit. */
     cs_journal_fold(x->journal, &(cs_fold){.types = "io.countersign.decision.", .self = x, .apply = fold});
+    cs_journal_fold(x->journal, &(cs_fold){.types = "io.countersign.hold.", .self = x, .apply = fold_voided});
 }
 
 void cs_decision__replay_destroy(cs_effects *x)

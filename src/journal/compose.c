@@ -18,7 +18,7 @@ cs_event cs_event_compose(cs_arena *a, const cs_event_head *head, cs_value data)
     cs_json_put(&t, "subject", cs_string_printf(a, "tenant/%.*s", CS_FMT(head->tenant)));
     cs_json_put_text(&t, "time", cs_slice_make(time, n));
     cs_json_put_text(&t, "datacontenttype", CS_LIT("application/json"));
-    cs_json_put_text(&t, "partitionkey", head->tenant);
+    cs_json_put_text(&t, "partitionkey", head->key.n > 0 ? head->key : head->tenant);
     if (head->correlation.n > 0) {
         cs_json_put_text(&t, "correlationid", head->correlation);
     }
@@ -30,5 +30,6 @@ cs_event cs_event_compose(cs_arena *a, const cs_event_head *head, cs_value data)
     cs_event_reject reject;
     cs_err err = cs_event_read(a, text, false, &event, &reject);
     cs_assert(err == CS_OK);
+    event.key = head->key;
     return event;
 }

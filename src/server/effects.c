@@ -4,7 +4,11 @@
 #include "countersign/base/time.h"
 #include "internal.h"
 
-enum { TRIES = 3 }; /* evaluations that may lose the race for headroom before the policy is told of it */
+enum {
+    TRIES = 3, /* evaluations that may lose the race for headroom before the policy is told of it */
+    WAITS = 50 /* pauses of WAIT_NS for other replicas to give back what did not fit: about a second */
+};
+#define WAIT_NS (20 * CS_NS_PER_MS)
 
 static cs_value member(cs_value object, const char *name)
 {
@@ -100,6 +104,37 @@ static void again(void *self)
     cs_server__evaluate(self);
 }
 
+static void pause_over(void *self)
+{
+    cs_server__request *r = self;
+    cs_timer_free(r->effects->timer);
+    r->effects->timer = NULL;
+    cs_server__evaluate(r);
+}
+
+/* Evaluates again in a moment; false if it has waited long enough. The evaluation at hand is over. */
+static bool pause_and_evaluate(cs_server__request *r)
+{
+    cs_server__effects *x = r->effects;
+    if (x->waits++ >= WAITS) {
+        return false;
+    }
+    cs_server__eval_end(r);
+    cs_buf_clear(cs_http_body(r->x));
+    x->answer = (cs_answer){.status = 0};
+    x->timer = cs_timer_new(r->w->loop, pause_over, r);
+    cs_timer_start(x->timer, WAIT_NS);
+    return true;
+}
+
+void cs_server__effects_drop(cs_server__request *r)
+{
+    if (r->effects != NULL && r->effects->timer != NULL) {
+        cs_timer_free(r->effects->timer);
+        r->effects->timer = NULL;
+    }
+}
+
 /* On any thread. */
 static void wake(void *self)
 {
@@ -135,6 +170,11 @@ static bool recall(cs_server__request *r)
         send_answer(r);
         return false;
     case CS_RECALL_WAIT:
+        return false;
+    case CS_RECALL_SOON:
+        if (!pause_and_evaluate(r)) {
+            refuse_with(r, 503, "journal_unavailable", CS_ERR_IO, "another replica is still at it");
+        }
         return false;
     case CS_RECALL_CONFLICT:
         refuse_with(r, 409, "request_id_conflict", CS_ERR_EXISTS, "this request id was used with another input");
@@ -204,27 +244,53 @@ static void evaluate_again(cs_server__request *r)
     cs_server__evaluate(r);
 }
 
+/* The headroom that was seen is gone. */
+static void lost(cs_server__request *r)
+{
+    if (++r->effects->tries <= TRIES + 1) {
+        evaluate_again(r);
+    } else {
+        refuse(r, 403, "effect_contended");
+    }
+}
+
+/* The same, and other replicas may give back some of it. */
+static void lost_for_now(cs_server__request *r)
+{
+    if (r->effects->tries > TRIES || !pause_and_evaluate(r)) {
+        r->effects->tries = r->effects->tries > TRIES ? r->effects->tries : TRIES;
+        lost(r);
+    }
+}
+
 static void committed_here(void *self)
 {
     cs_server__request *r = self;
     cs_server__effects *x = r->effects;
-    if (x->error.code != CS_OK) {
+    switch (x->end) {
+    case CS_COMMIT_DURABLE:
+        x->granted(r);
+        send_answer(r);
+        break;
+    case CS_COMMIT_FAILED:
         refuse(r, 503, "journal_unavailable");
-    } else if (x->other) {
+        break;
+    case CS_COMMIT_LATE:
+        lost_for_now(r);
+        break;
+    case CS_COMMIT_ANSWERED:
         if (recall(r)) {
             evaluate_again(r);
         }
-    } else {
-        x->granted(r);
-        send_answer(r);
+        break;
     }
 }
 
 /* On the journal's thread. */
-static void committed(void *self, const cs_error *error, bool other)
+static void committed(void *self, cs_commit_end end, const cs_error *error)
 {
     cs_server__request *r = self;
-    r->effects->other = other;
+    r->effects->end = end;
     r->effects->error = error != NULL ? *error : (cs_error){.code = CS_OK};
     cs_loop_post(r->w->loop, committed_here, r);
 }
@@ -246,11 +312,10 @@ static void commit(cs_server__request *r)
     case CS_COMMIT_STARTED:
         break;
     case CS_COMMIT_CONTENDED:
-        if (++x->tries <= TRIES + 1) {
-            evaluate_again(r);
-        } else {
-            refuse(r, 403, "effect_contended");
-        }
+        lost(r);
+        break;
+    case CS_COMMIT_DOUBTFUL:
+        lost_for_now(r);
         break;
     case CS_COMMIT_NO_BUDGET:
         refuse(r, 403, "effect_no_budget");

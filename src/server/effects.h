@@ -4,6 +4,7 @@
 #define CS_SERVER_EFFECTS_H
 
 #include "countersign/effect.h"
+#include "countersign/net.h"
 #include "route.h"
 
 enum { CS_SERVER__ANSWER_HEADERS = 40 };
@@ -19,6 +20,8 @@ typedef struct cs_server__effects {
     cs_slice tenant;
     bool named; /* the client chose the request's id: it may come again */
     int tries;
+    int waits;       /* for other replicas */
+    cs_timer *timer; /* while it waits for them; the loop's */
     uint8_t digest[CS_INPUT_DIGEST];
     bool digested;
     cs_effects_plan plan;
@@ -27,9 +30,11 @@ typedef struct cs_server__effects {
     int status; /* of a refusal */
     const char *code;
     cs_error error;
-    bool other; /* the answer is another replica's */
+    cs_commit_end end;
 } cs_server__effects;
 
+/* The server ends in the middle of it. */
+void cs_server__effects_drop(cs_server__request *r);
 /* Is the decision listed in gateways.effects? Then r->effects is made. */
 bool cs_server__effects_listed(cs_server__request *r, cs_slice path);
 /* With the facts filled into r->eval.input (the handler's, from r->effects->given): false if the request has been

@@ -81,6 +81,7 @@ static void dropped(void *self, const cs_http_request *http, void *user)
     (void)self;
     (void)http;
     if (user != NULL) {
+        cs_server__effects_drop(user);
         cs_server__eval_drop(user);
     }
 }

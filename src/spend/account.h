@@ -14,7 +14,9 @@ typedef struct cs_spend__total {
     int64_t from, to;     /* slots */
     cs_spend__sum sum;
     int64_t overdue;  /* held by holds that expired and still count; right when the sum is */
-    int64_t held;     /* by pending holds */
+    int64_t held;     /* by pending holds; of it: */
+    int64_t inflight; /* placed here, and not come back through the log yet */
+    int64_t doubtful; /* of other replicas, which may give it up at once */
     int64_t alert_at; /* posted from which the next alert is due; INT64_MIN = look */
 } cs_spend__total;
 

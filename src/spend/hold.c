@@ -228,8 +228,9 @@ static bool only_warns(const cs_spend__budget *budget)
     return cs_slice_is(budget->mode, "warn") || cs_slice_is(budget->mode, "log");
 }
 
-/* Is there room for what was pinned just now? */
-static bool covered(const cs_spend__pin *p, const cs_hold *asked, int64_t now, cs_error *why)
+/* Is there room for what was pinned just now? `logged`: it has come back through the log, and what is still on its way
+ * comes after it. *doubt: it would do without what others may give up at once. */
+static bool covered(const cs_spend__pin *p, const cs_hold *asked, int64_t now, bool logged, bool *doubt, cs_error *why)
 {
     for (size_t i = 0; i < p->totals.n; i++) {
         cs_spend__total *total = p->totals.v[i].total;
@@ -237,11 +238,13 @@ static bool covered(const cs_spend__pin *p, const cs_hold *asked, int64_t now, c
             continue;
         }
         cs_spend__total_refresh(p->account, total, now);
-        int64_t others = (int64_t)((uint64_t)total->held - (uint64_t)p->hold->amount);
+        uint64_t before = (uint64_t)total->held - (logged ? (uint64_t)total->inflight : 0);
+        int64_t others = (int64_t)(before - (uint64_t)p->hold->amount);
         bool overflow =
             (total->book != NULL && total->book->overflow) || __builtin_add_overflow(others, total->overdue, &others);
         int64_t left = cs_spend__remaining(limit_of(p, total, asked, now), total->sum.posted, others, overflow);
         if (p->hold->amount > left) {
+            *doubt = total->doubtful != 0;
             cs_err err = cs_fail(why, CS_ERR_LIMIT, "budget %.*s of %.*s does not cover it", CS_FMT(total->budget->id),
                                  CS_FMT(p->account->name));
             (void)err;
@@ -330,6 +333,7 @@ static cs_hold_verdict pin_all(cs_spend *s, const cs_spend__chain *chain, cs_hol
     }
     cs_hold_verdict verdict = CS_HOLD_PLACED;
     size_t placed = 0;
+    bool doubt = false;
     for (; verdict == CS_HOLD_PLACED && placed < n; placed++) {
         cs_spend__pairs scope;
         cs_spend__read_scope(holds[placed].scope, &scope);
@@ -341,7 +345,9 @@ static cs_hold_verdict pin_all(cs_spend *s, const cs_spend__chain *chain, cs_hol
         }
         pin(hold, chain, mono, now);
         for (uint32_t k = 0; k < hold->n_pins && verdict == CS_HOLD_PLACED; k++) {
-            verdict = covered(&hold->pins[k], &holds[placed], now, why) ? CS_HOLD_PLACED : CS_HOLD_CONTENDED;
+            verdict = covered(&hold->pins[k], &holds[placed], now, false, &doubt, why) ? CS_HOLD_PLACED
+                      : doubt                                                          ? CS_HOLD_DOUBTFUL
+                                                                                       : CS_HOLD_CONTENDED;
             for (size_t b = 0; b < hold->pins[k].totals.n; b++) {
                 hold->charge = hold->charge || hold->pins[k].totals.v[b].total->budget->charges_expired;
             }
@@ -360,12 +366,17 @@ cs_hold_verdict cs_holds_place(cs_spend *s, cs_hold *holds, size_t n, cs_error *
     cs_spend__holds *t = s->holds;
     cs_assert(n > 0 && n <= CS_HOLDS_MAX);
     cs_spend__hold *made[CS_HOLDS_MAX] = {0};
+    cs_slice family = holds[0].tenant;
     cs_hold_verdict verdict = CS_HOLD_PLACED;
     cs_mutex_lock(&t->lock);
     cs_spend__holds_sweep(s);
     for (size_t i = 0; i < n && verdict == CS_HOLD_PLACED; i++) {
-        const cs_spend__hold *known = cs_map_get(&t->by_id, holds[i].id);
-        verdict = known != NULL && !known->early ? CS_HOLD_EXISTS : CS_HOLD_PLACED;
+        cs_spend__hold *known = cs_map_get(&t->by_id, holds[i].id);
+        if (known != NULL && known->rejected) {
+            cs_spend__hold_forget(s, known);
+        } else if (known != NULL && !known->early) {
+            verdict = CS_HOLD_EXISTS;
+        }
     }
     if (verdict == CS_HOLD_PLACED && t->list.n + n > cs_limits_get()->holds) {
         cs_err err = cs_fail(why, CS_ERR_LIMIT, "too many holds are pending");
@@ -380,10 +391,12 @@ cs_hold_verdict cs_holds_place(cs_spend *s, cs_hold *holds, size_t n, cs_error *
         }
         if (verdict == CS_HOLD_PLACED) {
             verdict = pin_all(s, &chain, holds, n, made, why);
+            family = chain.accounts[chain.n - 1]->name; /* accounts stay */
         }
         cs_spend__chain_unlock(s, &chain);
     }
     for (size_t i = 0; verdict == CS_HOLD_PLACED && i < n; i++) {
+        holds[i].family = family;
         cs_spend__hold *early = cs_spend__hold_find_early(t, &holds[i]);
         if (early != NULL) {
             cs_spend__hold_take_early(s, early, made[i]);
@@ -392,6 +405,20 @@ cs_hold_verdict cs_holds_place(cs_spend *s, cs_hold *holds, size_t n, cs_error *
     }
     cs_mutex_unlock(&t->lock);
     return verdict;
+}
+
+bool cs_spend__hold_fits(cs_spend *s, const cs_spend__hold *hold, const cs_hold *asked, const cs_spend__chain *chain)
+{
+    int64_t now = s->now_ns(s->now_self);
+    bool fits = hold->n_pins > 0;
+    bool doubt = false;
+    for (size_t i = 0; i < chain->n; i++) {
+        cs_spend__pins_expire(chain->accounts[i], s->mono_ns(s->now_self));
+    }
+    for (uint32_t i = 0; fits && i < hold->n_pins; i++) {
+        fits = hold->pins[i].where == CS_SPEND__PIN_PENDING && covered(&hold->pins[i], asked, now, true, &doubt, NULL);
+    }
+    return fits;
 }
 
 void cs_holds_take_back(cs_spend *s, const cs_hold *holds, size_t n)

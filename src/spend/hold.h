@@ -28,6 +28,8 @@ typedef struct cs_spend__pin {
     const cs_spend__hold *hold;      /* what does not change in it */
     CS_VEC(cs_spend__pinned) totals; /* that it counts in */
     uint32_t at;                     /* place in the heap or among the overdue ones */
+    bool inflight;                   /* counted as such, as long as it is pending */
+    bool doubtful;                   /* likewise */
     enum { CS_SPEND__PIN_OUT, CS_SPEND__PIN_PENDING, CS_SPEND__PIN_OVERDUE } where;
 } cs_spend__pin;
 
@@ -35,11 +37,17 @@ typedef struct cs_spend__pin {
 struct cs_spend__pins {
     CS_VEC(cs_spend__pin *) pending; /* a heap: the first deadline first */
     CS_VEC(cs_spend__pin *) overdue;
+    size_t n_doubts;
+    int64_t doubt_until; /* then none of them is any more; monotonic */
 };
 
 /* All under the account's lock. `add` finds the totals; the pin is to be OUT. */
 void cs_spend__pin_add(cs_spend__pin *pin, int64_t mono_ns, int64_t now_ns);
 void cs_spend__pin_remove(cs_spend__pin *pin);
+/* It has come back through the log. */
+void cs_spend__pin_commit(cs_spend__pin *pin);
+/* It does not fit, as far as is known here; whoever placed it will give it up, or know better. For a second. */
+void cs_spend__pin_doubt(cs_spend__pin *pin, int64_t mono_ns);
 /* Lets what has expired go. Before any look at what is held. */
 void cs_spend__pins_expire(cs_spend__account *account, int64_t mono_ns);
 /* What is held in a total: the pending and the overdue. */
@@ -59,6 +67,8 @@ struct cs_spend__hold {
     char currency[4];
     bool charge;
     bool committed;      /* the log has it */
+    bool rejected;       /* voided because it did not fit: the same id may come again */
+    bool doubtful;       /* of another replica, and did not fit, as far as was known here */
     bool early;          /* settled before it was placed: nothing but that is known */
     cs_hold_state state; /* of a pending one the time tells whether it has expired */
     int64_t amount, placed_ns, expires_ns;
@@ -96,6 +106,10 @@ void cs_spend__holds_sweep(cs_spend *s);
 /* What was settled before it came, of this id or of this request. */
 cs_spend__hold *cs_spend__hold_find_early(struct cs_spend__holds *t, const cs_hold *from);
 void cs_spend__hold_take_early(cs_spend *s, cs_spend__hold *early, cs_spend__hold *hold);
+/* It has come back through the log, under the chain's locks: does it fit behind all that came before it there? */
+struct cs_spend__chain;
+bool cs_spend__hold_fits(cs_spend *s, const cs_spend__hold *hold, const cs_hold *asked,
+                         const struct cs_spend__chain *chain);
 /* The holds of a request; NULL, or a chain by `sibling`. */
 cs_spend__hold *cs_spend__holds_of(struct cs_spend__holds *t, cs_slice tenant, cs_slice request_id);
 cs_hold_state cs_spend__hold_state(const cs_spend__hold *hold, int64_t mono_ns);

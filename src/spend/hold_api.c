@@ -21,6 +21,7 @@ void cs_spend__hold_copy(const cs_spend__hold *hold, int64_t mono_ns, cs_arena *
                      .scope = cs_undefined(),
                      .charge = hold->charge,
                      .state = cs_spend__hold_state(hold, mono_ns),
+                     .doubtful = hold->doubtful,
                      .posted_nanos = hold->posted,
                      .resolved_ns = hold->resolved_ns};
     if (hold->n_scope > 0) {

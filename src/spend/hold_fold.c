@@ -42,7 +42,25 @@ static bool whole(cs_value object, const char *name, int64_t *out)
     return v != NULL && cs_is(*v, CS_NUMBER) && cs_number_is_int(*v, out);
 }
 
-static bool read_hold(cs_value v, cs_hold *out)
+static bool read_limits(cs_arena *a, cs_value v, cs_hold *out)
+{
+    if (!cs_is(v, CS_OBJECT)) {
+        return false;
+    }
+    cs_hold_limit *limits = cs_arena_array(a, cs_hold_limit, cs_count(v));
+    for (uint32_t i = 0; i < cs_count(v); i++) {
+        cs_value nanos, key = cs_entry(v, i, &nanos);
+        if (!cs_is(key, CS_STRING) || !cs_is(nanos, CS_NUMBER) || !cs_number_is_int(nanos, &limits[i].nanos)) {
+            return false;
+        }
+        limits[i].budget = cs_text(key);
+    }
+    out->limits = limits;
+    out->n_limits = cs_count(v);
+    return true;
+}
+
+static bool read_hold(cs_arena *a, cs_value v, cs_hold *out)
 {
     *out = (cs_hold){.scope = cs_undefined()};
     cs_slice expiry;
@@ -55,11 +73,12 @@ static bool read_hold(cs_value v, cs_hold *out)
     out->charge = cs_event_text(v, "on_expiry", &expiry) && cs_slice_is(expiry, "charge_estimate");
     const cs_value *scope = cs_object_get_text(v, "scope");
     out->scope = scope != NULL ? *scope : cs_undefined();
-    return true;
+    const cs_value *limits = cs_object_get_text(v, "limits");
+    return limits == NULL || read_limits(a, *limits, out);
 }
 
 /* The holds that an event places; false if it is not readable. */
-static bool read_committed(const cs_event *event, cs_hold *holds, size_t *n)
+static bool read_committed(cs_arena *a, const cs_event *event, cs_hold *holds, size_t *n)
 {
     cs_slice tenant, request_id;
     const cs_value *list = cs_object_get_text(event->data, "holds");
@@ -74,7 +93,7 @@ static bool read_committed(const cs_event *event, cs_hold *holds, size_t *n)
         return false;
     }
     for (uint32_t i = 0; i < list->n; i++) {
-        if (!read_hold(list->u.items[i], &holds[i])) {
+        if (!read_hold(a, list->u.items[i], &holds[i])) {
             return false;
         }
         holds[i].tenant = tenant;
@@ -95,19 +114,11 @@ static int64_t life_left(const cs_event *event, const cs_hold *hold, int64_t now
     return left < 0 ? 0 : left > life ? life : left;
 }
 
-static bool place(cs_spend *s, const cs_event *event, const cs_hold *from, int64_t now)
+/* What a hold of the log is here. */
+typedef enum arrival { OURS, NEW, KNOWN, OVER } arrival;
+
+static cs_spend__hold *enter(cs_spend *s, const cs_hold *from, int64_t left)
 {
-    cs_spend__holds *t = s->holds;
-    cs_spend__hold *known = cs_map_get(&t->by_id, from->id);
-    if (known != NULL && !known->early) {
-        bool ours = !known->committed;
-        known->committed = true;
-        return ours;
-    }
-    int64_t left = life_left(event, from, now);
-    if (left == 0 && !from->charge && from->placed_ns < now - REMEMBERED_NS) {
-        return true; /* long over */
-    }
     cs_spend__pairs scope;
     cs_spend__read_scope(from->scope, &scope);
     cs_spend__shard *shard = cs_spend__shard_of(s, from->tenant);
@@ -117,15 +128,90 @@ static bool place(cs_spend *s, const cs_event *event, const cs_hold *from, int64
     cs_spend__hold *hold = cs_spend__hold_make(account, from, &scope);
     hold->committed = true;
     hold->deadline = s->mono_ns(s->now_self) + left;
-    cs_spend__hold *early = cs_spend__hold_find_early(t, from);
+    cs_spend__hold *early = cs_spend__hold_find_early(s->holds, from);
     if (early != NULL) {
         cs_spend__hold_take_early(s, early, hold);
     }
-    cs_spend__hold_enter(t, hold);
+    cs_spend__hold_enter(s->holds, hold);
     if (hold->state == CS_HOLD_PENDING) {
         cs_spend__hold_pin(s, hold);
     }
-    return true;
+    return hold;
+}
+
+static void commit_pins(cs_spend *s, cs_spend__hold *hold)
+{
+    for (uint32_t i = 0; i < hold->n_pins; i++) {
+        cs_spend__shard *shard = cs_spend__shard_of(s, hold->pins[i].account->name);
+        cs_mutex_lock(&shard->lock);
+        cs_spend__pin_commit(&hold->pins[i]);
+        cs_mutex_unlock(&shard->lock);
+    }
+    hold->committed = true;
+}
+
+static arrival place(cs_spend *s, const cs_event *event, const cs_hold *from, int64_t now)
+{
+    cs_spend__hold *known = cs_map_get(&s->holds->by_id, from->id);
+    if (known != NULL && !known->early && !known->committed && known->placed_ns == from->placed_ns) {
+        commit_pins(s, known);
+        return OURS;
+    }
+    if (known != NULL && (known->rejected || !known->committed)) {
+        cs_spend__hold_forget(s, known); /* given up before; or another replica was asked the same, and came first */
+        known = NULL;
+    }
+    if (known != NULL && !known->early) {
+        return KNOWN;
+    }
+    int64_t left = life_left(event, from, now);
+    if (left == 0 && !from->charge && from->placed_ns < now - REMEMBERED_NS) {
+        return OVER;
+    }
+    (void)enter(s, from, left);
+    return NEW;
+}
+
+/* Do the holds of a decision fit behind all that came before them in the log? Those that are settled already do. */
+static bool all_fit(cs_spend *s, const cs_hold *holds, size_t n)
+{
+    bool fit = true;
+    cs_spend__chain chain;
+    cs_spend__chain_lock(s, holds[0].tenant, true, &chain);
+    for (size_t i = 0; fit && i < n; i++) {
+        const cs_spend__hold *hold = cs_map_get(&s->holds->by_id, holds[i].id);
+        fit = hold == NULL || hold->state != CS_HOLD_PENDING || cs_spend__hold_fits(s, hold, &holds[i], &chain);
+    }
+    cs_spend__chain_unlock(s, &chain);
+    return fit;
+}
+
+static void reject(cs_spend *s, const cs_event *event, const cs_hold *holds, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        cs_spend__hold *hold = cs_map_get(&s->holds->by_id, holds[i].id);
+        if (hold != NULL && hold->state == CS_HOLD_PENDING) {
+            cs_spend__hold_release(s, hold);
+            hold->state = CS_HOLD_VOIDED;
+            hold->rejected = true;
+            hold->resolved_ns = event->arrived_ns;
+        }
+    }
+}
+
+static void doubt(cs_spend *s, const cs_hold *holds, size_t n)
+{
+    int64_t mono = s->mono_ns(s->now_self);
+    for (size_t i = 0; i < n; i++) {
+        cs_spend__hold *hold = cs_map_get(&s->holds->by_id, holds[i].id);
+        for (uint32_t k = 0; hold != NULL && k < hold->n_pins; k++) {
+            cs_spend__shard *shard = cs_spend__shard_of(s, hold->pins[k].account->name);
+            cs_mutex_lock(&shard->lock);
+            cs_spend__pin_doubt(&hold->pins[k], mono);
+            cs_mutex_unlock(&shard->lock);
+            hold->doubtful = true;
+        }
+    }
 }
 
 static cs_event_outcome fold_decision(void *self, const cs_event *event)
@@ -133,18 +219,31 @@ static cs_event_outcome fold_decision(void *self, const cs_event *event)
     cs_spend *s = self;
     cs_hold holds[CS_HOLDS_MAX];
     size_t n = 0;
-    if (!cs_slice_is(event->type, COMMITTED) || !read_committed(event, holds, &n)) {
+    if (!cs_slice_is(event->type, COMMITTED) || !read_committed(&s->scratch, event, holds, &n)) {
         return CS_EVENT_UNSEEN;
     }
-    bool fresh = n == 0;
+    size_t ours = 0;
+    size_t fresh = 0;
     int64_t now = s->now_ns(s->now_self);
     cs_mutex_lock(&s->holds->lock);
     cs_spend__holds_sweep(s);
     for (size_t i = 0; i < n; i++) {
-        fresh = place(s, event, &holds[i], now) || fresh;
+        arrival what = place(s, event, &holds[i], now);
+        ours += what == OURS;
+        fresh += what == NEW;
+    }
+    cs_event_outcome outcome = n == 0 || ours + fresh > 0 ? CS_EVENT_APPLIED : CS_EVENT_DUPLICATE;
+    if (s->shared && !event->past && ours + fresh > 0 && !all_fit(s, holds, n)) {
+        if (ours > 0) {
+            reject(s, event, holds, n);
+            outcome = CS_EVENT_CONFLICT;
+        } else {
+            doubt(s, holds, n);
+        }
     }
     cs_mutex_unlock(&s->holds->lock);
-    return fresh ? CS_EVENT_APPLIED : CS_EVENT_DUPLICATE;
+    cs_arena_reset(&s->scratch);
+    return outcome;
 }
 
 static cs_err check_decision(void *self, cs_arena *a, const cs_event *event, cs_event_reject *reject)
@@ -152,7 +251,7 @@ static cs_err check_decision(void *self, cs_arena *a, const cs_event *event, cs_
     (void)self;
     cs_hold holds[CS_HOLDS_MAX];
     size_t n = 0;
-    if (cs_slice_is(event->type, COMMITTED) && !read_committed(event, holds, &n)) {
+    if (cs_slice_is(event->type, COMMITTED) && !read_committed(a, event, holds, &n)) {
         return cs_event_refuse(a, reject, "invalid_holds", "data.holds cannot be read");
     }
     return CS_OK;
@@ -179,6 +278,18 @@ static bool resolve(cs_spend *s, const cs_event *event, cs_spend__hold *hold, cs
     return true;
 }
 
+/* Voided by the replica that placed it, since it did not fit at its place in the log. `placed_at` tells the try. */
+static bool fold_contended(cs_spend *s, const cs_event *event, cs_spend__hold *hold)
+{
+    int64_t placed = 0;
+    if (!whole(event->data, "placed_at", &placed) || placed != hold->placed_ns || hold->state != CS_HOLD_PENDING) {
+        return false;
+    }
+    cs_hold named = {.id = hold->id};
+    reject(s, event, &named, 1);
+    return true;
+}
+
 static cs_event_outcome fold_hold(void *self, const cs_event *event)
 {
     cs_spend *s = self;
@@ -186,9 +297,13 @@ static cs_event_outcome fold_hold(void *self, const cs_event *event)
     if (!cs_slice_is(event->type, VOIDED) || !cs_event_text(event->data, "hold", &id)) {
         return CS_EVENT_UNSEEN;
     }
+    bool contended = cs_object_get_text(event->data, "contended") != NULL;
     cs_mutex_lock(&s->holds->lock);
     cs_spend__hold *hold = cs_map_get(&s->holds->by_id, id);
-    bool done = hold != NULL && !hold->early && resolve(s, event, hold, CS_HOLD_VOIDED, 0);
+    bool done = false;
+    if (hold != NULL && !hold->early) {
+        done = contended ? fold_contended(s, event, hold) : resolve(s, event, hold, CS_HOLD_VOIDED, 0);
+    }
     cs_mutex_unlock(&s->holds->lock);
     return done ? CS_EVENT_APPLIED : CS_EVENT_DUPLICATE;
 }

@@ -68,6 +68,7 @@ typedef struct cs_spend__save {
 struct cs_spend {
     cs_journal *journal;
     cs_metrics *metrics;
+    bool shared; /* other replicas place holds as well: the log says what comes first */
     int64_t dedupe_ns, max_lateness_ns, stale_after_ns;
     int64_t (*now_ns)(void *self);
     int64_t (*mono_ns)(void *self);

@@ -311,6 +311,7 @@ cs_spend *cs_spend_new(const cs_spend_options *options)
     cs_spend *s = cs_zalloc(sizeof *s);
     s->journal = options->journal;
     s->metrics = options->metrics;
+    s->shared = options->shared;
     s->dedupe_ns = options->dedupe_ns > 0 ? options->dedupe_ns : DEDUPE_NS;
     s->max_lateness_ns = options->max_lateness_ns > 0 ? options->max_lateness_ns : LATENESS_NS;
     s->stale_after_ns = options->stale_after_ns > 0 ? options->stale_after_ns : STALE_NS;

@@ -3,10 +3,26 @@
 #include "countersign/base/mem.h"
 #include "spend/internal.h"
 
+#define DOUBT_NS CS_NS_PER_S
+
 /* Sums of what is held are exact as long as they fit; beyond that they wrap, and come back exactly. */
 static int64_t plus(int64_t a, int64_t b)
 {
     return (int64_t)((uint64_t)a + (uint64_t)b);
+}
+
+static void count_inflight(cs_spend__pin *pin, int64_t amount)
+{
+    for (size_t i = 0; i < pin->totals.n; i++) {
+        pin->totals.v[i].total->inflight = plus(pin->totals.v[i].total->inflight, amount);
+    }
+}
+
+static void count_doubtful(cs_spend__pin *pin, int64_t amount)
+{
+    for (size_t i = 0; i < pin->totals.n; i++) {
+        pin->totals.v[i].total->doubtful = plus(pin->totals.v[i].total->doubtful, amount);
+    }
 }
 
 static void count(cs_spend__pin *pin, int64_t amount)
@@ -14,6 +30,42 @@ static void count(cs_spend__pin *pin, int64_t amount)
     for (size_t i = 0; i < pin->totals.n; i++) {
         pin->totals.v[i].total->held = plus(pin->totals.v[i].total->held, amount);
     }
+    if (pin->inflight) {
+        count_inflight(pin, amount);
+    }
+    if (pin->doubtful) {
+        count_doubtful(pin, amount);
+    }
+}
+
+void cs_spend__pin_commit(cs_spend__pin *pin)
+{
+    if (pin->inflight && pin->where == CS_SPEND__PIN_PENDING) {
+        count_inflight(pin, -pin->hold->amount);
+    }
+    pin->inflight = false;
+}
+
+void cs_spend__pin_doubt(cs_spend__pin *pin, int64_t mono_ns)
+{
+    if (!pin->doubtful && pin->where == CS_SPEND__PIN_PENDING) {
+        pin->doubtful = true;
+        count_doubtful(pin, pin->hold->amount);
+        pin->account->pins->n_doubts++;
+        pin->account->pins->doubt_until = mono_ns + DOUBT_NS;
+    }
+}
+
+/* Nobody gave them up: they hold. */
+static void end_doubts(cs_spend__pins *pins)
+{
+    for (size_t i = 0; i < pins->pending.n; i++) {
+        if (pins->pending.v[i]->doubtful) {
+            count_doubtful(pins->pending.v[i], -pins->pending.v[i]->hold->amount);
+            pins->pending.v[i]->doubtful = false;
+        }
+    }
+    pins->n_doubts = 0;
 }
 
 /* ---- the heap */
@@ -65,6 +117,8 @@ static void leave_heap(cs_spend__pin *pin)
         sink(pins, last->at);
     }
     count(pin, -pin->hold->amount);
+    pins->n_doubts -= pin->doubtful;
+    pin->inflight = pin->doubtful = false;
     pin->where = CS_SPEND__PIN_OUT;
 }
 
@@ -136,7 +190,7 @@ int64_t cs_spend__overdue_sum(const cs_spend__account *account, const cs_spend__
 int64_t cs_spend__held(const cs_spend__total *total)
 {
     bool overflow = false;
-    return cs_spend__add(total->held, total->overdue, &overflow);
+    return cs_spend__add(plus(total->held, -total->doubtful), total->overdue, &overflow);
 }
 
 static void pin_total(void *self, cs_spend__account *account, cs_spend__part *part, cs_spend__total *total)
@@ -167,6 +221,7 @@ void cs_spend__pin_add(cs_spend__pin *pin, int64_t mono_ns, int64_t now_ns)
         CS_VEC_PUSH(&account->pins->pending, pin);
         put(account->pins, account->pins->pending.n - 1, pin);
         rise(account->pins, pin->at);
+        pin->inflight = !hold->committed;
         count(pin, hold->amount);
     } else if (hold->charge) {
         for (size_t i = 0; i < pin->totals.n; i++) {
@@ -189,6 +244,9 @@ void cs_spend__pin_remove(cs_spend__pin *pin)
 void cs_spend__pins_expire(cs_spend__account *account, int64_t mono_ns)
 {
     cs_spend__pins *pins = account->pins;
+    if (pins != NULL && pins->n_doubts > 0 && pins->doubt_until <= mono_ns) {
+        end_doubts(pins);
+    }
     while (pins != NULL && pins->pending.n > 0 && pins->pending.v[0]->hold->deadline <= mono_ns) {
         cs_spend__pin *pin = pins->pending.v[0];
         leave_heap(pin);

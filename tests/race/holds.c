@@ -47,10 +47,10 @@ static void plan_for(cs_arena *a, cs_slice request, cs_effects_plan *plan)
 }
 
 /* On the journal's thread: settle, void, or leave it to its time. */
-static void committed(void *self, const cs_error *error, bool other)
+static void committed(void *self, cs_commit_end end, const cs_error *error)
 {
     decision *d = self;
-    wrong += error != NULL || other;
+    wrong += end != CS_COMMIT_DURABLE || error != NULL;
     admitted++;
     cs_arena a;
     cs_arena_init(&a, 0);

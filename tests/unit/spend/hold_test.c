@@ -332,3 +332,79 @@ Test(hold, amounts_at_the_end_of_the_range)
     cr_expect_eq(voided("1", "a"), CS_EVENT_APPLIED);
     cr_expect_eq(figure("held_nanos"), 0);
 }
+
+/* ---- other replicas */
+
+static cs_event_outcome contended(const char *id, cs_hold hold)
+{
+    cs_value data = cs_object_new(&arena, 4);
+    cs_object_put_text(&arena, data, "tenant", cs_string(CS_LIT("t")));
+    cs_object_put_text(&arena, data, "hold", cs_string(hold.id));
+    cs_object_put_text(&arena, data, "placed_at", cs_int(hold.placed_ns));
+    cs_object_put_text(&arena, data, "contended", cs_bool(true));
+    return append("io.countersign.hold.voided.v1", id, data);
+}
+
+Test(hold, the_log_says_whose_hold_came_first)
+{
+    configure(ONE_BUDGET);
+    spend->shared = true;
+    cs_hold ours = ask("ours", 60, 60);
+    cs_hold_verdict verdict = cs_holds_place(spend, &ours, 1, NULL);
+    cr_expect_eq(verdict, CS_HOLD_PLACED);
+    cr_expect_eq(commit(ask("theirs", 60, 60)), CS_EVENT_APPLIED); /* they know nothing of ours */
+    cr_expect_eq(figure("held_nanos"), 120);
+    cr_expect_eq(commit(ours), CS_EVENT_CONFLICT);
+    cr_expect_str_eq(state("ours"), "voided");
+    cr_expect_str_eq(state("theirs"), "pending");
+    cr_expect_eq(figure("held_nanos"), 60);
+    cr_expect_eq(contended("1", ours), CS_EVENT_DUPLICATE);
+    /* The same request once more, and what is told of its first try does not touch the second. */
+    wall++;
+    cs_hold again = ask("ours", 40, 60);
+    cr_expect_eq(cs_holds_place(spend, &again, 1, NULL), CS_HOLD_PLACED);
+    cr_expect_eq(contended("2", ours), CS_EVENT_DUPLICATE);
+    cr_expect_eq(commit(again), CS_EVENT_APPLIED);
+    cr_expect_str_eq(state("ours"), "pending");
+    cr_expect_eq(figure("held_nanos"), 100);
+}
+
+Test(hold, what_is_still_on_its_way_comes_after)
+{
+    configure(ONE_BUDGET);
+    spend->shared = true;
+    cs_hold first = ask("first", 60, 60);
+    cs_hold second = ask("second", 40, 60);
+    cr_expect_eq(cs_holds_place(spend, &first, 1, NULL), CS_HOLD_PLACED);
+    cr_expect_eq(cs_holds_place(spend, &second, 1, NULL), CS_HOLD_PLACED);
+    cr_expect_eq(commit(ask("theirs", 40, 60)), CS_EVENT_APPLIED);
+    cr_expect_eq(commit(first), CS_EVENT_APPLIED); /* whatever becomes of the second */
+    cr_expect_eq(commit(second), CS_EVENT_CONFLICT);
+    cr_expect_eq(figure("held_nanos"), 100);
+}
+
+Test(hold, of_others_that_do_not_fit_are_in_doubt_for_a_second)
+{
+    configure(ONE_BUDGET);
+    spend->shared = true;
+    cr_expect_eq(place("ours", 60, 60), CS_HOLD_PLACED);
+    cs_hold theirs = ask("theirs", 60, 60);
+    cr_expect_eq(commit(ask("ours", 60, 60)), CS_EVENT_APPLIED);
+    cr_expect_eq(commit(theirs), CS_EVENT_APPLIED);
+    cr_expect_eq(figure("held_nanos"), 60); /* policy does not see it */
+    cr_expect_eq(place("a", 40, 60), CS_HOLD_DOUBTFUL);
+    cr_expect_eq(place("b", 41, 60), CS_HOLD_DOUBTFUL);
+    cr_expect_eq(contended("1", theirs), CS_EVENT_APPLIED);
+    cr_expect_str_eq(state("theirs"), "voided");
+    cr_expect_eq(place("b", 41, 60), CS_HOLD_CONTENDED);
+    cr_expect_eq(place("a", 40, 60), CS_HOLD_PLACED);
+    cr_expect_eq(commit(ask("a", 40, 60)), CS_EVENT_APPLIED);
+    wall++;
+    theirs = ask("theirs", 60, 60);
+    cr_expect_eq(commit(theirs), CS_EVENT_APPLIED);
+    cr_expect_eq(figure("held_nanos"), 100);
+    mono += SECOND; /* they knew better: it stays */
+    cr_expect_eq(figure("held_nanos"), 160);
+    cr_expect_eq(contended("2", theirs), CS_EVENT_APPLIED);
+    cr_expect_eq(figure("held_nanos"), 100);
+}
