@@ -1,5 +1,6 @@
 /* Clocks, RFC 3339, durations and the calendar. The only caller of clock_gettime. */
 #include "countersign/base/time.h"
+#include "base/scan.h"
 
 #include <errno.h>
 #include <time.h>
@@ -67,31 +68,12 @@ static int days_in_month(int64_t year, int month)
 
 /* ---- RFC 3339 ---- */
 
-typedef struct scan {
-    const char *p;
-    const char *end;
-} scan;
-
-static bool is_digit(const scan *s)
-{
-    return s->p < s->end && *s->p >= '0' && *s->p <= '9';
-}
-
-static bool take(scan *s, char c)
-{
-    if (s->p < s->end && *s->p == c) {
-        s->p++;
-        return true;
-    }
-    return false;
-}
-
 /* Exactly `digits` digits with a value of low..high. */
-static bool take_number(scan *s, int digits, int low, int high, int *out)
+static bool take_number(cs_scan *s, int digits, int low, int high, int *out)
 {
     int value = 0;
     for (int i = 0; i < digits; i++) {
-        if (!is_digit(s)) {
+        if (!cs_scan__digit(s)) {
             return false;
         }
         value = value * 10 + (*s->p++ - '0');
@@ -101,33 +83,34 @@ static bool take_number(scan *s, int digits, int low, int high, int *out)
 }
 
 /* The digits after the point; those after the ninth are dropped, as Go does. */
-static bool take_fraction(scan *s, int64_t *ns)
+static bool take_fraction(cs_scan *s, int64_t *ns)
 {
     int64_t unit = CS_NS_PER_S / 10;
     *ns = 0;
-    if (!take(s, '.') && !take(s, ',')) {
+    if (!cs_scan__take(s, '.') && !cs_scan__take(s, ',')) {
         return true;
     }
-    if (!is_digit(s)) {
+    if (!cs_scan__digit(s)) {
         return false;
     }
-    for (; is_digit(s); s->p++, unit /= 10) {
+    for (; cs_scan__digit(s); s->p++, unit /= 10) {
         *ns += unit * (*s->p - '0');
     }
     return true;
 }
 
 /* Go allows offsets up to 24:60. */
-static bool take_offset(scan *s, int64_t *seconds)
+static bool take_offset(cs_scan *s, int64_t *seconds)
 {
-    if (take(s, 'Z')) {
+    if (cs_scan__take(s, 'Z')) {
         *seconds = 0;
         return true;
     }
-    int sign = take(s, '+') ? 1 : take(s, '-') ? -1 : 0;
+    int sign = cs_scan__take(s, '+') ? 1 : cs_scan__take(s, '-') ? -1 : 0;
     int hours = 0;
     int minutes = 0;
-    if (sign == 0 || !take_number(s, 2, 0, 24, &hours) || !take(s, ':') || !take_number(s, 2, 0, 60, &minutes)) {
+    if (sign == 0 || !take_number(s, 2, 0, 24, &hours) || !cs_scan__take(s, ':') ||
+        !take_number(s, 2, 0, 60, &minutes)) {
         return false;
     }
     *seconds = sign * (hours * INT64_C(3600) + minutes * 60);
@@ -136,7 +119,7 @@ static bool take_offset(scan *s, int64_t *seconds)
 
 bool cs_time_parse_rfc3339(cs_slice text, int64_t *ns)
 {
-    scan s = {text.p, text.p + text.n};
+    cs_scan s = {text.p, text.p + text.n};
     int year = 0;
     int month = 0;
     int day = 0;
@@ -145,14 +128,15 @@ bool cs_time_parse_rfc3339(cs_slice text, int64_t *ns)
     int second = 0;
     int64_t fraction = 0;
     int64_t offset = 0;
-    if (text.n == 0 || !take_number(&s, 4, 0, 9999, &year) || !take(&s, '-') || !take_number(&s, 2, 1, 12, &month) ||
-        !take(&s, '-') || !take_number(&s, 2, 1, days_in_month(year, month), &day) || !take(&s, 'T')) {
+    if (text.n == 0 || !take_number(&s, 4, 0, 9999, &year) || !cs_scan__take(&s, '-') ||
+        !take_number(&s, 2, 1, 12, &month) || !cs_scan__take(&s, '-') ||
+        !take_number(&s, 2, 1, days_in_month(year, month), &day) || !cs_scan__take(&s, 'T')) {
         return false;
     }
     /* Go takes an hour of one digit too. */
     int digits = s.end - s.p >= 2 && s.p[1] == ':' ? 1 : 2;
-    if (!take_number(&s, digits, 0, 23, &hour) || !take(&s, ':') || !take_number(&s, 2, 0, 59, &minute) ||
-        !take(&s, ':') || !take_number(&s, 2, 0, 59, &second) || !take_fraction(&s, &fraction) ||
+    if (!take_number(&s, digits, 0, 23, &hour) || !cs_scan__take(&s, ':') || !take_number(&s, 2, 0, 59, &minute) ||
+        !cs_scan__take(&s, ':') || !take_number(&s, 2, 0, 59, &second) || !take_fraction(&s, &fraction) ||
         !take_offset(&s, &offset) || s.p != s.end) {
         return false;
     }
@@ -231,10 +215,10 @@ static const struct {
     {"w", 7 * 86400 * CS_NS_PER_S, true},
 };
 
-static int64_t take_unit(scan *s, bool days)
+static int64_t take_unit(cs_scan *s, bool days)
 {
     const char *start = s->p;
-    while (s->p < s->end && *s->p != '.' && !is_digit(s)) {
+    while (s->p < s->end && *s->p != '.' && !cs_scan__digit(s)) {
         s->p++;
     }
     cs_slice name = {start, (size_t)(s->p - start)};
@@ -247,24 +231,24 @@ static int64_t take_unit(scan *s, bool days)
 }
 
 /* "1.5h" and the like; the sum so far is *total, at most 2^63 (which only a negative duration may reach). */
-static bool take_part(scan *s, bool days, uint64_t *total)
+static bool take_part(cs_scan *s, bool days, uint64_t *total)
 {
     const uint64_t max = UINT64_C(1) << 63;
     uint64_t whole = 0;
     uint64_t fraction = 0;
     double scale = 1;
     const char *start = s->p;
-    for (; is_digit(s); s->p++) {
+    for (; cs_scan__digit(s); s->p++) {
         if (whole > max / 10) {
             return false;
         }
         whole = whole * 10 + (uint64_t)(*s->p - '0');
     }
     size_t digits = (size_t)(s->p - start);
-    if (take(s, '.')) {
+    if (cs_scan__take(s, '.')) {
         const char *point = s->p;
         bool full = false; /* digits that no longer fit cannot change the result by a nanosecond */
-        for (; is_digit(s); s->p++) {
+        for (; cs_scan__digit(s); s->p++) {
             full = full || fraction > (max - 1) / 10;
             if (!full) {
                 fraction = fraction * 10 + (uint64_t)(*s->p - '0');
@@ -285,10 +269,10 @@ static bool take_part(scan *s, bool days, uint64_t *total)
 
 bool cs_time_parse_duration(cs_slice text, bool days, int64_t *ns)
 {
-    scan s = {text.p, text.p + text.n};
+    cs_scan s = {text.p, text.p + text.n};
     uint64_t total = 0;
-    bool negative = text.n > 0 && take(&s, '-');
-    if (text.n == 0 || (!negative && take(&s, '+') && s.p == s.end)) {
+    bool negative = text.n > 0 && cs_scan__take(&s, '-');
+    if (text.n == 0 || (!negative && cs_scan__take(&s, '+') && s.p == s.end)) {
         return false;
     }
     if (s.end - s.p == 1 && *s.p == '0') {

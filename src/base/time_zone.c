@@ -12,6 +12,7 @@
 #include "countersign/base/file.h"
 #include "countersign/base/map.h"
 #include "countersign/base/mem.h"
+#include "base/scan.h"
 
 #define ZONE_FOLDER "/usr/share/zoneinfo"
 #define ZONE_FILE_MAX ((size_t)1048576)
@@ -66,32 +67,13 @@ typedef struct span {
 
 /* ---- the footer ---- */
 
-typedef struct scan {
-    const char *p;
-    const char *end;
-} scan;
-
-static bool at_digit(const scan *s)
-{
-    return s->p < s->end && *s->p >= '0' && *s->p <= '9';
-}
-
-static bool take(scan *s, char c)
-{
-    if (s->p < s->end && *s->p == c) {
-        s->p++;
-        return true;
-    }
-    return false;
-}
-
-static bool take_number(scan *s, int low, int high, int *out)
+static bool take_number(cs_scan *s, int low, int high, int *out)
 {
     int value = 0;
-    if (!at_digit(s)) {
+    if (!cs_scan__digit(s)) {
         return false;
     }
-    while (at_digit(s)) {
+    while (cs_scan__digit(s)) {
         value = value * 10 + (*s->p++ - '0');
         if (value > high) {
             return false;
@@ -101,9 +83,9 @@ static bool take_number(scan *s, int low, int high, int *out)
     return value >= low;
 }
 
-static bool take_name(scan *s, char out[16])
+static bool take_name(cs_scan *s, char out[16])
 {
-    bool quoted = take(s, '<');
+    bool quoted = cs_scan__take(s, '<');
     size_t n = 0;
     for (; s->p < s->end; s->p++) {
         char c = *s->p;
@@ -117,26 +99,26 @@ static bool take_name(scan *s, char out[16])
         out[n++] = c;
     }
     out[n] = '\0';
-    return n >= 3 && (!quoted || take(s, '>'));
+    return n >= 3 && (!quoted || cs_scan__take(s, '>'));
 }
 
 /* [+-]hh[:mm[:ss]] */
-static bool take_clock(scan *s, int hours_max, int64_t *out)
+static bool take_clock(cs_scan *s, int hours_max, int64_t *out)
 {
     int64_t sign = 1;
     int hours = 0;
     int minutes = 0;
     int seconds = 0;
-    if (take(s, '-')) {
+    if (cs_scan__take(s, '-')) {
         sign = -1;
     } else {
-        (void)take(s, '+');
+        (void)cs_scan__take(s, '+');
     }
     if (!take_number(s, 0, hours_max, &hours)) {
         return false;
     }
-    if (take(s, ':')) {
-        if (!take_number(s, 0, 59, &minutes) || (take(s, ':') && !take_number(s, 0, 59, &seconds))) {
+    if (cs_scan__take(s, ':')) {
+        if (!take_number(s, 0, 59, &minutes) || (cs_scan__take(s, ':') && !take_number(s, 0, 59, &seconds))) {
             return false;
         }
     }
@@ -144,14 +126,14 @@ static bool take_clock(scan *s, int hours_max, int64_t *out)
     return true;
 }
 
-static bool take_change(scan *s, rule_change *out)
+static bool take_change(cs_scan *s, rule_change *out)
 {
     bool ok = false;
-    if (take(s, 'M')) {
+    if (cs_scan__take(s, 'M')) {
         out->kind = 'M';
-        ok = take_number(s, 1, 12, &out->month) && take(s, '.') && take_number(s, 1, 5, &out->week) && take(s, '.') &&
-             take_number(s, 0, 6, &out->day);
-    } else if (take(s, 'J')) {
+        ok = take_number(s, 1, 12, &out->month) && cs_scan__take(s, '.') && take_number(s, 1, 5, &out->week) &&
+             cs_scan__take(s, '.') && take_number(s, 0, 6, &out->day);
+    } else if (cs_scan__take(s, 'J')) {
         out->kind = 'J';
         ok = take_number(s, 1, 365, &out->day);
     } else {
@@ -159,12 +141,12 @@ static bool take_change(scan *s, rule_change *out)
         ok = take_number(s, 0, 365, &out->day);
     }
     out->time = 7200;
-    return ok && (!take(s, '/') || take_clock(s, 167, &out->time));
+    return ok && (!cs_scan__take(s, '/') || take_clock(s, 167, &out->time));
 }
 
 static bool parse_rule(cs_slice text, posix_rule *rule)
 {
-    scan s = {text.p, text.p + text.n};
+    cs_scan s = {text.p, text.p + text.n};
     int64_t west = 0;
     if (!take_name(&s, rule->std_name) || !take_clock(&s, 24, &west)) {
         return false;
@@ -183,8 +165,8 @@ static bool parse_rule(cs_slice text, posix_rule *rule)
     }
     rule->dst_offset = (int32_t)-west;
     rule->has_dst = true;
-    return take(&s, ',') && take_change(&s, &rule->to_dst) && take(&s, ',') && take_change(&s, &rule->to_std) &&
-           s.p == s.end;
+    return cs_scan__take(&s, ',') && take_change(&s, &rule->to_dst) && cs_scan__take(&s, ',') &&
+           take_change(&s, &rule->to_std) && s.p == s.end;
 }
 
 static int64_t floor_div(int64_t a, int64_t b)

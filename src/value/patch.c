@@ -86,18 +86,25 @@ static cs_err read_path(cs_arena *a, cs_value v, const cs_value **path, size_t *
 
 /* ---- edits */
 
+/* Fails with the text, and frees it. */
+static cs_err fail_text(cs_error *e, cs_buf *text)
+{
+    cs_err err = cs_fail(e, CS_ERR_EVAL_BUILTIN, "%.*s", CS_FMT(cs_buf_view(text)));
+    cs_buf_destroy(text);
+    return err;
+}
+
 /* Fails with a message that shows a key as Rego text between its words. */
 static cs_err fail_key(cs_error *e, const char *before, cs_value key, const char *behind)
 {
     cs_buf text;
     cs_buf_init(&text);
+    cs_buf_text(&text, before);
+    size_t most = text.n + 200;
     cs_value_print(&text, key);
-    if (text.n > 200) {
-        text.n = 200;
-    }
-    cs_err err = cs_fail(e, CS_ERR_EVAL_BUILTIN, "%s%s%s", before, cs_buf_cstr(&text), behind);
-    cs_buf_destroy(&text);
-    return err;
+    text.n = text.n < most ? text.n : most;
+    cs_buf_text(&text, behind);
+    return fail_text(e, &text);
 }
 
 static cs_err fail_set_key(cs_error *e, cs_value key, cs_value value)
@@ -151,9 +158,8 @@ static cs_err fail_scalar(cs_error *e, const char *where, cs_value found)
     cs_buf_init(&text);
     cs_buf_printf(&text, "expected composite type%s, found value: ", where);
     cs_value_print(&text, found);
-    cs_err err = cs_fail(e, CS_ERR_EVAL_BUILTIN, "%.*s (type: ast.%s)", CS_FMT(cs_buf_view(&text)), type);
-    cs_buf_destroy(&text);
-    return err;
+    cs_buf_printf(&text, " (type: ast.%s)", type);
+    return fail_text(e, &text);
 }
 
 static cs_err fail_absent(cs_error *e, cs_value key, const char *what, cs_value node)
@@ -168,9 +174,7 @@ static cs_err fail_absent(cs_error *e, cs_value key, const char *what, cs_value 
     }
     cs_buf_printf(&text, " does not exist in %s term ", what);
     cs_value_print(&text, node);
-    cs_err err = cs_fail(e, CS_ERR_EVAL_BUILTIN, "%.*s", CS_FMT(cs_buf_view(&text)));
-    cs_buf_destroy(&text);
-    return err;
+    return fail_text(e, &text);
 }
 
 /* The child of a node under a key, and where it stands (entry or index). */

@@ -467,22 +467,14 @@ def when_the_service_hangs_nothing_passes(w):
 
 def main():
     w = Gateways()
-    done = (0, 1)
-    try:
+
+    def start():
         if ENVOY:
             w.start_envoy()
         if NGINX:
             w.start_nginx()
-        done = serving.run_cases(CASES, w)
-    except AssertionError as e:
-        print(f"FAILED: {e}")
-    finally:
-        if done[1]:
-            for log in ("countersign.log", "envoy.log", "nginx.log", "nginx-start.log"):
-                if os.path.exists(w.path(log)):
-                    print(f"---- {log}\n" + open(w.path(log), errors="replace").read()[-3000:])
-        w.end()
-    serving.close(*done)
+
+    serving.run_scene(w, CASES, ("countersign.log", "envoy.log", "nginx.log", "nginx-start.log"), start)
 
 
 if __name__ == "__main__":

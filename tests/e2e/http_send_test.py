@@ -489,11 +489,7 @@ CASES = [
 def main():
     s = Suite()
     only = sys.argv[1:]
-    done = serving.run_cases([c for c in CASES if not only or c.__name__ in only], s, seconds=100)
-    if done[1] and os.path.exists(s.path("service.log")):
-        print("---- service.log\n" + open(s.path("service.log"), errors="replace").read()[-3000:])
-    s.end()
-    serving.close(*done)
+    serving.run_scene(s, [c for c in CASES if not only or c.__name__ in only], ("service.log",), seconds=100)
 
 
 if __name__ == "__main__":

@@ -579,11 +579,7 @@ def unchanged(w, function):
 
 def main():
     w = Service()
-    done = serving.run_cases([unchanged(w, c) for c in CASES])
-    if done[1] and os.path.exists(w.path("countersign.log")):
-        print("---- countersign.log\n" + open(w.path("countersign.log"), errors="replace").read()[-3000:])
-    w.end()
-    serving.close(*done)
+    serving.run_scene(w, [unchanged(w, c) for c in CASES], ("countersign.log",))
 
 
 if __name__ == "__main__":

@@ -225,20 +225,12 @@ def labels_from_outside_stay_bounded(w):
 
 def main():
     w = Scene()
-    done = (0, 1)
-    try:
+
+    def start():
         if PROMETHEUS:
             w.start_prometheus()
-        done = serving.run_cases(CASES, w)
-    except AssertionError as e:
-        print(f"FAILED: {e}")
-    finally:
-        if done[1]:
-            for log in ("countersign.log", "prometheus.log"):
-                if os.path.exists(w.path(log)):
-                    print(f"---- {log}\n" + open(w.path(log), errors="replace").read()[-3000:])
-        w.end()
-    serving.close(*done)
+
+    serving.run_scene(w, CASES, ("countersign.log", "prometheus.log"), start)
 
 
 if __name__ == "__main__":

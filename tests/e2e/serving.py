@@ -238,6 +238,24 @@ def run_cases(cases, *arguments, seconds=50):
     return passed, failed
 
 
+def run_scene(w, cases, logs, start=lambda: None, seconds=50):
+    """A suite of one scene: starts what it needs besides the service, runs the cases, shows the ends of the logs (files
+    of the scene's folder) if something failed, and ends the scene and the process."""
+    done = (0, 1)
+    try:
+        start()
+        done = run_cases(cases, w, seconds=seconds)
+    except AssertionError as e:
+        print(f"FAILED: {e}")
+    finally:
+        if done[1]:
+            for log in logs:
+                if os.path.exists(w.path(log)):
+                    print(f"---- {log}\n" + open(w.path(log), errors="replace").read()[-3000:])
+        w.end()
+    close(*done)
+
+
 def close(passed, failed):
     print(f"{passed} passed, {failed} failed")
     sys.exit(1 if failed else 0)

@@ -78,18 +78,22 @@ static cs_err small_range(cs_call *call, int64_t x, int64_t y, uint64_t step, cs
 /* Beyond 64 bits. */
 static cs_err big_range(cs_call *call, cs_value x, cs_value y, cs_value step, cs_value *out)
 {
-    int direction = cs_number_compare(x, y) <= 0 ? 1 : -1;
+    bool up = cs_number_compare(x, y) <= 0;
+    cs_value distance, most;
+    cs_value items = cs_int((int64_t)cs_limits_get()->range_items);
+    CS_TRY(cs_number_arith(call->arena, CS_SUB, up ? y : x, up ? x : y, &distance, call->e));
+    CS_TRY(cs_number_arith(call->arena, CS_MUL, step, items, &most, call->e));
+    if (cs_number_compare(distance, most) >= 0) {
+        return cs_call__limit_error(call, "range_items");
+    }
     cs_list list = {0};
-    while (cs_number_compare(x, y) * direction <= 0) {
-        if (list.n == cs_limits_get()->range_items) {
-            return cs_call__limit_error(call, "range_items");
-        }
+    CS_TRY(cs_number_arith(call->arena, CS_ADD, x, cs_int(0), &x, call->e)); /* as a result is spelled */
+    while (cs_number_compare(x, y) * (up ? 1 : -1) <= 0) {
         if (cs_arena_exceeded(call->arena)) {
             return cs_call__limit_error(call, "eval_memory");
         }
-        CS_TRY(cs_number_arith(call->arena, CS_ADD, x, cs_int(0), &x, call->e));
         cs_list__add(call, &list, x);
-        CS_TRY(cs_number_arith(call->arena, direction > 0 ? CS_ADD : CS_SUB, x, step, &x, call->e));
+        CS_TRY(cs_number_arith(call->arena, up ? CS_ADD : CS_SUB, x, step, &x, call->e));
     }
     return cs_call__give(out, cs_list__array(&list));
 }

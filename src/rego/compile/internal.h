@@ -155,6 +155,8 @@ static inline void cs_expr__mark_assignment(cs_expr *e)
 /* Calls f on every rule, `else` parts too (each is a rule of its own). */
 typedef void cs_rule_fn(cs_compiler *c, cs_rule *r);
 void cs_compile__rules(cs_compiler *c, cs_rule_fn *f);
+/* Walks what a head computes: arguments, key and value. */
+void cs_compile__walk_head(const cs_walker *w, cs_rule *r);
 /* On the rules alone, not on their `else` parts. */
 void cs_compile__chains(cs_compiler *c, cs_rule_fn *f);
 

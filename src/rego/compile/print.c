@@ -80,16 +80,7 @@ cs_body cs_print__erase(cs_compiler *c, cs_body b)
 
 static void erase_in_rule(cs_compiler *c, cs_rule *r)
 {
-    cs_walker w = {.self = c, .term = erase_in_term, .expr = erase_in_expr};
-    for (uint32_t i = 0; i < r->head.args.n; i++) {
-        cs_walk_term(&w, r->head.args.v[i]);
-    }
-    if (r->head.key) {
-        cs_walk_term(&w, r->head.key);
-    }
-    if (r->head.value) {
-        cs_walk_term(&w, r->head.value);
-    }
+    cs_compile__walk_head(&(cs_walker){.self = c, .term = erase_in_term, .expr = erase_in_expr}, r);
     r->body = cs_print__erase(c, r->body);
 }
 

@@ -205,6 +205,19 @@ void cs_compile__chains(cs_compiler *c, cs_rule_fn *f)
     }
 }
 
+void cs_compile__walk_head(const cs_walker *w, cs_rule *r)
+{
+    for (uint32_t i = 0; i < r->head.args.n; i++) {
+        cs_walk_term(w, r->head.args.v[i]);
+    }
+    if (r->head.key) {
+        cs_walk_term(w, r->head.key);
+    }
+    if (r->head.value) {
+        cs_walk_term(w, r->head.value);
+    }
+}
+
 void cs_compile__rules(cs_compiler *c, cs_rule_fn *f)
 {
     for (uint32_t i = 0; i < c->n_modules; i++) {

@@ -177,16 +177,7 @@ cs_body cs_with__body(cs_compiler *c, cs_body b)
 
 static void in_rule(cs_compiler *c, cs_rule *r)
 {
-    cs_walker w = {.self = c, .term = nested_term, .expr = nested_expr};
-    for (uint32_t i = 0; i < r->head.args.n; i++) {
-        cs_walk_term(&w, r->head.args.v[i]);
-    }
-    if (r->head.key) {
-        cs_walk_term(&w, r->head.key);
-    }
-    if (r->head.value) {
-        cs_walk_term(&w, r->head.value);
-    }
+    cs_compile__walk_head(&(cs_walker){.self = c, .term = nested_term, .expr = nested_expr}, r);
     r->body = cs_with__body(c, r->body);
 }
 

@@ -59,7 +59,7 @@ static uint64_t save_body(cs_td_frame *f, cs_body body, bodies *out, const cs_co
 static cs_names *unknown_names(cs_td *run)
 {
     cs_names *names = cs_names_new(run->arena);
-    const cs_partial *p = run->partial;
+    const cs_td_saving *p = run->partial;
     for (size_t i = 0; i < p->unknowns.n; i++) {
         const cs_unknown *u = &p->unknowns.v[i];
         for (uint32_t j = 0; j < u->vars.n; j++) {

@@ -21,7 +21,7 @@ static bool live_term(void *self, cs_term *t)
 /* What copy propagation must leave in an answer: the unknowns, and the names that the query's author chose. */
 static void keep_live(cs_td *run, const cs_td_query *query)
 {
-    cs_partial *p = run->partial;
+    cs_td_saving *p = run->partial;
     live_vars l = {run, cs_names_new(run->arena)};
     for (uint32_t i = 0; i < p->unknowns.v[0].refs.n; i++) {
         cs_names_put(l.names, cs_sym_get(run->names, cs_sym_slice(p->unknowns.v[0].refs.v[i]->u.list.v[0]->u.var)),
@@ -64,7 +64,7 @@ static cs_go answer(cs_k *k)
 {
     cs_td_frame *f = CS_K_SELF(partial_k, k)->f;
     cs_td *run = f->run;
-    cs_partial *p = run->partial;
+    cs_td_saving *p = run->partial;
     const cs_saved_query *saved = &p->stack.v[p->stack.n - 1];
     cs_body body = {0};
     for (size_t i = 0; i < saved->n; i++) {
@@ -134,7 +134,7 @@ static int by_rule(const void *x, const void *y)
     return c ? c : cs_body_compare(a->body, b->body);
 }
 
-static void hand_over(cs_partial *p, cs_td_partial *out)
+static void hand_over(cs_td_saving *p, cs_td_partial *out)
 {
     for (size_t i = 0; i < p->support.n; i++) {
         qsort(p->support.v[i]->rules, p->support.v[i]->n_rules, sizeof(cs_rule *), by_rule);
@@ -151,7 +151,7 @@ cs_err cs_topdown_partial(const cs_td_query *query, const cs_eval *eval, const c
     cs_td__begin(&run, query, eval, tracer);
     run.names = query->ast;
     run.own.names = query->ast;
-    cs_partial *p = cs_arena_new(run.arena, cs_partial);
+    cs_td_saving *p = cs_arena_new(run.arena, cs_td_saving);
     run.partial = p;
     p->options = options;
     cs_slice name_space = options->partial_namespace.n ? options->partial_namespace : CS_LIT("partial");

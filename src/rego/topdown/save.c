@@ -25,7 +25,7 @@ static bool has_var(const cs_unknown *u, const cs_term *t, const cs_bindings *b)
 
 bool cs_td__saves(const cs_td *run, cs_opd o, const cs_bindings *b)
 {
-    const cs_partial *p = run->partial;
+    const cs_td_saving *p = run->partial;
     if (!p || (!cs_opd_is(o, CS_TERM_VAR) && !cs_opd_is(o, CS_TERM_REF))) {
         return false;
     }
@@ -113,7 +113,7 @@ static bool may_overlap(const cs_terms *unknown, const cs_terms *ref)
 
 bool cs_td__overlaps_unknown(const cs_td *run, const cs_term *ref, const cs_bindings *b)
 {
-    const cs_partial *p = run->partial;
+    const cs_td_saving *p = run->partial;
     for (size_t i = p->unknowns.n; i > 0; i--) {
         const cs_unknown *u = &p->unknowns.v[i - 1];
         for (uint32_t j = 0; j < u->refs.n; j++) {
@@ -328,7 +328,7 @@ void cs_td__disable_pop(cs_td *run)
 
 bool cs_td__ref_inlining_disabled(const cs_td *run, const cs_terms *ref, uint32_t n, bool ignore_internal)
 {
-    const cs_partial *p = run->partial;
+    const cs_td_saving *p = run->partial;
     for (size_t i = 0; i < p->disabled.n; i++) {
         const cs_disabled *d = &p->disabled.v[i];
         for (uint32_t j = 0; j < d->n && !(d->internal && ignore_internal); j++) {
@@ -349,7 +349,7 @@ bool cs_td__inlining_disabled(cs_td *run, const cs_opd *path, uint32_t n, bool i
 
 bool cs_td__opd_inlining_disabled(const cs_td *run, cs_opd o)
 {
-    const cs_partial *p = run->partial;
+    const cs_td_saving *p = run->partial;
     if (cs_opd_is(o, CS_TERM_REF)) {
         return cs_td__ref_inlining_disabled(run, &o.t->u.list, o.t->u.list.n, false);
     }

@@ -39,7 +39,7 @@ typedef struct cs_made {
     CS_VEC(cs_made_pair) pairs;
 } cs_made;
 
-struct cs_partial {
+struct cs_td_saving {
     const cs_td_partial_options *options;
     CS_VEC(cs_unknown) unknowns;
     CS_VEC(cs_saved_query) stack; /* of queries under construction; the last one takes what is saved */

@@ -43,7 +43,7 @@ static bool starts_with(const cs_terms *ref, uint32_t n, const cs_terms *prefix)
 /* Is an unknown at or above the first n parts? */
 static bool covered(const cs_td *run, const cs_terms *ref, uint32_t n)
 {
-    const cs_partial *p = run->partial;
+    const cs_td_saving *p = run->partial;
     for (size_t i = p->unknowns.n; i > 0; i--) {
         const cs_terms *refs = &p->unknowns.v[i - 1].refs;
         for (uint32_t j = 0; j < refs->n; j++) {
@@ -95,7 +95,7 @@ static bool has_key(cs_td *run, cs_opd term, cs_bindings *tb, cs_opd key)
 /* Keys that the unknowns add right under the prefix, each once. */
 static void keys_under(const cs_td_ref *r, const cs_terms *prefix, cs_value keys)
 {
-    const cs_partial *p = r->f->run->partial;
+    const cs_td_saving *p = r->f->run->partial;
     for (size_t i = p->unknowns.n; i > 0; i--) {
         const cs_terms *refs = &p->unknowns.v[i - 1].refs;
         for (uint32_t j = 0; j < refs->n; j++) {

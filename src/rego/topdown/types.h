@@ -146,7 +146,7 @@ typedef struct cs_td_live_row {
     cs_value key, row;
 } cs_td_live_row;
 
-typedef struct cs_partial cs_partial; /* save.c: what partial evaluation knows */
+typedef struct cs_td_saving cs_td_saving; /* save.c: what partial evaluation knows */
 
 /* ---- one evaluation */
 struct cs_td {
@@ -177,7 +177,7 @@ struct cs_td {
     CS_VEC(cs_td_live_row) live_rows;
     cs_value *live_all;
     cs_td_frame *root;
-    cs_partial *partial; /* NULL: full evaluation */
+    cs_td_saving *partial; /* NULL: full evaluation */
 };
 
 #endif

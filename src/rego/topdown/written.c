@@ -3,7 +3,7 @@
 #include "rego/topdown/save.h"
 
 /* By the address of the collection's parts, which stays while it grows. */
-static cs_made *find(const cs_partial *p, cs_value collection)
+static cs_made *find(const cs_td_saving *p, cs_value collection)
 {
     if (cs_is_undefined(p->made_at)) {
         return NULL;
@@ -14,7 +14,7 @@ static cs_made *find(const cs_partial *p, cs_value collection)
 
 static cs_made *find_or_add(cs_td *run, cs_value collection)
 {
-    cs_partial *p = run->partial;
+    cs_td_saving *p = run->partial;
     cs_made *m = find(p, collection);
     if (!m) {
         m = cs_arena_new(run->arena, cs_made);
