@@ -559,10 +559,10 @@ def broken_requests_are_refused(w):
         assert head == b"" or re.match(rb"HTTP/1\.[01] (400|413|431|501|505) ", head), (text[:80], head)
 
 
-def unchanged(w, function):
+def unchanged(function):
     """The case, and after it everything as it was."""
 
-    def both():
+    def both(w):
         try:
             function(w)
         except Exception:
@@ -579,7 +579,7 @@ def unchanged(w, function):
 
 def main():
     w = Service()
-    serving.run_scene(w, [unchanged(w, c) for c in CASES], ("countersign.log",))
+    serving.run_scene(w, [unchanged(c) for c in CASES], ("countersign.log",))
 
 
 if __name__ == "__main__":
