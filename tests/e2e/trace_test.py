@@ -106,6 +106,14 @@ held(x) := 1 if "a" in x
 
 starts := 1 if startswith(input.s, "q")
 """,
+    "t/note_test.rego": """package note_test
+
+test_note if {
+	trace("two\\nlines\\n")
+	print("two\\nlines")
+	false
+}
+""",
     "bad/a.rego": """package bad
 
 xs := [i + 1 |
@@ -141,7 +149,7 @@ TESTS = [["t", "a.rego", *more] for more in (
     ["-r", "test_ok", "--threshold", "90", "-v"], ["--coverage", "-r", "test_bad"], ["--coverage", "-r", "test_case"],
     ["-r", "("], ["--threshold", "200"], ["-f", "gobench"], ["-f", "json", "-r", "nothing"],
     ["--count", "2", "-r", "ok"],
-    ["--sort", "duration", "-r", "ok"], ["--coverage", "--bench"])] + [["missing"], [], ["bad"], ["-b", "bad"]]
+    ["--sort", "duration", "-r", "ok"], ["--coverage", "--bench"])] + [["missing"], [], ["bad"], ["-b", "bad"], ["t/note_test.rego", "-v"]]
 
 TAKEN_OUT = [(r"\([0-9.]+(?:µs|ms|ns|s)\)", "(T)"), (r'("duration": )[0-9]+', r"\1N"),
              (r"[0-9.]+(?:µs|ms|ns) *│", "T │"), (r"(_ns *│ )[0-9.]+ *", r"\1N "), (r"[─]+", "─"), (r" +│", " │"),

@@ -206,16 +206,27 @@ static void blanks(cs_buf *out, size_t n)
     out->n += n;
 }
 
+/* A cell and the blanks behind it; a line that begins within is indented. */
+static void print_cell(cs_buf *out, cs_slice cell, size_t padding, size_t indent)
+{
+    cs_slice rest = cell, line;
+    while (cs_slice_find_byte(rest, '\n', 0) != SIZE_MAX) {
+        (void)cs_slice_next(&rest, '\n', &line);
+        cs_buf_slice(out, line);
+        cs_buf_byte(out, '\n');
+        blanks(out, rest.n > 0 || padding > 0 ? indent : 0);
+    }
+    cs_buf_slice(out, rest);
+    blanks(out, padding);
+}
+
 /* The indent stands in front of each column and of the line's end: OPA's writer adds it to every piece it is given. */
 static void print_row(cs_buf *out, const trace_row *row, const size_t *widths, size_t columns, size_t indent)
 {
     for (size_t i = 0; i < columns; i++) {
         blanks(out, indent);
-        cs_buf_slice(out, row->cells[i]);
-        if (i + 1 < columns) {
-            size_t count = cs_utf8_count(row->cells[i]);
-            blanks(out, widths[i] + PADDING - count + 1);
-        }
+        bool last = i + 1 == columns;
+        print_cell(out, row->cells[i], last ? 0 : widths[i] + PADDING - cs_utf8_count(row->cells[i]) + 1, indent);
     }
     blanks(out, indent);
     cs_buf_byte(out, '\n');
