@@ -106,12 +106,20 @@ held(x) := 1 if "a" in x
 
 starts := 1 if startswith(input.s, "q")
 """,
-    "t/note_test.rego": """package note_test
+    "notes/note_test.rego": """package note_test
 
 test_note if {
 	trace("two\\nlines\\n")
 	print("two\\nlines")
 	false
+}
+""",
+    "cover/paren_test.rego": """package paren_test
+
+test_sum if {
+	d := [1, 2]
+	x = (d[0] * 2) + d[1]
+	x == 4
 }
 """,
     "bad/a.rego": """package bad
@@ -149,7 +157,8 @@ TESTS = [["t", "a.rego", *more] for more in (
     ["-r", "test_ok", "--threshold", "90", "-v"], ["--coverage", "-r", "test_bad"], ["--coverage", "-r", "test_case"],
     ["-r", "("], ["--threshold", "200"], ["-f", "gobench"], ["-f", "json", "-r", "nothing"],
     ["--count", "2", "-r", "ok"],
-    ["--sort", "duration", "-r", "ok"], ["--coverage", "--bench"])] + [["missing"], [], ["bad"], ["-b", "bad"], ["t/note_test.rego", "-v"]]
+    ["--sort", "duration", "-r", "ok"], ["--coverage", "--bench"])] + [
+        ["missing"], [], ["bad"], ["-b", "bad"], ["notes/note_test.rego", "-v"], ["cover", "--coverage", "-f", "json"]]
 
 TAKEN_OUT = [(r"\([0-9.]+(?:µs|ms|ns|s)\)", "(T)"), (r'("duration": )[0-9]+', r"\1N"),
              (r"[0-9.]+(?:µs|ms|ns) *│", "T │"), (r"(_ns *│ )[0-9.]+ *", r"\1N "), (r"[─]+", "─"), (r" +│", " │"),

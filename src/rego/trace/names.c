@@ -27,7 +27,7 @@ cs_slice cs_trace__source(cs_loc loc)
     if (!loc.source) {
         return CS_LIT("");
     }
-    return cs_slice_sub(loc.source->text, loc.offset, (size_t)loc.offset + loc.length);
+    return cs_slice_sub(loc.source->text, loc.from, (size_t)loc.from + loc.length);
 }
 
 static cs_slice buf_done(cs_arena *a, cs_buf *b)
