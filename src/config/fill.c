@@ -310,6 +310,79 @@ static void fill_identity(filler *f)
     }
 }
 
+typedef CS_VEC(cs_config_property) properties;
+
+static cs_slice terminated(cs_arena *a, cs_slice s)
+{
+    return cs_slice_make(cs_arena_dup(a, s.p, s.n), s.n);
+}
+
+/* Names with dots, however they are written: "security.protocol: x" or "security: {protocol: x}". */
+static void add_properties(filler *f, const cs_node *node, cs_slice name, properties *out)
+{
+    cs_arena *a = &f->config->arena;
+    for (size_t i = 0; node->kind == CS_NODE_MAP && i < node->members.n; i++) {
+        const cs_node_member *m = &node->members.v[i];
+        size_t n = 0;
+        char *whole = cs_arena_printf(a, &n, "%.*s%s%.*s", CS_FMT(name), name.n > 0 ? "." : "", CS_FMT(m->key));
+        add_properties(f, m->node, cs_slice_make(whole, n), out);
+    }
+    if (node->kind == CS_NODE_MAP) {
+        return;
+    }
+    char room[32];
+    cs_value v = node->scalar;
+    cs_slice value = cs_is(v, CS_STRING)   ? cs_text(v)
+                     : cs_is(v, CS_NUMBER) ? cs_number_text(v, room)
+                     : cs_is(v, CS_BOOL)   ? cs_slice_of(v.u.i != 0 ? "true" : "false")
+                                           : CS_LIT("");
+    if (node->kind == CS_NODE_LIST || name.n == 0 || cs_is(v, CS_NULL)) {
+        cs_config__problem(f->report, false, node,
+                           "journal.kafka.properties%s%.*s must be a text, a number or a boolean",
+                           name.n > 0 ? "." : "", CS_FMT(name));
+        return;
+    }
+    cs_config_property property = {name, terminated(a, value)};
+    CS_VEC_PUSH_IN(a, out, property);
+}
+
+static void fill_kafka(filler *f)
+{
+    cs_config *c = f->config;
+    cs_arena *a = &c->arena;
+    const cs_node *journal = cs_config__member(f->root, CS_LIT("journal"));
+    const cs_node *kafka = journal != NULL ? cs_config__member(journal, CS_LIT("kafka")) : NULL;
+    c->journal.kafka = kafka != NULL;
+    if (kafka == NULL) {
+        return;
+    }
+    size_t n = 0;
+    const cs_slice *brokers = list(f, "journal.kafka.brokers", &n);
+    cs_slice all = CS_LIT("");
+    for (size_t i = 0; i < n; i++) {
+        size_t length = 0;
+        char *joined = cs_arena_printf(a, &length, "%.*s%s%.*s", CS_FMT(all), i > 0 ? "," : "", CS_FMT(brokers[i]));
+        all = cs_slice_make(joined, length);
+    }
+    if (n == 0) {
+        cs_config__problem(f->report, false, kafka, "journal.kafka needs brokers");
+    }
+    if (cs_config__member(journal, CS_LIT("sqlite")) != NULL) {
+        cs_config__problem(f->report, false, journal, "journal is either sqlite or kafka");
+    }
+    c->journal.kafka_brokers = all;
+    c->journal.kafka_spend = terminated(a, text(f, "journal.kafka.topics.spend"));
+    c->journal.kafka_own = terminated(a, text(f, "journal.kafka.topics.own"));
+    c->journal.kafka_dead_letter = terminated(a, text(f, "journal.kafka.topics.dead_letter"));
+    const cs_node *node = find(f, "journal.kafka.properties");
+    properties found = {0};
+    if (node != NULL) {
+        add_properties(f, node, CS_LIT(""), &found);
+    }
+    c->journal.kafka_properties = found.v;
+    c->journal.n_kafka_properties = found.n;
+}
+
 static void fill_own(filler *f)
 {
     cs_config *c = f->config;
@@ -318,6 +391,7 @@ static void fill_own(filler *f)
     c->journal.sqlite_sync = text(f, "journal.sqlite.sync");
     c->journal.snapshot_path = text(f, "journal.snapshot.path");
     c->journal.snapshot_interval_ns = duration(f, "journal.snapshot.interval");
+    fill_kafka(f);
     c->spend.configured = configured(f, "spend");
     c->spend.dedupe_ns = duration(f, "spend.dedupe");
     c->spend.max_lateness_ns = duration(f, "spend.max_lateness");

@@ -193,6 +193,12 @@ cs_err cs_event_read(cs_arena *a, cs_slice text, bool limits, cs_event *event, c
     *reject = (cs_event_reject){.id = CS_LIT(""), .code = "", .message = CS_LIT("")};
     cs_value envelope;
     CS_TRY(read_json(a, text, limits, &envelope, reject));
+    return cs_event_of(a, envelope, text, event, reject);
+}
+
+cs_err cs_event_of(cs_arena *a, cs_value envelope, cs_slice text, cs_event *event, cs_event_reject *reject)
+{
+    *reject = (cs_event_reject){.id = CS_LIT(""), .code = "", .message = CS_LIT("")};
     cs_event read = {.body = text, .correlation = CS_LIT(""), .key = CS_LIT("")};
     if (cs_event_text(envelope, "id", &read.id)) {
         reject->id = read.id;

@@ -6,11 +6,8 @@ static bool wants(const cs_fold *fold, const cs_event *event)
     return cs_slice_starts(event->type, cs_slice_of(fold->types));
 }
 
-cs_err cs_journal__read(cs_journal *j, cs_arena *a, cs_slice body, bool limits, bool past, cs_event *event,
-                        cs_event_reject *reject)
+static cs_err ask_folds(cs_journal *j, cs_arena *a, cs_event *event, cs_event_reject *reject)
 {
-    CS_TRY(cs_event_read(a, body, limits, event, reject));
-    event->past = past;
     for (size_t i = 0; i < j->n_folds; i++) {
         const cs_fold *fold = &j->folds[i];
         if (wants(fold, event) && fold->check != NULL) {
@@ -18,6 +15,31 @@ cs_err cs_journal__read(cs_journal *j, cs_arena *a, cs_slice body, bool limits, 
         }
     }
     return CS_OK;
+}
+
+cs_err cs_journal__read(cs_journal *j, cs_arena *a, cs_slice body, bool limits, bool past, cs_event *event,
+                        cs_event_reject *reject)
+{
+    CS_TRY(cs_event_read(a, body, limits, event, reject));
+    event->past = past;
+    return ask_folds(j, a, event, reject);
+}
+
+cs_err cs_journal__read_value(cs_journal *j, cs_arena *a, cs_value envelope, cs_slice body, cs_event *event,
+                              cs_event_reject *reject)
+{
+    CS_TRY(cs_event_of(a, envelope, body, event, reject));
+    return ask_folds(j, a, event, reject);
+}
+
+bool cs_journal__wanted(const cs_journal *j, const cs_event *event)
+{
+    for (size_t i = 0; i < j->n_folds; i++) {
+        if (wants(&j->folds[i], event)) {
+            return true;
+        }
+    }
+    return false;
 }
 
 void cs_journal__apply(cs_journal *j, cs_event *event)

@@ -80,6 +80,7 @@ extern cs_journal_batch cs_journal__wake_up;
 
 /* The opener of a kind: sets kind and log. Errors as cs_journal_open. */
 CS_MUST_CHECK cs_err cs_journal__local_open(const cs_journal_options *options, cs_journal *j, cs_error *e);
+CS_MUST_CHECK cs_err cs_journal__kafka_open(const cs_journal_options *options, cs_journal *j, cs_error *e);
 
 /* ---- for kinds, on the journal's thread */
 
@@ -87,6 +88,11 @@ CS_MUST_CHECK cs_err cs_journal__local_open(const cs_journal_options *options, c
  * `past` is what they see. CS_ERR_INVALID with *reject. Everything is in `a`. */
 CS_MUST_CHECK cs_err cs_journal__read(cs_journal *j, cs_arena *a, cs_slice body, bool limits, bool past,
                                       cs_event *event, cs_event_reject *reject);
+/* The same of an envelope that was put together; `body` is what the event says it came from. */
+CS_MUST_CHECK cs_err cs_journal__read_value(cs_journal *j, cs_arena *a, cs_value envelope, cs_slice body,
+                                            cs_event *event, cs_event_reject *reject);
+/* Is there a fold for it? */
+bool cs_journal__wanted(const cs_journal *j, const cs_event *event);
 /* Hands it to the folds. */
 void cs_journal__apply(cs_journal *j, cs_event *event);
 /* Do all folds that want it know it already? */

@@ -16,24 +16,32 @@ static int64_t wall_clock(void *self)
     return cs_time_wall_ns();
 }
 
+static void free_door(cs_journal *j)
+{
+    cs_queue_free(j->queue);
+    cs_arena_destroy(&j->arena);
+    cs_cond_destroy(&j->changed);
+    cs_mutex_destroy(&j->lock);
+    cs_free(j);
+}
+
 cs_err cs_journal_open(const cs_journal_options *options, cs_journal **out, cs_error *e)
 {
-    cs_assert(options->sqlite_path != NULL);
+    cs_assert((options->sqlite_path != NULL) != (options->kafka != NULL));
     cs_queue *queue = NULL;
     CS_TRY(cs_queue_new(options->queue != 0 ? options->queue : QUEUE, &queue, e));
     cs_journal *j = cs_zalloc(sizeof *j);
     j->queue = queue;
     j->now_ns = options->now_ns != NULL ? options->now_ns : wall_clock;
     j->now_self = options->now_self;
-    cs_err err = cs_journal__local_open(options, j, e);
-    if (err != CS_OK) {
-        cs_queue_free(queue);
-        cs_free(j);
-        return err;
-    }
     cs_mutex_init(&j->lock);
     cs_cond_init(&j->changed);
     cs_arena_init(&j->arena, 0);
+    cs_err err = options->kafka != NULL ? cs_journal__kafka_open(options, j, e) : cs_journal__local_open(options, j, e);
+    if (err != CS_OK) {
+        free_door(j);
+        return err;
+    }
     if (options->snapshot_path != NULL) {
         j->snapshots = cs_journal__snapshots_new(j, options);
     }
@@ -168,12 +176,8 @@ void cs_journal_free(cs_journal *j)
     (void)awake;
     cs_thread_join(&j->thread);
     cs_journal__snapshots_free(j->snapshots);
-    cs_queue_free(j->queue);
     j->kind->close(j);
-    cs_arena_destroy(&j->arena);
-    cs_cond_destroy(&j->changed);
-    cs_mutex_destroy(&j->lock);
-    cs_free(j);
+    free_door(j);
 }
 
 cs_journal_batch *cs_journal_batch_new(cs_journal_done *done, void *self)

@@ -201,6 +201,15 @@ cs_value cs_server__plugin_states(cs_server *server, cs_arena *a, bool *all_ok)
         cs_object_put_text(a, states, "decision_logs", cs_string(CS_LIT("OK")));
     }
     *all_ok = ready || c->n_bundles == 0;
+    if (server->o.spend != NULL) {
+        cs_spend_health health = cs_spend_health_now(server->o.spend);
+        bool good = health.status == 200;
+        cs_object_put_text(a, states, "journal",
+                           cs_string(good               ? CS_LIT("OK")
+                                     : health.caught_up ? CS_LIT("ERROR")
+                                                        : CS_LIT("NOT_READY")));
+        *all_ok = *all_ok && good;
+    }
     return states;
 }
 

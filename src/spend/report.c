@@ -302,8 +302,18 @@ static void gather_spent(void *self, cs_metrics_sink *sink)
 static void gather_lag(void *self, cs_metrics_sink *sink)
 {
     cs_spend *s = self;
-    int64_t lag = cs_journal_lag(s->journal, NULL, NULL);
-    cs_metrics_emit(sink, (cs_slice[]){CS_LIT("0")}, (double)lag / (double)CS_NS_PER_S);
+    cs_arena a;
+    cs_arena_init(&a, 0);
+    cs_journal_source *sources = NULL;
+    size_t n = cs_journal_sources(s->journal, &a, &sources);
+    for (size_t i = 0; i < n; i++) {
+        size_t length = 0;
+        const char *slash = sources[i].topic.n > 0 ? "/" : "";
+        char *name = cs_arena_printf(&a, &length, "%.*s%s%u", CS_FMT(sources[i].topic), slash, sources[i].partition);
+        cs_metrics_emit(sink, (cs_slice[]){cs_slice_make(name, length)},
+                        (double)sources[i].lag_ns / (double)CS_NS_PER_S);
+    }
+    cs_arena_destroy(&a);
 }
 
 static void gather_caught_up(void *self, cs_metrics_sink *sink)

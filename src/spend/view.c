@@ -175,9 +175,9 @@ static const char *const line_names[LINE_FIELDS] = {"window_start",    "window_e
                                                     "events",          "last_event",  "version",      "tier",
                                                     "overflow"};
 
-typedef enum meta_field { AS_OF, LAG, CAUGHT_UP, REPLICAS, OVERSHOOT, META_FIELDS } meta_field;
-static const char *const meta_names[META_FIELDS] = {"as_of", "lag_ms", "caught_up", "replicas",
-                                                    "overshoot_bound_nanos"};
+typedef enum meta_field { AS_OF, LAG, CAUGHT_UP, REPLICAS, OVERSHOOT, SOURCES, META_FIELDS } meta_field;
+static const char *const meta_names[META_FIELDS] = {
+    "as_of", "lag_ms", "caught_up", "replicas", "overshoot_bound_nanos", "sources"};
 
 static void make_shape(cs_arena *a, const char *const *names, uint32_t n, cs_spend__shape *out)
 {
@@ -282,16 +282,32 @@ static cs_value row_value(const cs_spend *s, cs_arena *a, const cs_spend__copy *
     return row;
 }
 
+/* The parts of the log: how far each is read, how far it goes. */
+static cs_value sources_value(const cs_spend *s, cs_arena *a)
+{
+    cs_journal_source *sources = NULL;
+    size_t n = cs_journal_sources(s->journal, a, &sources);
+    cs_value *all = cs_arena_array(a, cs_value, n + 1);
+    for (size_t i = 0; i < n; i++) {
+        cs_value v = cs_object_new(a, 5);
+        cs_object_put_text(a, v, "topic", cs_string(sources[i].topic));
+        cs_object_put_text(a, v, "partition", cs_int(sources[i].partition));
+        cs_object_put_text(a, v, "offset", cs_int((int64_t)sources[i].next));
+        cs_object_put_text(a, v, "high", cs_int((int64_t)sources[i].high));
+        cs_object_put_text(a, v, "lag_ms", cs_int(sources[i].lag_ns / CS_NS_PER_MS));
+        all[i] = v;
+    }
+    return cs_array(all, (uint32_t)n);
+}
+
 static cs_value meta_value(const cs_spend *s, cs_arena *a)
 {
     int64_t as_of = 0;
     bool caught_up = false;
     int64_t lag = cs_journal_lag(s->journal, &as_of, &caught_up);
-    const cs_value values[META_FIELDS] = {[AS_OF] = cs_int(as_of),
-                                          [LAG] = cs_int(lag / CS_NS_PER_MS),
-                                          [CAUGHT_UP] = cs_bool(caught_up),
-                                          [REPLICAS] = cs_int(1),
-                                          [OVERSHOOT] = cs_int(0)};
+    const cs_value values[META_FIELDS] = {[AS_OF] = cs_int(as_of),          [LAG] = cs_int(lag / CS_NS_PER_MS),
+                                          [CAUGHT_UP] = cs_bool(caught_up), [REPLICAS] = cs_int(1),
+                                          [OVERSHOOT] = cs_int(0),          [SOURCES] = sources_value(s, a)};
     return shaped(a, &s->meta, values);
 }
 

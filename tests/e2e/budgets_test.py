@@ -34,7 +34,7 @@ class Service:
         self.w, self.name, self.revision = world, name, 0
         world.build_files(self.files(tenants, tiers), name)
         self.config = base_config(world, name)
-        self.config["journal"] = {"sqlite": {"path": world.path(name + ".db")}}
+        self.config["journal"] = world.journal(name)
         self.config["persistence_directory"] = world.path(name + ".state")
         self.config["push"] = {name: {"keyid": "ci", "scope": "write"}}
         self.start()

@@ -118,7 +118,7 @@ class Service:
         }
         world.build_files(files, name)
         self.config = base_config(world, name)
-        self.config["journal"] = {"sqlite": {"path": world.path(name + ".db")}}
+        self.config["journal"] = world.journal(name)
         self.config["gateways"] = {"decision": "gate/result", "effects": ["gate/result", "/gate/blind"]}
         self.config["persistence_directory"] = world.path(name + ".state")
         self.config.update(sections)

@@ -174,6 +174,11 @@ class World:
                 process.wait(20)
         return process.returncode
 
+    def journal(self, name):
+        """The configuration of a journal of its own. The suite of Kafka (kafka_test.py) has another one here, and runs
+        the cases of others on it, except those that are marked as about the file."""
+        return {"sqlite": {"path": self.path(name + ".db")}}
+
     def end(self):
         for process in reversed(self.processes):
             self.stop(process)
@@ -210,6 +215,12 @@ def spend_event(tenant, amount, **other):
     }
     event.update(other)
     return {k: v for k, v in event.items() if v is not None}
+
+
+def about_the_file(function):
+    """Marks a case that means the SQLite file itself."""
+    function.about_the_file = True
+    return function
 
 
 def run_cases(cases, *arguments, seconds=50):

@@ -15,7 +15,7 @@ import time
 import uuid
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from serving import COUNTERSIGN, World, ask, base_config, close, free_port  # noqa: E402
+from serving import COUNTERSIGN, World, about_the_file, ask, base_config, close, free_port  # noqa: E402
 from serving import run_cases, spend_event, wait_for  # noqa: E402
 
 CASES = []
@@ -51,11 +51,11 @@ def bundle_files(tenants):
 class Service:
     """One journal, served again and again."""
 
-    def __init__(self, world, name, tenants=TENANTS):
+    def __init__(self, world, name, tenants=TENANTS, journal=None):
         self.w, self.name = world, name
         world.build_files(bundle_files(tenants), name)
         self.config = base_config(world, name)
-        self.config["journal"] = {"sqlite": {"path": world.path(name + ".db")}}
+        self.config["journal"] = journal or world.journal(name)
         self.config["persistence_directory"] = world.path(name + ".state")
         self.config["push"] = {name: {"keyid": "ci", "scope": "write"}}
         self.start()
@@ -280,6 +280,7 @@ def refused_to_start(w, config, words):
 
 
 @case
+@about_the_file
 def a_journal_in_use_foreign_or_damaged_stops_the_start(w):
     s = Service(w, "held")
     s.post([spend_event("acme", "1") for _ in range(300)])
@@ -303,6 +304,7 @@ def a_journal_in_use_foreign_or_damaged_stops_the_start(w):
 
 
 @case
+@about_the_file
 def a_full_disk_refuses_events_and_says_so(w):
     s = Service(w, "full")
     s.stop()

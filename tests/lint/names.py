@@ -9,7 +9,8 @@ import tree
 OURS = tuple("TDBRC")  # defined, strong
 CXX = "_Z"             # what the one C++ file brings along
 # Files that stand in for a library which is loaded when it is wanted, and how its functions' names begin.
-STAND_INS = {"src/net/http_client_load": "curl_", "src/bundle/archive_load": "archive_"}
+STAND_INS = {"src/net/kafka_load": "rd_kafka_",
+             "src/net/http_client_load": "curl_", "src/bundle/archive_load": "archive_"}
 
 
 def objects(top):

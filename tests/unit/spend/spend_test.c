@@ -174,7 +174,8 @@ Test(spend, shows_budgets_without_events_as_zero)
        "'EUR':{'euro':{'window_start':1756699200000000000,'window_end':1759291200000000000,'posted_nanos':0,"
        "'held_nanos':0,'remaining_nanos':5,'limit_nanos':5,'late_nanos':0,'corrected_nanos':0,"
        "'events':0,'last_event':null,'version':0,'tier':'canary'}}}");
-    is(row("meta"), "{'as_of':1757253791482000000,'lag_ms':0,'caught_up':true,'replicas':1,'overshoot_bound_nanos':0}");
+    is(row("meta"), "{'as_of':1757253791482000000,'lag_ms':0,'caught_up':true,'replicas':1,'overshoot_bound_nanos':0,"
+                    "'sources':[{'topic':'','partition':0,'offset':1,'high':1,'lag_ms':0}]}");
     cs_value all = cs_spend__all(spend, &arena);
     cr_assert_eq(cs_count(all), 2);
     cr_assert(cs_equal(at(all, "t"), row("t")) && cs_equal(at(all, "meta"), row("meta")));
