@@ -147,10 +147,18 @@ typedef struct cs_kafka_header {
 /* `error` is NULL if the record is in the log, on all replicas that are in sync. From cs_kafka_out_poll. */
 typedef void cs_kafka_delivered(void *self, uint64_t tag, const cs_error *error);
 
-/* `timeout_ns`: a record that is not delivered within it has failed; those for the topic `patient` (NULL = none) wait
- * for ever. Errors as cs_kafka_in_new. */
-CS_MUST_CHECK cs_err cs_kafka_out_new(const cs_kafka_cluster *cluster, int64_t timeout_ns, const char *patient,
-                                      cs_kafka_delivered *delivered, void *self, cs_kafka_out **out, cs_error *e);
+typedef struct cs_kafka_out_options {
+    cs_kafka_cluster cluster;
+    const char *topics[CS_KAFKA_TOPICS]; /* that records will go to: asked for early */
+    size_t n_topics;
+    const char *patient; /* NULL, or the topic whose records wait for ever */
+    int64_t timeout_ns;  /* a record of any other that is not delivered within it has failed */
+    cs_kafka_delivered *delivered;
+    void *self;
+} cs_kafka_out_options;
+
+/* Errors as cs_kafka_in_new. */
+CS_MUST_CHECK cs_err cs_kafka_out_new(const cs_kafka_out_options *options, cs_kafka_out **out, cs_error *e);
 /* Records not delivered yet are dropped, without a call. NULL is fine. */
 void cs_kafka_out_free(cs_kafka_out *out);
 /* 16 hexadecimal digits, made at random with it. */

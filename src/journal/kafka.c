@@ -367,9 +367,15 @@ cs_err cs_journal__kafka_open(const cs_journal_options *options, cs_journal *j, 
     }
     err = err == CS_OK ? cs_kafka_in_new(&in, &k->in, e) : err;
     if (err == CS_OK) {
-        /* Less than a batch may wait, so that the answer names the cause. */
-        err = cs_kafka_out_new(&cluster, k->append_ns * 4 / 5, k->dead_letter, cs_journal__kafka_delivered, k, &k->out,
-                               e);
+        cs_kafka_out_options out = {.cluster = cluster,
+                                    .topics = {k->spend, k->own},
+                                    .n_topics = 2,
+                                    .patient = k->dead_letter,
+                                    .timeout_ns =
+                                        k->append_ns * 4 / 5, /* before the batch: its answer names the cause */
+                                    .delivered = cs_journal__kafka_delivered,
+                                    .self = k};
+        err = cs_kafka_out_new(&out, &k->out, e);
     }
     if (err != CS_OK) {
         close_kafka(j);

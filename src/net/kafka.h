@@ -64,6 +64,7 @@ typedef struct cs_kafka__topic {
     size_t count; /* partitions that it has now */
     bool known;   /* its partitions were heard of */
     bool gone, denied, shrunk;
+    int64_t missing_mono; /* since when it is missing, though it was never known */
 } cs_kafka__topic;
 
 typedef struct cs_kafka__told {

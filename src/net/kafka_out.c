@@ -11,10 +11,13 @@ struct cs_kafka_out {
     cs_kafka_delivered *delivered;
     void *self;
     char name[17];
-    rd_kafka_topic_t *patient; /* keeps the settings of that topic alive */
+    rd_kafka_topic_t *topics[CS_KAFKA_TOPICS]; /* known early, so that the first record need not wait for that */
+    rd_kafka_topic_t *patient;
     /* For making it anew. */
     cs_kafka_cluster cluster;
     char *patient_name;
+    char *names[CS_KAFKA_TOPICS];
+    size_t n_names;
     int64_t timeout_ns;
 };
 
@@ -68,6 +71,9 @@ static cs_err make_client(cs_kafka_out *out, cs_error *e)
     uint64_t one = 1;
     rd_kafka_queue_io_event_enable(main, out->cluster.wake_fd, &one, sizeof one);
     rd_kafka_queue_destroy(main);
+    for (size_t i = 0; i < out->n_names; i++) {
+        out->topics[i] = rd_kafka_topic_new(out->client, out->names[i], NULL);
+    }
     if (out->patient_name != NULL) {
         make_patient(out);
     }
@@ -86,15 +92,18 @@ static void copy_cluster(cs_kafka_cluster *to, const cs_kafka_cluster *from)
                              .wake_fd = from->wake_fd};
 }
 
-cs_err cs_kafka_out_new(const cs_kafka_cluster *cluster, int64_t timeout_ns, const char *patient,
-                        cs_kafka_delivered *delivered, void *self, cs_kafka_out **out, cs_error *e)
+cs_err cs_kafka_out_new(const cs_kafka_out_options *options, cs_kafka_out **out, cs_error *e)
 {
     cs_kafka_out *o = cs_zalloc(sizeof *o);
-    copy_cluster(&o->cluster, cluster);
-    o->delivered = delivered;
-    o->self = self;
-    o->timeout_ns = timeout_ns;
-    o->patient_name = patient != NULL ? cs_strdup(patient) : NULL;
+    copy_cluster(&o->cluster, &options->cluster);
+    o->delivered = options->delivered;
+    o->self = options->self;
+    o->timeout_ns = options->timeout_ns;
+    o->patient_name = options->patient != NULL ? cs_strdup(options->patient) : NULL;
+    cs_assert(options->n_topics <= CS_KAFKA_TOPICS);
+    for (size_t i = 0; i < options->n_topics; i++) {
+        o->names[o->n_names++] = cs_strdup(options->topics[i]);
+    }
     uint64_t random = 0;
     cs_random(&random, sizeof random);
     (void)snprintf(o->name, sizeof o->name, "%016llx", (unsigned long long)random);
@@ -107,14 +116,22 @@ cs_err cs_kafka_out_new(const cs_kafka_cluster *cluster, int64_t timeout_ns, con
     return CS_OK;
 }
 
+static void end_topic(rd_kafka_topic_t **topic)
+{
+    if (*topic != NULL) {
+        rd_kafka_topic_destroy(*topic);
+        *topic = NULL;
+    }
+}
+
 static void end_client(cs_kafka_out *o)
 {
     if (o->client != NULL) {
         (void)rd_kafka_purge(o->client, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
-        if (o->patient != NULL) {
-            rd_kafka_topic_destroy(o->patient);
-            o->patient = NULL;
+        for (size_t i = 0; i < o->n_names; i++) {
+            end_topic(&o->topics[i]);
         }
+        end_topic(&o->patient);
         rd_kafka_destroy(o->client);
         o->client = NULL;
     }
@@ -127,6 +144,9 @@ void cs_kafka_out_free(cs_kafka_out *o)
     }
     end_client(o);
     cs_free(o->patient_name);
+    for (size_t i = 0; i < o->n_names; i++) {
+        cs_free(o->names[i]);
+    }
     for (size_t i = 0; i < o->cluster.n_properties; i++) {
         cs_free((char *)(uintptr_t)o->cluster.properties[i].name);
         cs_free((char *)(uintptr_t)o->cluster.properties[i].value);

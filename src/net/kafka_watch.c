@@ -8,6 +8,7 @@
 #include "net/kafka.h"
 
 enum { ASK_MS = 2000, MAKE_MS = 10000 };
+#define MADE_NS (3 * CS_NS_PER_S)
 
 /* ---- where a partition starts */
 
@@ -205,6 +206,11 @@ static void heard(cs_kafka_in *in, cs_kafka__topic *topic, const rd_kafka_metada
          denied ? "no permission for the topic" : "permitted again");
     if (gone && !topic->gone) {
         stop_parts(topic);
+    }
+    if (gone && !topic->known) { /* it may just have been made, and not be known everywhere */
+        int64_t now = cs_time_mono_ns();
+        topic->missing_mono = topic->missing_mono != 0 ? topic->missing_mono : now;
+        gone = now - topic->missing_mono > MADE_NS;
     }
     turn(in, topic, &topic->gone, gone, CS_KAFKA_GONE, gone ? "the topic does not exist" : "the topic exists again");
     if (m->err != RD_KAFKA_RESP_ERR_NO_ERROR || m->partition_cnt <= 0) {

@@ -240,6 +240,7 @@ def kill_9_during_a_flood_loses_nothing_acknowledged(w):
     every, total = [], 0
     for _ in range(3):
         sent, acknowledged, stop = [], [], threading.Event()
+        assert s.post(spend_event("acme", "1")) == counts(1)
         threads = [threading.Thread(target=flood, args=(s.port, sent, acknowledged, stop)) for _ in range(4)]
         for t in threads:
             t.start()
