@@ -60,6 +60,9 @@ static void fail(cs_journal__kafka *k, cs_journal__sending *s, cs_err code, cons
 /* The tenant, so that what is one tenant's stays in order. */
 static cs_slice key_of(const cs_event *event)
 {
+    if (event->key.n > 0) {
+        return event->key;
+    }
     cs_slice prefix = CS_LIT("tenant/");
     return cs_slice_starts(event->subject, prefix) ? cs_slice_sub(event->subject, prefix.n, event->subject.n)
                                                    : event->subject;
