@@ -252,12 +252,13 @@ static void gather(cs_build *b, const cs_module *m, found_list *out)
             CS_VEC_PUSH_IN(&b->arena, out, one);
         }
     }
-    uint32_t row = 0; /* further rules of a declaration have copies of its annotations */
+    /* Further rules of a declaration have copies of its annotations, and rules above it those of their document. */
+    uint32_t row = 0;
     for (uint32_t i = 0; i < m->n_rules; i++) {
         const cs_rule *r = m->rules[i];
         uint32_t last = row;
         for (uint32_t k = 0; k < r->n_annotations; k++) {
-            if (r->annotations[k].loc.row > last) {
+            if (r->annotations[k].loc.row > last && r->annotations[k].loc.row < r->loc.row) {
                 cs_term *path = cs_build__rule_ref(b, r);
                 path->u.list.n = cs_ref_ground_prefix(path);
                 found one = {&r->annotations[k], m, r, path};
