@@ -113,6 +113,7 @@ typedef struct cs_config {
     struct {
         bool configured;
         int64_t dedupe_ns, max_lateness_ns, stale_after_ns, replay_ns;
+        cs_slice costs;    /* path; "" = beside the journal */
         cs_slice on_stale; /* "deny", "allow" or "degrade" */
     } spend;
     struct {

@@ -2,7 +2,10 @@
  * the server does it, once, before the answer goes out.
  *
  *   {"type": "hold", "amount_nanos": 6200000000, "currency": "USD", "budgets": ["daily", "monthly"]?, "ttl_s": 60?,
- *    "scope": {"team": "growth"}?, "limits": {"daily": 30000000000}?}
+ *    "scope": {"team": "growth"}?, "limits": {"daily": 30000000000}?,
+ *    "document_id": "…"?, "estimate_nanos": 6200000000?}
+ *
+ *   {"type": "compensation", "document_id": "…", …}?   how the operation can be undone, in any members (compensation.h)
  *
  * A decision with effects is committed as one journal event (io.countersign.decision.committed.v1) that is known by
  * tenant and request id and carries the answer: a retry with the same id and input gets the same answer, byte for byte,
@@ -34,10 +37,14 @@ cs_effects *cs_effects_new(const cs_effects_options *options);
 /* After cs_journal_free. NULL is fine. */
 void cs_effects_free(cs_effects *x);
 
+/* Is there anything to commit? */
+#define CS_EFFECTS_ANY(plan) ((plan)->n_holds > 0 || !cs_is_undefined((plan)->compensation))
+
 /* ---- what a result asks for */
 typedef struct cs_effects_plan {
     cs_hold holds[CS_HOLDS_MAX];
     size_t n_holds;
+    cs_value compensation; /* how to undo it (compensation.h); undefined if the result says nothing */
 } cs_effects_plan;
 
 /* Reads `effects` of a result for the request of a tenant. Holds get their ids (from tenant and request id, the same
@@ -85,7 +92,8 @@ typedef struct cs_commit {
     uint8_t digest[CS_INPUT_DIGEST];
     cs_hold *holds; /* as read; `charge` is filled in */
     size_t n_holds;
-    cs_answer answer; /* to be remembered. Beyond the limit answer_bytes it is not, and a retry is refused */
+    cs_value compensation; /* as read */
+    cs_answer answer;      /* to be remembered. Beyond the limit answer_bytes it is not, and a retry is refused */
 } cs_commit;
 
 typedef enum cs_commit_verdict {

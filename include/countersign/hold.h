@@ -58,6 +58,8 @@ typedef struct cs_hold {
     int64_t amount_nanos;
     int64_t placed_ns, expires_ns; /* wall clock; their difference is its life */
     cs_value scope;                /* an object of strings ({"team": "growth"}), or undefined */
+    cs_slice document_id;          /* the operation that it is for, "" = unknown; and what that was estimated to cost */
+    int64_t estimate_nanos;        /* before any correction: the posted amount is compared with it. 0 = unknown */
     /* Asked for at the placing. */
     const cs_slice
         *budgets; /* of the tenant: must exist. Every other one that the money counts in is checked as well */

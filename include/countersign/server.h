@@ -6,6 +6,7 @@
 #include "countersign/bundle.h"
 #include "countersign/config.h"
 #include "countersign/decision.h"
+#include "countersign/compensation.h"
 #include "countersign/effect.h"
 #include "countersign/metrics.h"
 #include "countersign/net.h"
@@ -34,13 +35,14 @@ typedef struct cs_server_options {
     bool authorization; /* --authorization=basic */
     const char *tls_cert, *tls_key, *tls_ca;
     int64_t tls_refresh_ns;
-    int rego_version;          /* of policies put through the API and of queries */
-    bool log_requests;         /* "Received request." and "Sent response." at level info */
-    const char *state_dir;     /* pushed bundles are kept below; NULL = they do not survive a restart */
-    cs_spend *spend;           /* NULL = no budgets */
-    cs_effects *effects;       /* NULL without budgets */
-    cs_network *network;       /* for http.send and net.lookup_ip_addr; NULL = they fail */
-    cs_http_cache *http_cache; /* NULL = http.send remembers nothing from one decision to the next */
+    int rego_version;                /* of policies put through the API and of queries */
+    bool log_requests;               /* "Received request." and "Sent response." at level info */
+    const char *state_dir;           /* pushed bundles are kept below; NULL = they do not survive a restart */
+    cs_spend *spend;                 /* NULL = no budgets */
+    cs_effects *effects;             /* NULL without budgets */
+    cs_compensations *compensations; /* likewise */
+    cs_network *network;             /* for http.send and net.lookup_ip_addr; NULL = they fail */
+    cs_http_cache *http_cache;       /* NULL = http.send remembers nothing from one decision to the next */
 } cs_server_options;
 
 /* Makes it, so that bundles can be activated before anybody can ask. */

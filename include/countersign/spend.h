@@ -104,6 +104,50 @@ typedef void cs_spend_posted(void *self, cs_spend_receipt *receipt);
 void cs_spend_post(cs_spend *spend, cs_slice body, cs_spend_posted *done, void *self);
 void cs_spend_receipt_free(cs_spend_receipt *receipt);
 
+/* ---- cost explorer and reports. They read files: not on a worker's loop. Any thread. */
+
+/* Keeps what events cost by hour, operation, scope and tags: in this file, with the snapshots of the journal; NULL: in
+ * memory, for what was read since the start. Call it before cs_journal_start. Errors as cs_journal_open. */
+CS_MUST_CHECK cs_err cs_spend_keep_costs(cs_spend *spend, const char *path, cs_error *e);
+
+enum { CS_COST_GROUPS = 6 };
+typedef enum cs_cost_granularity { CS_COST_HOUR, CS_COST_DAY, CS_COST_MONTH, CS_COST_TOTAL } cs_cost_granularity;
+typedef struct cs_cost_query {
+    int64_t from_ns, to_ns; /* whole quarters of hours, end exclusive */
+    cs_cost_granularity granularity;
+    cs_slice timezone;         /* of days and months; "" = UTC */
+    cs_slice group_by;         /* "tenant,operation,tag:cost_center,scope:team"; also document_id, kind, unit */
+    cs_slice tenant, currency; /* "" = all */
+    bool csv;
+} cs_cost_query;
+/* Appends a document {"from", "to", "granularity", "timezone", "group_by", "totals", "rows": [{start, end, …, currency,
+ * amount, amount_nanos, events}]} or the rows as CSV (RFC 4180). Amounts are decimal strings; a currency is never added
+ * to another. A correction that came before what it corrects stands at its arrival. CS_ERR_INVALID: a
+ * parameter, CS_ERR_NOT_FOUND: the time zone; CS_ERR_LIMIT: too many rows; CS_ERR_IO: the file. */
+CS_MUST_CHECK cs_err cs_spend_cost(cs_spend *spend, const cs_cost_query *query, cs_buf *out, cs_error *e);
+
+/* The FinOps report of a day: who spent what, on which operations, against which limits. JSON; or with `csv` a row for
+ * each combination of labels in the columns of FOCUS 1.2. `day` is "2026-11-23" in the time zone, "" = yesterday.
+ * Errors as cs_spend_cost. */
+CS_MUST_CHECK cs_err cs_spend_finops_report(cs_spend *spend, cs_slice day, cs_slice timezone, bool csv, cs_buf *out,
+                                            cs_error *e);
+
+/* What was learned of an operation's estimates from the holds that were posted: it costs `factor` times what is
+ * estimated, give or take `error` of that. */
+typedef struct cs_estimate {
+    double factor, error;
+    uint64_t samples;
+} cs_estimate;
+/* false before 10 samples. Any thread. */
+bool cs_spend_estimate(cs_spend *spend, cs_slice document_id, cs_estimate *out);
+
+/* GET /v1/forecast/{tenant}: what the month will come to: {tenant, currency, month, as_of, month_end, spent, limit,
+ * projected, projected_nanos, low, high, confidence, exceeds_on, days_observed, method, backtest: {horizon_days,
+ * origins, mean_absolute_percentage_error, coverage}}; money as decimal strings, null where fewer than 7 whole days are
+ * known. The method is described in src/spend/forecast.c and docs/spend.md. `currency` "" = the tenant's. Undefined for
+ * a tenant that nobody knows. Any thread, no files. */
+cs_value cs_spend_forecast_document(cs_spend *spend, cs_slice tenant, cs_slice currency, cs_arena *a);
+
 /* ---- documents */
 typedef enum cs_spend_state { CS_SPEND_OK, CS_SPEND_DEGRADED, CS_SPEND_STALE, CS_SPEND_DOWN } cs_spend_state;
 typedef struct cs_spend_health {

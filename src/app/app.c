@@ -128,6 +128,7 @@ static cs_err make_server(cs_app *app, cs_error *e)
         .state_dir = app->state_dir,
         .spend = app->spend,
         .effects = app->effects,
+        .compensations = app->compensations,
         .network = app->network,
         .http_cache = app->http_cache,
     };
@@ -204,6 +205,7 @@ static void stop(cs_app *app)
     cs_loop_free(app->control);
     cs_store_free(app->store);
     cs_effects_free(app->effects);
+    cs_compensations_free(app->compensations);
     cs_spend_free(app->spend);
     cs_metrics_free(app->metrics);
     cs_config_free(app->config);

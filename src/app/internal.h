@@ -17,6 +17,7 @@ typedef struct cs_app {
     cs_journal *journal;
     cs_spend *spend;
     cs_effects *effects;
+    cs_compensations *compensations;
     cs_network *network;
     cs_http_cache *http_cache;
     cs_host host; /* of evaluations that no worker makes: the decision log's */

@@ -26,6 +26,17 @@ cs_err cs_app__journal_check(const cs_config *c, cs_arena *a, cs_error *e)
     return CS_OK;
 }
 
+/* The file of costs: where the configuration says, else beside the snapshot; in memory where there is none. */
+static cs_err keep_costs(cs_app *app, const char *snapshot, cs_error *e)
+{
+    cs_slice path = app->config->spend.costs;
+    if (path.n > 0) {
+        return cs_spend_keep_costs(app->spend, cs_arena_printf(&app->arena, NULL, "%.*s", CS_FMT(path)), e);
+    }
+    return cs_spend_keep_costs(
+        app->spend, snapshot != NULL ? cs_arena_printf(&app->arena, NULL, "%s.costs", snapshot) : NULL, e);
+}
+
 cs_err cs_app__journal_open(cs_app *app, cs_error *e)
 {
     const cs_config *c = app->config;
@@ -67,6 +78,8 @@ cs_err cs_app__journal_open(cs_app *app, cs_error *e)
                                                         .spend = app->spend,
                                                         .replica = id != NULL ? cs_text(*id) : CS_LIT(""),
                                                         .replay_ns = c->spend.replay_ns});
+    app->compensations = cs_compensations_new(app->journal);
+    CS_TRY(keep_costs(app, options.snapshot_path, e));
     cs_store_mount(app->store, cs_spend_live(app->spend));
     return CS_OK;
 }

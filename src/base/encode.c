@@ -202,3 +202,20 @@ bool cs_percent_decode(cs_arena *a, cs_slice text, bool plus, cs_slice *out)
     *out = (cs_slice){bytes, n};
     return true;
 }
+
+void cs_percent_encode(cs_buf *out, cs_slice text)
+{
+    static const char hex[] = "0123456789ABCDEF";
+    for (size_t i = 0; i < text.n; i++) {
+        unsigned char c = (unsigned char)text.p[i];
+        bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+                     c == '.' || c == '_' || c == '~';
+        if (plain) {
+            cs_buf_byte(out, (char)c);
+        } else {
+            cs_buf_byte(out, '%');
+            cs_buf_byte(out, hex[c >> 4]);
+            cs_buf_byte(out, hex[c & 15]);
+        }
+    }
+}

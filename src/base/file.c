@@ -169,6 +169,21 @@ cs_err cs_file_mkdirs(const char *path, cs_error *e)
     return CS_OK;
 }
 
+cs_err cs_file_mkdirs_above(const char *path, cs_error *e)
+{
+    const char *slash = strrchr(path, '/');
+    if (slash == NULL || slash == path) {
+        return CS_OK;
+    }
+    size_t n = (size_t)(slash - path);
+    char *folder = cs_alloc(n + 1);
+    memcpy(folder, path, n);
+    folder[n] = '\0';
+    cs_err err = cs_file_mkdirs(folder, e);
+    cs_free(folder);
+    return err;
+}
+
 /* ---- walk ---- */
 
 typedef struct walk {

@@ -398,6 +398,7 @@ static void fill_own(filler *f)
     c->spend.stale_after_ns = duration(f, "spend.stale_after");
     c->spend.replay_ns = duration(f, "spend.replay");
     c->spend.on_stale = text(f, "spend.on_stale");
+    c->spend.costs = text(f, "spend.costs");
     c->approvals.configured = configured(f, "approvals");
     c->approvals.evidence = text(f, "approvals.evidence");
     c->gateways.decision = text(f, "gateways.decision");

@@ -154,6 +154,23 @@ static cs_err read_scope(cs_value effect, cs_hold *out, cs_error *e)
     return CS_OK;
 }
 
+/* "document_id" and "estimate_nanos": of which operation it is, and the estimate that the amount rests on. */
+static cs_err read_estimate(cs_value effect, cs_hold *out, cs_error *e)
+{
+    const cs_value *document = field(effect, "document_id"), *estimate = field(effect, "estimate_nanos");
+    out->document_id = CS_LIT("");
+    if (document == NULL || estimate == NULL) {
+        return CS_OK;
+    }
+    if (!cs_is(*document, CS_STRING) || !cs_is(*estimate, CS_NUMBER) ||
+        !cs_number_is_int(*estimate, &out->estimate_nanos) || out->estimate_nanos < 0) {
+        return cs_fail(e, CS_ERR_INVALID,
+                       "document_id of a hold must be a string, estimate_nanos a whole number of nano-units");
+    }
+    out->document_id = cs_text(*document);
+    return CS_OK;
+}
+
 static cs_err read_hold(cs_arena *a, cs_value effect, cs_hold *out, cs_error *e)
 {
     CS_TRY(read_amount(effect, &out->amount_nanos, e));
@@ -167,7 +184,23 @@ static cs_err read_hold(cs_arena *a, cs_value effect, cs_hold *out, cs_error *e)
     out->currency = cs_text(*currency);
     CS_TRY(read_budgets(a, effect, out, e));
     CS_TRY(read_limits(a, effect, out, e));
+    CS_TRY(read_estimate(effect, out, e));
     return read_scope(effect, out, e);
+}
+
+static cs_err read_compensation(cs_arena *a, cs_value effect, cs_slice tenant, cs_effects_plan *out, cs_error *e)
+{
+    if (tenant.n == 0 || !cs_is_undefined(out->compensation)) {
+        return cs_fail(e, CS_ERR_INVALID, "a decision has at most one compensation, and a tenant");
+    }
+    out->compensation = cs_object_new(a, cs_count(effect));
+    for (uint32_t i = 0; i < cs_count(effect); i++) {
+        cs_value v, key = cs_entry(effect, i, &v);
+        if (!cs_is(key, CS_STRING) || !cs_slice_is(cs_text(key), "type")) {
+            cs_object_put(a, out->compensation, key, v);
+        }
+    }
+    return CS_OK;
 }
 
 static bool is_refusal(cs_value result)
@@ -181,7 +214,7 @@ cs_err cs_effects_read(cs_arena *a, cs_value result, cs_slice tenant, cs_slice r
                        cs_effects_plan *out, cs_error *e)
 {
     const cs_value *list = field(result, "effects");
-    *out = (cs_effects_plan){.n_holds = 0};
+    *out = (cs_effects_plan){.compensation = cs_undefined()};
     if (list == NULL) {
         return CS_OK;
     }
@@ -197,6 +230,10 @@ cs_err cs_effects_read(cs_arena *a, cs_value result, cs_slice tenant, cs_slice r
         const cs_value *type = field(effect, "type");
         cs_slice name = type != NULL && cs_is(*type, CS_STRING) ? cs_text(*type) : CS_LIT("");
         if (cs_slice_is(name, "request_approval") && is_refusal(result)) {
+            continue;
+        }
+        if (cs_slice_is(name, "compensation")) {
+            CS_TRY(read_compensation(a, effect, tenant, out, e));
             continue;
         }
         if (!cs_slice_is(name, "hold")) {
@@ -331,6 +368,9 @@ static cs_event make_event(cs_effects *x, cs_arena *a, const cs_commit *c)
     cs_object_put_text(a, data, "input_digest", cs_string_printf(a, "sha256:%.*s", CS_FMT(hex)));
     cs_object_put_text(a, data, "path", cs_string(c->path));
     cs_object_put_text(a, data, "holds", cs_holds_value(a, c->holds, c->n_holds));
+    if (!cs_is_undefined(c->compensation)) {
+        cs_object_put_text(a, data, "compensation", c->compensation);
+    }
     if (c->answer.body.n <= cs_limits_get()->answer_bytes) {
         cs_object_put_text(a, data, "answer", cs_decision__answer_value(a, &c->answer));
     }

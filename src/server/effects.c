@@ -213,9 +213,9 @@ bool cs_server__effects_plan(cs_server__request *r)
     cs_server__effects *x = r->effects;
     cs_err err = cs_effects_read(r->arena, r->eval.result, x->tenant, cs_server__request_id(r), cs_time_wall_ns(),
                                  &x->plan, &x->error);
-    if (err == CS_OK && x->plan.n_holds > 0 && r->server->o.effects == NULL) {
-        err =
-            cs_fail(&x->error, CS_ERR_NOT_FOUND, "the policy asks for a hold, but budgets are not configured (spend:)");
+    if (err == CS_OK && CS_EFFECTS_ANY(&x->plan) && r->server->o.effects == NULL) {
+        err = cs_fail(&x->error, CS_ERR_NOT_FOUND,
+                      "the policy asks for effects, but budgets are not configured (spend:)");
     }
     if (err != CS_OK) {
         refuse(r, 500, err == CS_ERR_NOT_FOUND ? "effect_unknown" : "effect_invalid");
@@ -304,6 +304,7 @@ static void commit(cs_server__request *r)
                    .path = x->path,
                    .holds = x->plan.holds,
                    .n_holds = x->plan.n_holds,
+                   .compensation = x->plan.compensation,
                    .answer = x->answer};
     memcpy(c.digest, x->digest, CS_INPUT_DIGEST);
     cs_server__eval_park(r); /* before it may be done */
@@ -341,7 +342,7 @@ void cs_server__effects_answer(cs_server__request *r, int status, const char *co
     x->answer.status = status;
     x->answer.content_type = cs_slice_of(content_type != NULL ? content_type : "");
     x->answer.headers = x->headers;
-    if (x->plan.n_holds == 0) {
+    if (!CS_EFFECTS_ANY(&x->plan)) {
         x->granted(r);
         send_answer(r);
         return;
@@ -354,7 +355,9 @@ void cs_server__effects_answer(cs_server__request *r, int status, const char *co
     }
     cs_slice list = cs_slice_make(cs_arena_dup(r->arena, ids.p, ids.n), ids.n);
     cs_buf_destroy(&ids);
-    cs_server__effects_header(r, CS_LIT("x-countersign-hold"), list);
+    if (list.n > 0) {
+        cs_server__effects_header(r, CS_LIT("x-countersign-hold"), list);
+    }
     x->answer.body = cs_buf_view(cs_http_body(r->x));
     commit(r);
 }

@@ -1,6 +1,9 @@
 /* Facts of a countersign/v1 input that the server knows better than whoever asks: the time, who acts, the digest of the
  * operation, its cost by the signed data. What they mean is the policy's business. */
+#include <math.h>
+
 #include "countersign/base/time.h"
+#include "countersign/number.h"
 #include "countersign/patch.h"
 #include "internal.h"
 
@@ -107,12 +110,34 @@ static cs_value digest(cs_server__request *r, cs_value graphql, cs_value actor, 
 
 /* ---- the cost: the signed figure; one from outside can only raise it */
 
-static cs_value cost(cs_server__request *r, cs_value given, cs_value operation, cs_value tenant)
+/* The signed estimate times what was learned of the operation, within its ceiling; `out` says how. */
+static cs_value corrected(cs_server__request *r, cs_value signed_cost, cs_value document_id, cs_value out)
+{
+    cs_value estimate = member(signed_cost, "estimate_nanos"), ceiling = member(signed_cost, "ceiling_nanos");
+    cs_estimate learned;
+    if (!cs_is(estimate, CS_NUMBER) || !cs_is(document_id, CS_STRING) || r->server->o.spend == NULL ||
+        !cs_spend_estimate(r->server->o.spend, cs_text(document_id), &learned)) {
+        return estimate;
+    }
+    cs_arena *a = r->arena;
+    cs_value correction = cs_object_new(a, 4);
+    cs_object_put_text(a, correction, "factor", cs_number_from_double(a, learned.factor));
+    cs_object_put_text(a, correction, "error_ratio", cs_number_from_double(a, learned.error));
+    cs_object_put_text(a, correction, "samples", cs_int((int64_t)learned.samples));
+    cs_object_put_text(a, correction, "manifest_nanos", estimate);
+    cs_object_put_text(a, out, "correction", correction);
+    double nanos = ceil(cs_number_double(estimate) * learned.factor);
+    cs_value v = nanos < 9e18 ? cs_int((int64_t)nanos) : cs_int(INT64_MAX);
+    return cs_is(ceiling, CS_NUMBER) && cs_compare(v, ceiling) > 0 ? ceiling : v;
+}
+
+static cs_value cost(cs_server__request *r, cs_value given, cs_value document_id, cs_value operation, cs_value tenant)
 {
     cs_arena *a = r->arena;
+    cs_value out = cs_object_new(a, 5);
     cs_value signed_cost = member(operation, "cost");
-    cs_value estimate = member(signed_cost, "estimate_nanos"), claimed = member(given, "estimate_nanos");
-    const char *source = "manifest";
+    cs_value estimate = corrected(r, signed_cost, document_id, out), claimed = member(given, "estimate_nanos");
+    const char *source = cs_is_undefined(member(out, "correction")) ? "manifest" : "learned";
     if (cs_is(claimed, CS_NUMBER) && (!cs_is(estimate, CS_NUMBER) || cs_compare(claimed, estimate) > 0)) {
         estimate = claimed;
         source = "request";
@@ -120,7 +145,6 @@ static cs_value cost(cs_server__request *r, cs_value given, cs_value operation, 
     cs_value currency = member(signed_cost, "currency");
     currency = cs_is(currency, CS_STRING) ? currency : member(given, "currency");
     currency = cs_is(currency, CS_STRING) ? currency : member(tenant, "currency");
-    cs_value out = cs_object_new(a, 4);
     if (cs_is(member(given, "scope"), CS_OBJECT)) {
         cs_object_put_text(a, out, "scope", member(given, "scope"));
     }
@@ -151,7 +175,8 @@ void cs_server__fill_facts(cs_server__request *r, cs_value input, bool trust_act
     cs_object_put_text(a, input, "now", cs_int(cs_time_wall_ns()));
     cs_object_put_text(a, input, "actor", actor);
     cs_object_put_text(a, input, "cost",
-                       cost(r, member(input, "cost"), operation, row(data, "tenants", member(actor, "tenant"))));
+                       cost(r, member(input, "cost"), member(graphql, "document_id"), operation,
+                            row(data, "tenants", member(actor, "tenant"))));
     if (cs_is(graphql, CS_OBJECT)) {
         cs_value with = cs_object_clone(a, graphql, 1);
         cs_value d = digest(r, graphql, actor, operation);

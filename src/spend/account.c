@@ -232,6 +232,7 @@ void cs_spend__accounts_free(cs_spend *s)
             }
             CS_VEC_FREE(&account->alerts);
             CS_VEC_FREE(&account->blemishes);
+            cs_spend__reconciliation_free(account);
             cs_free((char *)(uintptr_t)account->name.p);
             cs_free(account);
         }

@@ -60,6 +60,15 @@ typedef struct cs_spend__alert {
     int64_t at_ns;
 } cs_spend__alert;
 
+/* ---- reconcile.c: the last one */
+typedef struct cs_spend__reconciliation {
+    cs_slice source; /* owned */
+    char currency[4];
+    int64_t from_ns, to_ns, at_ns;
+    int64_t captured, billed;
+    bool within;
+} cs_spend__reconciliation;
+
 /* ---- account.c */
 typedef struct cs_spend__account {
     cs_slice name;                  /* owned */
@@ -69,7 +78,8 @@ typedef struct cs_spend__account {
     cs_spend__total *totals;                 /* one for each of the tenant's budgets */
     CS_VEC(cs_spend__budget_change) changes; /* the last one of each budget */
     CS_VEC(cs_spend__alert) alerts;
-    cs_spend__standing standing; /* right from standing_from until standing_to */
+    cs_spend__reconciliation *reconciled; /* NULL = never */
+    cs_spend__standing standing;          /* right from standing_from until standing_to */
     int64_t standing_from, standing_to;
     struct cs_spend__pins *pins; /* what is held; NULL until something was */
     CS_VEC(int64_t) blemishes;   /* instants at which the tenant was not clean, ascending */
@@ -131,5 +141,9 @@ int64_t cs_spend__limit_unchanged(const cs_spend__standing *standing, const cs_s
 const cs_spend__budget_change *cs_spend__change_in_force(const cs_spend__account *account,
                                                          const cs_spend__budget *budget, int64_t now_ns);
 void cs_spend__blemish_add(cs_spend__account *account, int64_t at_ns);
+
+/* Replaces the last one; `source` is copied. */
+void cs_spend__reconciliation_keep(cs_spend__account *account, const cs_spend__reconciliation *r, cs_slice source);
+void cs_spend__reconciliation_free(cs_spend__account *account);
 
 #endif

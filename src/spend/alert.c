@@ -61,13 +61,6 @@ static void appended(void *self, cs_journal_batch *batch, const cs_error *error)
     cs_journal_batch_free(batch);
 }
 
-static cs_value money(cs_arena *a, int64_t nanos)
-{
-    char text[32];
-    size_t n = cs_money_format(nanos, text);
-    return cs_string_copy(a, cs_slice_make(text, n));
-}
-
 static void say(looking *l, const cs_spend__account *account, const cs_spend__total *total, cs_slice value,
                 double ratio, int64_t limit)
 {
@@ -83,8 +76,8 @@ static void say(looking *l, const cs_spend__account *account, const cs_spend__to
     cs_object_put_text(a, data, "currency", cs_string_copy(a, cs_slice_make(b->currency, 3)));
     cs_object_put_text(a, data, "ratio", cs_number_from_double(a, ratio));
     cs_object_put_text(a, data, "mode", cs_string_copy(a, b->mode));
-    cs_object_put_text(a, data, "limit", money(a, limit));
-    cs_object_put_text(a, data, "posted", money(a, total->sum.posted));
+    cs_object_put_text(a, data, "limit", cs_spend__money(a, limit));
+    cs_object_put_text(a, data, "posted", cs_spend__money(a, total->sum.posted));
     cs_object_put_text(a, data, "window_start", cs_int(total->from * CS_SPEND__SLOT_NS));
     cs_object_put_text(a, data, "window_end", cs_int(total->to * CS_SPEND__SLOT_NS));
     cs_object_put_text(a, data, "key", cs_string(key));

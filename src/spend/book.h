@@ -62,9 +62,12 @@ typedef struct cs_spend__event {
     /* What follows is "" or empty where the event does not say. */
     cs_slice hold, correlation;      /* the hold that it settles; the request that it belongs to */
     cs_slice document_id, operation; /* the persisted document and the operation's name */
+    cs_slice unit;                   /* of what was consumed: "tokens" */
+    int64_t quantity;                /* of it, in 10^-9 */
     cs_spend__pairs scope, tags;
 } cs_spend__event;
 
+cs_slice cs_spend__kind_name(cs_spend__kind kind);
 /* On failure *reject has code and message, in `a`. */
 CS_MUST_CHECK cs_err cs_spend__event_read(cs_arena *a, const cs_event *event, cs_spend__event *out,
                                           cs_event_reject *reject);

@@ -183,23 +183,6 @@ cs_err cs_spend_change_budget(cs_spend *s, const cs_budget_change *change, cs_sp
 
 /* ---- the document */
 
-static cs_value money(cs_arena *a, int64_t nanos)
-{
-    char text[32];
-    size_t n = cs_money_format(nanos, text);
-    return cs_string_copy(a, cs_slice_make(text, n));
-}
-
-static cs_value instant(cs_arena *a, int64_t ns)
-{
-    char text[40];
-    if (ns == INT64_MAX) {
-        return cs_null();
-    }
-    size_t n = cs_time_format_rfc3339(ns, text);
-    return cs_string_copy(a, cs_slice_make(text, n));
-}
-
 static cs_value change_value(cs_arena *a, const cs_spend__account *account, const cs_spend__budget *budget,
                              int64_t now_ns)
 {
@@ -211,8 +194,8 @@ static cs_value change_value(cs_arena *a, const cs_spend__account *account, cons
     cs_object_put_text(a, v, "id", cs_string_copy(a, c->id));
     cs_object_put_text(a, v, "author", cs_string_copy(a, c->author));
     cs_object_put_text(a, v, "reason", cs_string_copy(a, c->reason));
-    cs_object_put_text(a, v, "at", instant(a, c->at_ns));
-    cs_object_put_text(a, v, "expires_at", instant(a, c->expires_ns));
+    cs_object_put_text(a, v, "at", cs_spend__instant(a, c->at_ns));
+    cs_object_put_text(a, v, "expires_at", cs_spend__instant(a, c->expires_ns));
     return v;
 }
 
@@ -232,8 +215,8 @@ cs_value cs_spend_budgets_document(cs_spend *s, cs_slice tenant, cs_arena *a)
             cs_value row = cs_object_new(a, 5);
             cs_object_put_text(a, row, "window", cs_string_copy(a, b->window_text));
             cs_object_put_text(a, row, "currency", cs_string_copy(a, cs_slice_make(b->currency, 3)));
-            cs_object_put_text(a, row, "limit", money(a, cs_spend__limit_at(account, &standing, b, now)));
-            cs_object_put_text(a, row, "configured_limit", money(a, cs_spend__limit_unchanged(&standing, b)));
+            cs_object_put_text(a, row, "limit", cs_spend__money(a, cs_spend__limit_at(account, &standing, b, now)));
+            cs_object_put_text(a, row, "configured_limit", cs_spend__money(a, cs_spend__limit_unchanged(&standing, b)));
             cs_object_put_text(a, row, "change", change_value(a, account, b, now));
             cs_object_put(a, budgets, cs_string_copy(a, b->id), row);
         }

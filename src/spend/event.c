@@ -12,6 +12,11 @@ static const char *const kinds[] = {
     [CS_SPEND__ADJUSTMENT] = "adjustment",
 };
 
+cs_slice cs_spend__kind_name(cs_spend__kind kind)
+{
+    return cs_slice_of(kinds[kind]);
+}
+
 static cs_err read_tenant(cs_arena *a, const cs_event *event, cs_spend__event *out, cs_event_reject *reject)
 {
     if (!cs_event_text(event->data, "tenant", &out->tenant)) {
@@ -150,6 +155,21 @@ static cs_err read_text(cs_arena *a, cs_value object, const char *path, const ch
     return CS_OK;
 }
 
+/* {"value": "18", "unit": "tokens"} */
+static cs_err read_quantity(cs_arena *a, cs_value quantity, cs_spend__event *out, cs_event_reject *reject)
+{
+    const cs_value *v = cs_is(quantity, CS_OBJECT) ? cs_object_get_text(quantity, "value") : NULL;
+    char room[32];
+    bool good = v != NULL && (cs_is(*v, CS_STRING) || cs_is(*v, CS_NUMBER));
+    cs_slice text = !good ? CS_LIT("") : cs_is(*v, CS_STRING) ? cs_text(*v) : cs_number_text(*v, room);
+    cs_money_read read = cs_money_parse(text, &out->quantity);
+    if (read == CS_MONEY_MALFORMED || read == CS_MONEY_RANGE) {
+        return cs_event_refuse(a, reject, "invalid_field",
+                               "data.quantity must be {\"value\": \"18\", \"unit\": \"tokens\"}");
+    }
+    return read_text(a, quantity, "data.quantity.", "unit", &out->unit, reject);
+}
+
 static cs_err read_rest(cs_arena *a, const cs_event *event, cs_spend__event *out, cs_event_reject *reject)
 {
     CS_TRY(read_pairs(a, event, "scope", "invalid_scope", &out->scope, reject));
@@ -162,6 +182,10 @@ static cs_err read_rest(cs_arena *a, const cs_event *event, cs_spend__event *out
         CS_TRY(read_text(a, *operation, "data.operation.", "name", &out->operation, reject));
     } else if (operation != NULL && !cs_is(*operation, CS_NULL)) {
         return cs_event_refuse(a, reject, "invalid_field", "data.operation must be an object");
+    }
+    const cs_value *quantity = cs_object_get_text(event->data, "quantity");
+    if (quantity != NULL && !cs_is(*quantity, CS_NULL)) {
+        CS_TRY(read_quantity(a, *quantity, out, reject));
     }
     const cs_value *estimated = cs_object_get_text(event->data, "estimated");
     out->estimated = estimated != NULL && cs_is(*estimated, CS_BOOL) && estimated->u.i != 0;

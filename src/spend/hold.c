@@ -89,7 +89,7 @@ static size_t copy_text(char *to, cs_slice text, cs_slice *out)
 
 cs_spend__hold *cs_spend__hold_make(cs_spend__account *account, const cs_hold *from, const cs_spend__pairs *scope)
 {
-    size_t n = from->id.n + from->request_id.n;
+    size_t n = from->id.n + from->request_id.n + from->document_id.n;
     for (size_t i = 0; i < scope->n; i++) {
         n += scope->v[i].name.n + scope->v[i].value.n;
     }
@@ -99,6 +99,7 @@ cs_spend__hold *cs_spend__hold_make(cs_spend__account *account, const cs_hold *f
     char *text = (char *)to + pairs;
     text += copy_text(text, from->id, &hold->id);
     text += copy_text(text, from->request_id, &hold->request_id);
+    text += copy_text(text, from->document_id, &hold->document_id);
     for (size_t i = 0; i < scope->n; i++) {
         text += copy_text(text, scope->v[i].name, &to[i].name);
         text += copy_text(text, scope->v[i].value, &to[i].value);
@@ -108,6 +109,7 @@ cs_spend__hold *cs_spend__hold_make(cs_spend__account *account, const cs_hold *f
     hold->account = account;
     memcpy(hold->currency, from->currency.p, 3);
     hold->amount = from->amount_nanos;
+    hold->estimate = from->estimate_nanos;
     hold->placed_ns = from->placed_ns;
     hold->expires_ns = from->expires_ns;
     hold->charge = from->charge;

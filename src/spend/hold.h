@@ -66,11 +66,13 @@ struct cs_spend__hold {
     uint32_t n_scope;
     char currency[4];
     bool charge;
-    bool committed;      /* the log has it */
-    bool rejected;       /* voided because it did not fit: the same id may come again */
-    bool doubtful;       /* of another replica, and did not fit, as far as was known here */
-    bool early;          /* settled before it was placed: nothing but that is known */
-    cs_hold_state state; /* of a pending one the time tells whether it has expired */
+    bool committed;       /* the log has it */
+    bool rejected;        /* voided because it did not fit: the same id may come again */
+    bool doubtful;        /* of another replica, and did not fit, as far as was known here */
+    bool early;           /* settled before it was placed: nothing but that is known */
+    cs_hold_state state;  /* of a pending one the time tells whether it has expired */
+    cs_slice document_id; /* in the same block */
+    int64_t estimate;
     int64_t amount, placed_ns, expires_ns;
     int64_t deadline; /* monotonic */
     int64_t posted, resolved_ns;

@@ -46,13 +46,6 @@ bool cs_hold_get(cs_spend *s, cs_slice id, cs_arena *a, cs_hold *out)
     return found;
 }
 
-static cs_value money(cs_arena *a, int64_t nanos)
-{
-    char text[32];
-    size_t n = cs_money_format(nanos, text);
-    return cs_string_copy(a, cs_slice_make(text, n));
-}
-
 static cs_value instant(cs_arena *a, int64_t ns)
 {
     char text[40];
@@ -68,11 +61,11 @@ cs_value cs_hold_document(const cs_hold *hold, cs_arena *a)
     cs_object_put_text(a, v, "tenant", cs_string(hold->tenant));
     cs_object_put_text(a, v, "request_id", cs_string(hold->request_id));
     cs_object_put_text(a, v, "state", cs_string(cs_slice_of(cs_hold_state_name(hold->state))));
-    cs_object_put_text(a, v, "amount", money(a, hold->amount_nanos));
+    cs_object_put_text(a, v, "amount", cs_spend__money(a, hold->amount_nanos));
     cs_object_put_text(a, v, "currency", cs_string(hold->currency));
     cs_object_put_text(a, v, "placed_at", instant(a, hold->placed_ns));
     cs_object_put_text(a, v, "expires_at", instant(a, hold->expires_ns));
-    cs_object_put_text(a, v, "posted", posted ? money(a, hold->posted_nanos) : cs_null());
+    cs_object_put_text(a, v, "posted", posted ? cs_spend__money(a, hold->posted_nanos) : cs_null());
     cs_object_put_text(a, v, "resolved_at", hold->resolved_ns != 0 ? instant(a, hold->resolved_ns) : cs_null());
     cs_object_put_text(a, v, "scope", cs_is(hold->scope, CS_OBJECT) ? hold->scope : cs_null());
     return v;
@@ -155,7 +148,7 @@ static void add_event(asking *q, int64_t nanos, cs_slice reason)
     cs_object_put_text(a, data, "tenant", cs_string(q->hold.tenant));
     cs_object_put_text(a, data, "hold", cs_string(q->hold.id));
     if (q->settles) {
-        cs_object_put_text(a, data, "amount", money(a, nanos));
+        cs_object_put_text(a, data, "amount", cs_spend__money(a, nanos));
         cs_object_put_text(a, data, "currency", cs_string(q->hold.currency));
         cs_object_put_text(a, data, "kind", cs_string(CS_LIT("usage")));
         if (cs_is(q->hold.scope, CS_OBJECT)) {

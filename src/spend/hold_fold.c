@@ -25,6 +25,10 @@ cs_value cs_holds_value(cs_arena *a, const cs_hold *holds, size_t n)
         if (cs_is(h->scope, CS_OBJECT)) {
             cs_object_put_text(a, v, "scope", h->scope);
         }
+        if (h->estimate_nanos > 0 && h->document_id.n > 0) {
+            cs_object_put_text(a, v, "document_id", cs_string(h->document_id));
+            cs_object_put_text(a, v, "estimate_nanos", cs_int(h->estimate_nanos));
+        }
         cs_value limits = cs_object_new(a, (uint32_t)h->n_limits);
         for (size_t k = 0; k < h->n_limits; k++) {
             cs_object_put(a, limits, cs_string(h->limits[k].budget), cs_int(h->limits[k].nanos));
@@ -71,6 +75,9 @@ static bool read_hold(cs_arena *a, cs_value v, cs_hold *out)
         return false;
     }
     out->charge = cs_event_text(v, "on_expiry", &expiry) && cs_slice_is(expiry, "charge_estimate");
+    if (!cs_event_text(v, "document_id", &out->document_id) || !whole(v, "estimate_nanos", &out->estimate_nanos)) {
+        out->document_id = CS_LIT("");
+    }
     const cs_value *scope = cs_object_get_text(v, "scope");
     out->scope = scope != NULL ? *scope : cs_undefined();
     const cs_value *limits = cs_object_get_text(v, "limits");
@@ -272,6 +279,9 @@ static bool resolve(cs_spend *s, const cs_event *event, cs_spend__hold *hold, cs
     hold->state = over ? CS_HOLD_POSTED_LATE : state;
     hold->posted = state == CS_HOLD_VOIDED ? 0 : nanos;
     hold->resolved_ns = event->arrived_ns;
+    if (state == CS_HOLD_POSTED) {
+        cs_spend__learn(s, hold->document_id, hold->estimate, nanos);
+    }
     if (!event->past) {
         (void)atomic_fetch_add_explicit(&s->holds->resolved[hold->state], 1, memory_order_relaxed);
     }

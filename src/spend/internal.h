@@ -87,6 +87,8 @@ struct cs_spend {
     cs_spend__limits *limits; /* changed under `configuring` and all shard locks */
     uint64_t configured;      /* how often; as limits */
     cs_spend__holds *holds;
+    struct cs_spend__cost *cost;
+    struct cs_spend__estimates *estimates;
     cs_series *counted[CS_SPEND__COUNTS];
     _Atomic uint64_t counts[CS_SPEND__COUNTS];
     _Atomic uint64_t rounded, overflows;
@@ -177,6 +179,26 @@ void cs_spend__copy_account(cs_arena *a, cs_spend__account *account, int64_t now
 bool cs_spend__copy_tenant(cs_spend *s, cs_arena *a, cs_slice tenant, bool whole, cs_spend__copy *out);
 /* Everyone, sorted by name. */
 cs_spend__copy *cs_spend__copy_all(cs_spend *s, cs_arena *a, size_t *n);
+
+/* ---- reconcile.c */
+cs_event_outcome cs_spend__reconciliation_fold(cs_spend *s, const cs_event *event);
+void cs_spend__gather_reconciliation_age(void *self, cs_metrics_sink *sink);
+void cs_spend__gather_accuracy(void *self, cs_metrics_sink *sink);
+
+/* ---- estimate.c */
+typedef struct cs_spend__estimates cs_spend__estimates;
+void cs_spend__estimates_new(cs_spend *s); /* registers a fold */
+void cs_spend__estimates_free(cs_spend__estimates *estimates);
+/* A hold of an operation was posted. On the journal's thread. */
+void cs_spend__learn(cs_spend *s, cs_slice operation, int64_t estimate_nanos, int64_t posted_nanos);
+cs_value cs_spend__estimates_value(cs_spend *s, cs_arena *a);
+void cs_spend__gather_estimate_error(void *self, cs_metrics_sink *sink);
+
+/* ---- text.c */
+cs_value cs_spend__money(cs_arena *a, int64_t nanos); /* a decimal string */
+cs_value cs_spend__instant(cs_arena *a, int64_t ns);  /* RFC 3339; null at the ends of the range */
+/* A field of a CSV row, quoted where RFC 4180 wants it; what a spreadsheet would take for a formula gets a quote. */
+void cs_spend__csv(cs_buf *out, cs_slice text);
 
 /* ---- report.c */
 void cs_spend__metrics_register(cs_spend *s);

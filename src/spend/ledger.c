@@ -5,6 +5,7 @@
  * has not come, in the slot of its own arrival, and late. */
 #include "countersign/base/log.h"
 #include "countersign/base/mem.h"
+#include "spend/cost.h"
 #include "spend/internal.h"
 
 #define FUTURE_NS (300 * CS_NS_PER_S)
@@ -199,6 +200,9 @@ static void add(cs_spend *s, const cs_event *event, const cs_spend__event *spend
                        p.waits ? CS_SPEND__WHERE_WAITING : p.slot);
     settle_waiting(s, id, &p, arrival);
     count(s, event, spend, &p);
+    if (s->cost != NULL) {
+        cs_spend__cost_add(s->cost, spend, p.slot, arrival);
+    }
     if (!event->past) {
         check_alerts(s, account, spend, event->arrived_ns);
     }
@@ -269,8 +273,13 @@ static cs_event_outcome fold(void *self, const cs_event *event)
 
 static cs_event_outcome fold_budget(void *self, const cs_event *event)
 {
-    bool alert = cs_slice_is(event->type, "io.countersign.budget.alert.v1");
-    return alert ? cs_spend__alert_fold(self, event) : cs_spend__change_fold(self, event);
+    if (cs_slice_is(event->type, "io.countersign.budget.alert.v1")) {
+        return cs_spend__alert_fold(self, event);
+    }
+    if (cs_slice_is(event->type, "io.countersign.budget.reconciled.v1")) {
+        return cs_spend__reconciliation_fold(self, event);
+    }
+    return cs_spend__change_fold(self, event);
 }
 
 static bool redundant(void *self, const cs_event *event)
@@ -329,6 +338,7 @@ cs_spend *cs_spend_new(const cs_spend_options *options)
     cs_spend__seen_init(&s->seen, s->dedupe_ns);
     cs_spend__waits_init(&s->waits);
     cs_arena_init(&s->scratch, 0);
+    cs_spend__estimates_new(s);
     cs_spend__holds_new(s);
     cs_spend__metrics_register(s);
     cs_spend__save_init(s);
@@ -350,6 +360,8 @@ void cs_spend_free(cs_spend *s)
     }
     cs_spend__metrics_unregister(s);
     cs_spend__holds_free(s);
+    cs_spend__cost_free(s->cost);
+    cs_spend__estimates_free(s->estimates);
     cs_spend__accounts_free(s);
     cs_spend__limits_free(s->limits);
     cs_spend__seen_destroy(&s->seen);

@@ -51,21 +51,9 @@ cs_value cs_spend_health_document(cs_spend *s, cs_arena *a)
 
 /* ---- the status of all tenants */
 
-static cs_value money(cs_arena *a, int64_t nanos)
-{
-    char text[32];
-    size_t n = cs_money_format(nanos, text);
-    return cs_string_copy(a, cs_slice_make(text, n));
-}
-
 static cs_value instant(cs_arena *a, bool has, int64_t ns)
 {
-    char text[40];
-    if (!has) {
-        return cs_null();
-    }
-    size_t n = cs_time_format_rfc3339(ns, text);
-    return cs_string_copy(a, cs_slice_make(text, n));
+    return has ? cs_spend__instant(a, ns) : cs_null();
 }
 
 /* Spent and held over the limit; infinite where something is spent of nothing. */
@@ -92,11 +80,12 @@ static cs_value line_value(cs_arena *a, const cs_spend__line *line)
     cs_value v = cs_object_new(a, 9);
     cs_object_put_text(a, v, "window", cs_string(line->window));
     cs_object_put_text(a, v, "currency", cs_string_copy(a, cs_slice_make(line->currency, 3)));
-    cs_object_put_text(a, v, "limit", money(a, line->limit));
-    cs_object_put_text(a, v, "spent", money(a, line->sum.posted));
-    cs_object_put_text(a, v, "held", money(a, line->held));
-    cs_object_put_text(a, v, "remaining",
-                       money(a, cs_spend__remaining(line->limit, line->sum.posted, line->held, line->overflow)));
+    cs_object_put_text(a, v, "limit", cs_spend__money(a, line->limit));
+    cs_object_put_text(a, v, "spent", cs_spend__money(a, line->sum.posted));
+    cs_object_put_text(a, v, "held", cs_spend__money(a, line->held));
+    cs_object_put_text(
+        a, v, "remaining",
+        cs_spend__money(a, cs_spend__remaining(line->limit, line->sum.posted, line->held, line->overflow)));
     cs_object_put_text(a, v, "ratio", ratio_value(a, line));
     cs_object_put_text(a, v, "window_start", instant(a, true, line->start_ns));
     cs_object_put_text(a, v, "window_end", instant(a, true, line->end_ns));
@@ -398,6 +387,9 @@ void cs_spend__metrics_register(cs_spend *s)
     }
     cs_metrics_on_gather(s->metrics, CS_METRIC_BUDGET_RATIO, gather_ratio, s);
     cs_metrics_on_gather(s->metrics, CS_METRIC_BUDGET_SPENT, gather_spent, s);
+    cs_metrics_on_gather(s->metrics, CS_METRIC_RECONCILIATION_AGE, cs_spend__gather_reconciliation_age, s);
+    cs_metrics_on_gather(s->metrics, CS_METRIC_SPEND_ACCURACY, cs_spend__gather_accuracy, s);
+    cs_metrics_on_gather(s->metrics, CS_METRIC_ESTIMATE_ERROR, cs_spend__gather_estimate_error, s);
     cs_metrics_on_gather(s->metrics, CS_METRIC_SPEND_LAG, gather_lag, s);
     cs_metrics_on_gather(s->metrics, CS_METRIC_SPEND_CAUGHT_UP, gather_caught_up, s);
     cs_metrics_on_gather(s->metrics, CS_METRIC_HOLDS, gather_holds, s);
@@ -411,6 +403,9 @@ void cs_spend__metrics_unregister(cs_spend *s)
     }
     cs_metrics_on_gather(s->metrics, CS_METRIC_BUDGET_RATIO, NULL, NULL);
     cs_metrics_on_gather(s->metrics, CS_METRIC_BUDGET_SPENT, NULL, NULL);
+    cs_metrics_on_gather(s->metrics, CS_METRIC_RECONCILIATION_AGE, NULL, NULL);
+    cs_metrics_on_gather(s->metrics, CS_METRIC_SPEND_ACCURACY, NULL, NULL);
+    cs_metrics_on_gather(s->metrics, CS_METRIC_ESTIMATE_ERROR, NULL, NULL);
     cs_metrics_on_gather(s->metrics, CS_METRIC_SPEND_LAG, NULL, NULL);
     cs_metrics_on_gather(s->metrics, CS_METRIC_SPEND_CAUGHT_UP, NULL, NULL);
     cs_metrics_on_gather(s->metrics, CS_METRIC_HOLDS, NULL, NULL);

@@ -1,5 +1,5 @@
 /* What people and alerts have said of a tenant, as rows of the fold of io.countersign.budget.*: the tenant's name → the
- * changes of its limits, the alerts that were given, the instants at which it was not clean. */
+ * changes of its limits, the alerts that were given, the instants at which it was not clean, the last bill. */
 #include "countersign/base/mem.h"
 #include "spend/internal.h"
 
@@ -39,6 +39,18 @@ static void put_account(void *self, void *row, cs_snapshot *out)
     cs_bytes_put_var(b, account->blemishes.n);
     for (size_t i = 0; i < account->blemishes.n; i++) {
         cs_bytes_put_u64(b, (uint64_t)account->blemishes.v[i]);
+    }
+    const cs_spend__reconciliation *r = account->reconciled;
+    cs_bytes_put_u8(b, r != NULL);
+    if (r != NULL) {
+        cs_bytes_put_text(b, r->source);
+        cs_buf_put(b, r->currency, 3);
+        cs_bytes_put_u64(b, (uint64_t)r->from_ns);
+        cs_bytes_put_u64(b, (uint64_t)r->to_ns);
+        cs_bytes_put_u64(b, (uint64_t)r->at_ns);
+        cs_bytes_put_signed(b, r->captured);
+        cs_bytes_put_signed(b, r->billed);
+        cs_bytes_put_u8(b, r->within);
     }
     cs_snapshot_put(out, account->name, cs_buf_view(b));
     if (shard != NULL) {
@@ -88,6 +100,22 @@ static void restore_alert(cs_spend__account *account, cs_bytes *in)
     }
 }
 
+static void restore_reconciliation(cs_spend__account *account, cs_bytes *in)
+{
+    cs_slice source = cs_bytes_text(in);
+    cs_slice currency = cs_bytes_take(in, 3);
+    cs_spend__reconciliation r = {.from_ns = (int64_t)cs_bytes_u64(in)};
+    r.to_ns = (int64_t)cs_bytes_u64(in);
+    r.at_ns = (int64_t)cs_bytes_u64(in);
+    r.captured = cs_bytes_signed(in);
+    r.billed = cs_bytes_signed(in);
+    r.within = cs_bytes_u8(in) != 0;
+    if (!in->bad) {
+        memcpy(r.currency, currency.p, 3);
+        cs_spend__reconciliation_keep(account, &r, source);
+    }
+}
+
 static cs_err restore(void *self, cs_slice key, cs_slice value, cs_error *e)
 {
     cs_spend *s = self;
@@ -104,6 +132,9 @@ static cs_err restore(void *self, cs_slice key, cs_slice value, cs_error *e)
     for (uint64_t n = cs_bytes_var(&in); n > 0 && !in.bad; n--) {
         int64_t at_ns = (int64_t)cs_bytes_u64(&in);
         CS_VEC_PUSH(&account->blemishes, at_ns);
+    }
+    if (cs_bytes_u8(&in) != 0) {
+        restore_reconciliation(account, &in);
     }
     cs_spend__standing_forget(account);
     cs_mutex_unlock(&shard->lock);

@@ -339,13 +339,6 @@ cs_value cs_spend__all(void *self, cs_arena *a)
 
 /* ---- GET /v1/spend/{tenant} */
 
-static cs_value money(cs_arena *a, int64_t nanos)
-{
-    char text[32];
-    size_t n = cs_money_format(nanos, text);
-    return cs_string_copy(a, cs_slice_make(text, n));
-}
-
 cs_value cs_spend_tenant_document(cs_spend *s, cs_slice tenant, cs_arena *a)
 {
     cs_spend__copy copy;
@@ -360,13 +353,14 @@ cs_value cs_spend_tenant_document(cs_spend *s, cs_slice tenant, cs_arena *a)
         cs_object_put(a, budgets, cs_string(line->id), v);
         cs_object_put_text(a, v, "window", cs_string(line->window));
         cs_object_put_text(a, v, "mode", line->mode.n > 0 ? cs_string(line->mode) : cs_null());
-        cs_object_put_text(a, v, "limit", money(a, line->limit));
-        cs_object_put_text(a, v, "posted", money(a, line->sum.posted));
-        cs_object_put_text(a, v, "held", money(a, line->held));
-        cs_object_put_text(a, v, "remaining",
-                           money(a, cs_spend__remaining(line->limit, line->sum.posted, line->held, line->overflow)));
-        cs_object_put_text(a, v, "late", money(a, line->sum.late));
-        cs_object_put_text(a, v, "corrected", money(a, line->sum.corrected));
+        cs_object_put_text(a, v, "limit", cs_spend__money(a, line->limit));
+        cs_object_put_text(a, v, "posted", cs_spend__money(a, line->sum.posted));
+        cs_object_put_text(a, v, "held", cs_spend__money(a, line->held));
+        cs_object_put_text(
+            a, v, "remaining",
+            cs_spend__money(a, cs_spend__remaining(line->limit, line->sum.posted, line->held, line->overflow)));
+        cs_object_put_text(a, v, "late", cs_spend__money(a, line->sum.late));
+        cs_object_put_text(a, v, "corrected", cs_spend__money(a, line->sum.corrected));
     }
     cs_value v = cs_object_new(a, 5);
     cs_object_put_text(a, v, "tenant", cs_string(copy.name));

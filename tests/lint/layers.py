@@ -12,7 +12,7 @@ import tree
 
 HEADERS = {"value": "value", "number": "value", "json": "value", "yaml": "value", "patch": "value", "rego": "rego",
            "host": "rego", "format": "rego", "trace": "rego", "partial": "rego", "build": "rego",
-           "hold": "spend", "effect": "decision", "kafka": "net",
+           "hold": "spend", "reconcile": "spend", "effect": "decision", "compensation": "decision", "kafka": "net",
            "version": "base", "snapshot": "journal"}  # any other header belongs to the folder of its own name
 DOORS = ("countersign/rego.h", "countersign/host.h", "countersign/trace.h")
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.M)

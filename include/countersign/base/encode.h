@@ -19,4 +19,7 @@ bool cs_base64_decode(cs_arena *a, cs_slice text, cs_base64_kind kind, cs_slice 
 /* '%XX' decoded; `plus` turns '+' into a blank. false on a malformed escape. */
 bool cs_percent_decode(cs_arena *a, cs_slice text, bool plus, cs_slice *out);
 
+/* Everything but RFC 3986's unreserved characters as '%XX', appended. */
+void cs_percent_encode(cs_buf *out, cs_slice text);
+
 #endif

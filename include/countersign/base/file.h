@@ -14,6 +14,8 @@ bool cs_file_exists(const char *path);
 bool cs_file_is_dir(const char *path);
 /* Makes a folder and those above it, mode 0755; it is no error if they exist. */
 CS_MUST_CHECK cs_err cs_file_mkdirs(const char *path, cs_error *e);
+/* Makes the folder that the file `path` is in. */
+CS_MUST_CHECK cs_err cs_file_mkdirs_above(const char *path, cs_error *e);
 /* Calls `each` for every regular file under `dir` in bytewise order of their paths, relative to it ("a/b.rego"). Links
  * are followed only to files inside. Stops at the first failure of `each`. */
 typedef cs_err cs_file_visit(void *self, const char *relative, cs_error *e);

@@ -453,7 +453,7 @@ test_without_live_documents if {
 
 test_effects_of_an_allowed_risky_mutation if {
 	effects := answer(cases["two approvers"]).effects
-	{e.type | some e in effects} == {"hold", "consume_approval"}
+	{e.type | some e in effects} == {"hold", "consume_approval", "compensation"}
 }
 
 test_a_contended_budget_asks_for_no_hold if {

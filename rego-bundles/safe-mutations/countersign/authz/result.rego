@@ -88,6 +88,8 @@ effects contains {
 	"type": "hold",
 	"budgets": [id | some id, _ in budgets],
 	"scope": scope,
+	"document_id": object.get(input.graphql, "document_id", ""),
+	"estimate_nanos": object.get(operation_or_empty, ["cost", "estimate_nanos"], 0),
 	"limits": softened_limits,
 	"amount_nanos": estimate,
 	"currency": currency,
@@ -106,6 +108,22 @@ softened_limits[id] := floor((budget.limit_nanos * softened_percent) / 100) if {
 default operation_or_empty := {}
 
 operation_or_empty := operation
+
+# How the operation can be undone, as the allowlist says: another document, with those of the variables that it names (each
+# by its path). Kept with the decision.
+effects contains {
+	"type": "compensation",
+	"operation": object.get(operation, "name", ""),
+	"document_id": operation.compensation.document_id,
+	"variables": compensation_variables,
+} if {
+	allow
+	mutation
+}
+
+compensation_variables[name] := object.get(input.graphql.variables, path, null) if {
+	some name, path in object.get(operation.compensation, "variables", {})
+}
 
 effects contains {"type": "consume_approval", "approval": approval.id} if {
 	allow
