@@ -33,8 +33,8 @@ static cs_err keep_costs(cs_app *app, const char *snapshot, cs_error *e)
     if (path.n > 0) {
         return cs_spend_keep_costs(app->spend, cs_arena_printf(&app->arena, NULL, "%.*s", CS_FMT(path)), e);
     }
-    return cs_spend_keep_costs(
-        app->spend, snapshot != NULL ? cs_arena_printf(&app->arena, NULL, "%s.costs", snapshot) : NULL, e);
+    return cs_spend_keep_costs(app->spend,
+                               snapshot != NULL ? cs_arena_printf(&app->arena, NULL, "%s.costs", snapshot) : NULL, e);
 }
 
 cs_err cs_app__journal_open(cs_app *app, cs_error *e)
