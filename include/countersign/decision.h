@@ -38,7 +38,6 @@ CS_MUST_CHECK cs_err cs_decision_log_start(const cs_decision_log_options *option
 void cs_decision_log_stop(cs_decision_log *log);
 /* Any thread. false if the record was dropped because the queue is full (counted). */
 bool cs_decision_log_put(cs_decision_log *log, const cs_decision *decision);
-uint64_t cs_decision_log_dropped(const cs_decision_log *log);
 
 /* The JSON object of one record, without level, msg, time and type. What the log prints and an uploader would send. */
 void cs_decision_write(cs_buf *out, const cs_decision *decision, cs_value labels);

@@ -30,7 +30,6 @@ void cs_loop_post(cs_loop *loop, cs_loop_fn *fn, void *self);
 cs_timer *cs_timer_new(cs_loop *loop, cs_loop_fn *fn, void *self);
 /* (Re)starts: fires once after `delay_ns`. */
 void cs_timer_start(cs_timer *timer, int64_t delay_ns);
-void cs_timer_stop(cs_timer *timer);
 void cs_timer_free(cs_timer *timer);
 
 /* ---- HTTP messages */
@@ -121,7 +120,6 @@ CS_MUST_CHECK cs_err cs_http_server_start(const cs_http_server_options *options,
 void cs_http_server_drain(cs_http_server *server, int64_t grace_ns);
 /* Closes what is left, ends the threads, frees. No exchange may be answered any more after this began. NULL is fine. */
 void cs_http_server_free(cs_http_server *server);
-unsigned cs_http_server_workers(const cs_http_server *server);
 /* Bound addresses as "127.0.0.1:8181" (with the real port when 0 was asked for). Lives as long as the server. */
 size_t cs_http_server_address_count(const cs_http_server *server);
 cs_slice cs_http_server_address(const cs_http_server *server, size_t i);
@@ -129,11 +127,9 @@ cs_slice cs_http_server_address(const cs_http_server *server, size_t i);
 /* ---- exchanges: only on the worker's thread */
 const cs_http_request *cs_http_request_of(const cs_http_exchange *exchange);
 /* The worker's loop, to post a later answer to, and its number. */
-cs_loop *cs_http_loop_of(const cs_http_exchange *exchange);
 unsigned cs_http_worker_of(const cs_http_exchange *exchange);
 /* A pointer for the handler's own use. */
 void cs_http_set_user(cs_http_exchange *exchange, void *user);
-void *cs_http_user(const cs_http_exchange *exchange);
 /* Calls gone(self) once if the client goes away before the reply is given (which is still to be given then). NULL = do
  * not. For exchanges that wait for long: it costs system calls. */
 void cs_http_on_gone(cs_http_exchange *exchange, cs_loop_fn *gone, void *self);
@@ -142,8 +138,6 @@ void cs_http_on_gone(cs_http_exchange *exchange, cs_loop_fn *gone, void *self);
 void cs_http_add_header(cs_http_exchange *exchange, const char *name, cs_slice value);
 /* Where the body of the reply is written. */
 cs_buf *cs_http_body(cs_http_exchange *exchange);
-/* Close the connection behind this reply. */
-void cs_http_close_after(cs_http_exchange *exchange);
 /* Gives the reply: status, the headers added, the body written. `content_type` may be NULL. The exchange is over. */
 void cs_http_reply(cs_http_exchange *exchange, int status, const char *content_type);
 

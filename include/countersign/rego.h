@@ -183,7 +183,7 @@ typedef struct cs_eval {
     void (*builtin_error)(void *self, const cs_error *e);
     void *builtin_error_self;
     const cs_tracer *tracer; /* told of every step; evaluation is slower then. NULL = nobody */
-    /* Called on any thread when a run that answered CS_RUN_WAIT can go on; NULL where cs_run_wait is used. */
+    /* Called on any thread when a run that answered CS_RUN_WAIT can go on; NULL where the run blocks (cs_query_run). */
     cs_exchange_wake *wake;
     void *wake_self;
 } cs_eval;
@@ -200,8 +200,6 @@ typedef struct cs_run cs_run;
 typedef enum cs_run_state { CS_RUN_DONE, CS_RUN_AGAIN, CS_RUN_WAIT } cs_run_state;
 cs_run *cs_run_start(const cs_query *query, const cs_eval *eval);
 CS_MUST_CHECK cs_err cs_run_step(cs_run *run, cs_run_state *state, cs_value *result, cs_error *e);
-/* After CS_RUN_WAIT: blocks until the run can go on, is cancelled, or its deadline has passed. */
-void cs_run_wait(cs_run *run);
 /* Stops a run that is not done: what it has under way is ended, no wake comes any more. A run that is done may be
  * given too. */
 void cs_run_abandon(cs_run *run);

@@ -127,8 +127,6 @@ CS_MUST_CHECK cs_err cs_txn_compile(cs_txn *txn, cs_errors *errors);
 /* The package of a policy as segments of text (without `data`), in the transaction's arena: of the one compiled last,
  * or the one in force. false if there is no such policy. */
 bool cs_txn_policy_package(cs_txn *txn, cs_slice id, const cs_slice **path, size_t *n);
-/* The bundle that brought a policy; "" for one put through the API or if there is none. */
-cs_slice cs_txn_policy_bundle(cs_txn *txn, cs_slice id);
 
 /* Compiles (if policies changed), checks that no rule claims what is data, publishes; the transaction is over either
  * way. On failure nothing has changed and *errors says why: code CS_ERR_REGO_*. */

@@ -7,36 +7,16 @@
 #include <string.h>
 #include <unistd.h>
 
-static const struct {
-    const char *name;
-    const char *meaning;
-    int status;
-} rows[CS_ERR_COUNT] = {
-    [CS_OK] = {"ok", "no error", 200},
-#define CS_ERROR(id, code, http, words) [CS_ERR_##id] = {code, words, http},
+static const char *const names[CS_ERR_COUNT] = {
+    [CS_OK] = "ok",
+#define CS_ERROR(id, code, meaning) [CS_ERR_##id] = code,
 #include "countersign/base/errors.def"
 #undef CS_ERROR
 };
 
-static size_t row_of(cs_err code)
-{
-    size_t i = (size_t)code;
-    return i < CS_ERR_COUNT ? i : (size_t)CS_ERR_INTERNAL;
-}
-
 const char *cs_err_name(cs_err code)
 {
-    return rows[row_of(code)].name;
-}
-
-int cs_err_status(cs_err code)
-{
-    return rows[row_of(code)].status;
-}
-
-const char *cs_err_meaning(cs_err code)
-{
-    return rows[row_of(code)].meaning;
+    return names[(size_t)code < CS_ERR_COUNT ? (size_t)code : (size_t)CS_ERR_INTERNAL];
 }
 
 /* Cuts text of `cap` bytes (NUL included) that was `wanted` bytes long, between two characters, and says so with "...".

@@ -22,7 +22,6 @@ struct cs_key {
 CS_MUST_CHECK cs_err cs_crypto__key_wrap(EVP_PKEY *pkey, bool private_key, cs_key **out, cs_error *e);
 void cs_crypto__key_set_names(cs_key *key, cs_slice id, cs_slice alg);
 const EVP_MD *cs_crypto__md(cs_digest_alg alg);
-cs_digest_alg cs_crypto__sig_digest(cs_sig_alg alg);
 /* Empties OpenSSL's error queue of this thread, so that no later call trips over it, and returns the last reason in
  * words. */
 const char *cs_crypto__reason(void);

@@ -37,11 +37,6 @@ const char *cs_sig_alg_name(cs_sig_alg alg)
     return algs[alg].name;
 }
 
-cs_digest_alg cs_crypto__sig_digest(cs_sig_alg alg)
-{
-    return algs[alg].digest;
-}
-
 static bool is_pss(cs_sig_alg alg)
 {
     return alg == CS_PS256 || alg == CS_PS384 || alg == CS_PS512;

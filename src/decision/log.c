@@ -342,8 +342,3 @@ bool cs_decision_log_put(cs_decision_log *log, const cs_decision *decision)
     atomic_fetch_add_explicit(&log->dropped, 1, memory_order_relaxed);
     return false;
 }
-
-uint64_t cs_decision_log_dropped(const cs_decision_log *log)
-{
-    return atomic_load_explicit(&((cs_decision_log *)(uintptr_t)log)->dropped, memory_order_relaxed);
-}

@@ -445,11 +445,6 @@ static void on_write(evutil_socket_t fd, short what, void *self)
 
 /* ---- replies */
 
-cs_loop *cs_http_loop_of(const cs_http_exchange *x)
-{
-    return x->c->all->loop;
-}
-
 unsigned cs_http_worker_of(const cs_http_exchange *x)
 {
     return x->c->all->worker;

@@ -66,19 +66,9 @@ void cs_http_set_user(cs_http_exchange *x, void *user)
     x->user = user;
 }
 
-void *cs_http_user(const cs_http_exchange *x)
-{
-    return x->user;
-}
-
 cs_buf *cs_http_body(cs_http_exchange *x)
 {
     return &x->body;
-}
-
-void cs_http_close_after(cs_http_exchange *x)
-{
-    x->close = true;
 }
 
 const cs_slice *cs_http_find(const cs_http_request *request, const char *name)

@@ -300,11 +300,6 @@ cs_err cs_http_server_start(const cs_http_server_options *options, cs_http_serve
     return CS_OK;
 }
 
-unsigned cs_http_server_workers(const cs_http_server *server)
-{
-    return server->n_workers;
-}
-
 size_t cs_http_server_address_count(const cs_http_server *server)
 {
     return server->n_addresses;

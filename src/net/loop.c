@@ -167,11 +167,6 @@ void cs_timer_start(cs_timer *timer, int64_t delay_ns)
     (void)event_add(&timer->event, &after);
 }
 
-void cs_timer_stop(cs_timer *timer)
-{
-    (void)event_del(&timer->event);
-}
-
 void cs_timer_free(cs_timer *timer)
 {
     if (timer != NULL) {

@@ -129,11 +129,6 @@ cs_err cs_run_step(cs_run *run, cs_run_state *state, cs_value *result, cs_error 
     return cs_vm_step(run, state, result, e);
 }
 
-void cs_run_wait(cs_run *run)
-{
-    cs_vm_wait(run);
-}
-
 void cs_run_abandon(cs_run *run)
 {
     cs_vm_abandon(run);

@@ -78,16 +78,6 @@ const cs_policy_source *cs_txn_policy(cs_txn *txn, cs_slice id)
     return i != SIZE_MAX ? &txn->base->policies->v[i].source : NULL;
 }
 
-cs_slice cs_txn_policy_bundle(cs_txn *txn, cs_slice id)
-{
-    if (txn->policies_changed) {
-        const cs_store__module *m = find_module(txn, id);
-        return m != NULL ? m->bundle : CS_LIT("");
-    }
-    size_t i = cs_store__policies_find(txn->base->policies, id);
-    return i != SIZE_MAX ? txn->base->policies->v[i].bundle : CS_LIT("");
-}
-
 static cs_slice keep(cs_txn *txn, cs_slice s)
 {
     return cs_slice_make(cs_arena_dup(&txn->arena, s.p, s.n), s.n);

@@ -12,7 +12,7 @@
 
 typedef enum cs_err {
     CS_OK = 0,
-#define CS_ERROR(name, code, status, meaning) CS_ERR_##name,
+#define CS_ERROR(name, code, meaning) CS_ERR_##name,
 #include "countersign/base/errors.def"
 #undef CS_ERROR
     CS_ERR_COUNT
@@ -33,10 +33,8 @@ typedef struct cs_error {
     char text[CS_ERROR_TEXT_MAX];
 } cs_error;
 
-/* The code as it is printed ("rego_parse_error"), the HTTP status, the one-line meaning. Static strings. */
+/* The code as it is printed ("rego_parse_error"); a static string. */
 const char *cs_err_name(cs_err code);
-int cs_err_status(cs_err code);
-const char *cs_err_meaning(cs_err code);
 
 /* Fills *e (which may be NULL) and returns code, so that a failing function ends in `return cs_fail(e, CS_ERR_X, "...",
  * ...)`. */

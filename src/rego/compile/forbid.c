@@ -103,11 +103,6 @@ static bool deprecated_call(void *self, cs_expr *e)
     return true;
 }
 
-void cs_forbid__deprecated(cs_compiler *c, cs_body b)
-{
-    cs_walk_body(&(cs_walker){.self = c, .expr = deprecated_call}, b);
-}
-
 static void deprecated_in_rule(cs_compiler *c, cs_rule *r)
 {
     if (c->policy->strict || cs_compile__is_v1(r->module)) {

@@ -42,11 +42,6 @@ static bool assignment_to_root(void *self, cs_expr *e)
     return true;
 }
 
-void cs_overrides__body(cs_compiler *c, cs_body b)
-{
-    cs_walk_body(&(cs_walker){.self = c, .expr = assignment_to_root}, b);
-}
-
 static void overrides_in_rule(cs_compiler *c, cs_rule *r)
 {
     const cs_term *name = r->head.ref->u.list.v[0];

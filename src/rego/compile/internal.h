@@ -33,7 +33,6 @@ static inline bool cs_syms__has(const cs_syms *s, const cs_sym *sym)
 cs_syms_item *cs_syms__add(cs_syms *s, const cs_sym *sym);
 void cs_syms__put(cs_syms *s, const cs_sym *sym, void *value);
 void cs_syms__drop(cs_syms *s, const cs_sym *sym);
-void cs_syms__clear(cs_syms *s);
 void cs_syms__add_all(cs_syms *to, const cs_syms *from);
 bool cs_syms__within(const cs_syms *s, const cs_syms *of); /* is each of s in `of`? */
 void cs_syms__sort(cs_syms *s);                            /* by name */
@@ -226,8 +225,6 @@ cs_body cs_with__body(cs_compiler *c, cs_body b);
 void cs_undefined__body(cs_compiler *c, cs_body b);
 cs_body cs_dynamic__body(cs_compiler *c, cs_body b);
 void cs_forbid__unsafe(cs_compiler *c, cs_body b);
-void cs_forbid__deprecated(cs_compiler *c, cs_body b);
-void cs_overrides__body(cs_compiler *c, cs_body b);
 /* The body in order of evaluation; *unsafe tells whether an error was recorded. `scope` is "" or " in rule p". */
 cs_body cs_safety__body(cs_compiler *c, cs_body b, const cs_syms *globals, const char *scope);
 void cs_types__query(cs_compiler *c, cs_body b);

@@ -79,13 +79,6 @@ void cs_syms__drop(cs_syms *s, const cs_sym *sym)
     }
 }
 
-void cs_syms__clear(cs_syms *s)
-{
-    s->n = 0;
-    s->slots = NULL;
-    s->mask = 0;
-}
-
 void cs_syms__add_all(cs_syms *to, const cs_syms *from)
 {
     for (uint32_t i = 0; i < from->n; i++) {

@@ -165,38 +165,10 @@ static cs_term *shown_ref(cs_type_checker *tc, const cs_terms *ref)
     return cs_compile__ref_as_written(tc->c, copy);
 }
 
-/* As OPA's AST JSON has terms; what a ref in an error may hold. */
-static cs_value term_json(cs_arena *a, const cs_term *t)
-{
-    cs_value value = cs_null();
-    if (t->kind == CS_TERM_VAR) {
-        value = cs_string(cs_sym_slice(t->u.var));
-    } else if (t->kind == CS_TERM_SCALAR) {
-        value = t->u.value.kind == CS_NULL ? cs_object_new(a, 0) : t->u.value;
-    } else if (t->kind == CS_TERM_OBJECT) {
-        cs_value *pairs = cs_arena_array(a, cs_value, t->u.list.n / 2 + 1);
-        for (uint32_t i = 0; i + 1 < t->u.list.n; i += 2) {
-            cs_value pair[2] = {term_json(a, t->u.list.v[i]), term_json(a, t->u.list.v[i + 1])};
-            pairs[i / 2] = cs_array_copy(a, pair, 2);
-        }
-        value = cs_array(pairs, t->u.list.n / 2);
-    } else if (cs_term__has_list(t)) {
-        cs_value *items = cs_arena_array(a, cs_value, t->u.list.n + 1);
-        for (uint32_t i = 0; i < t->u.list.n; i++) {
-            items[i] = term_json(a, t->u.list.v[i]);
-        }
-        value = cs_array(items, t->u.list.n);
-    }
-    cs_value json = cs_object_new(a, 2);
-    cs_object_put_text(a, json, "type", cs_string(cs_slice_of(cs_term_kind_name(t))));
-    cs_object_put_text(a, json, "value", value);
-    return json;
-}
-
 static cs_value ref_json(cs_arena *a, const cs_term *ref, uint32_t at, const cs_type *have)
 {
     cs_value json = cs_object_new(a, 5);
-    cs_object_put_text(a, json, "ref", *cs_object_get_text(term_json(a, ref), "value"));
+    cs_object_put_text(a, json, "ref", *cs_object_get_text(cs_term_to_json(a, ref), "value"));
     cs_object_put_text(a, json, "pos", cs_int(at));
     if (have) {
         cs_object_put_text(a, json, "have", cs_type_to_json(a, have));

@@ -173,10 +173,8 @@ static void check_ref(checking *k)
     }
     bool data = head->u.var == tc->c->ast->data;
     bool root = data || head->u.var == tc->c->ast->input;
-    bool known_root = false;
     for (const cs_type_env *e = k->env; e; e = e->next) {
         const cs_type_node *node = data ? e->data : root ? e->input : NULL;
-        known_root = known_root || node;
         if (node && node->type) {
             check_in_type(k, node->type, 1);
             return;
@@ -190,10 +188,8 @@ static void check_ref(checking *k)
             return;
         }
     }
-    if (!known_root) {
-        check_in_type(k, &cs_type_any,
-                      root ? 1 : 0); /* a variable of which nothing is known can be anything from here on */
-    }
+    /* What no layer knows can be anything. */
+    check_in_type(k, &cs_type_any, root ? 1 : 0);
 }
 
 static bool visit_term(void *self, cs_term *t)
