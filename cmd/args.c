@@ -1,5 +1,6 @@
 /* Flags as rows. */
 #include "cmd.h"
+#include "granted.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -24,12 +25,13 @@ typedef struct parse {
     bool help;
 } parse;
 
-static void print_usage(FILE *out, const parse *p)
+/* What the command is for is told to who asks, not with an error. */
+static void print_usage(FILE *out, const parse *p, bool asked)
 {
     for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
         if (strcmp(commands[i].name, p->command) == 0) {
-            fprintf(out, "%s\n\nUsage:\n  countersign %s %s [flags]\n\nFlags:\n", commands[i].summary, p->command,
-                    commands[i].usage);
+            fprintf(out, "%s%sUsage:\n  countersign %s %s [flags]\n\nFlags:\n", asked ? commands[i].summary : "",
+                    asked ? "\n\n" : "", p->command, commands[i].usage);
         }
     }
     for (size_t i = 0; i < p->n; i++) {
@@ -44,17 +46,69 @@ static void print_usage(FILE *out, const parse *p)
     fprintf(out, "  -h, --%-26s %s\n", "help", "this text");
 }
 
+static int say_wrong(const parse *p, const char *format, va_list args) CS_PRINTF(2, 0);
+static int say_wrong(const parse *p, const char *format, va_list args)
+{
+    fprintf(stderr, "Error: ");
+    vfprintf(stderr, format, args);
+    fprintf(stderr, "\n");
+    print_usage(stderr, p, false);
+    return 1;
+}
+
 static int wrong(const parse *p, const char *format, ...) CS_PRINTF(2, 3);
 static int wrong(const parse *p, const char *format, ...)
 {
     va_list args;
     va_start(args, format);
-    fprintf(stderr, "Error: ");
-    vfprintf(stderr, format, args);
-    fprintf(stderr, "\n");
+    int status = say_wrong(p, format, args);
     va_end(args);
-    print_usage(stderr, p);
-    return 1;
+    return status;
+}
+
+/* The command whose flags were parsed last: the program runs one, on one thread. */
+static parse called;
+
+int cs_args_wrong(const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    int status = say_wrong(&called, format, args);
+    va_end(args);
+    return status;
+}
+
+/* A value that a flag cannot have; `why` ends the sentence. */
+static int wrong_value(const parse *p, const cs_arg *arg, const char *text, const char *why)
+{
+    if (arg->letter) {
+        return wrong(p, "invalid argument \"%s\" for \"-%c, --%s\" flag: %s", text, arg->letter, arg->name, why);
+    }
+    return wrong(p, "invalid argument \"%s\" for \"--%s\" flag: %s", text, arg->name, why);
+}
+
+/* As the reference's language says that a text is no number. */
+static int wrong_syntax(const parse *p, const cs_arg *arg, const char *text, const char *function, bool range)
+{
+    const char *why = cs_arena_printf(p->arena, NULL, "strconv.%s: parsing \"%s\": %s", function, text,
+                                      range ? "value out of range" : "invalid syntax");
+    return wrong_value(p, arg, text, why);
+}
+
+/* Digits only, with a sign perhaps: a number, though one that is too large. */
+static bool is_digits(const char *text)
+{
+    text += *text == '-' || *text == '+';
+    return *text && text[strspn(text, "0123456789")] == '\0';
+}
+
+static int wrong_word(const parse *p, const cs_arg *arg, const char *text)
+{
+    char *words = (char *)(uintptr_t)cs_arena_printf(p->arena, NULL, "must be one of {%s}", arg->words);
+    for (char *at = words; *at; at++) {
+        *at = *at == '|' ? ',' : *at;
+    }
+    return wrong_value(p, arg, text, words);
 }
 
 static void push(cs_arena *a, cs_arg_list *list, const char *text)
@@ -88,7 +142,7 @@ static int set(parse *p, const cs_arg *arg, const char *text)
     switch (arg->type) {
     case CS_ARG_BOOL:
         if (!one_of(text, "true|false|1|0|t|f|T|F|TRUE|FALSE|True|False")) {
-            return wrong(p, "invalid argument \"%s\" for \"--%s\" flag: not a boolean", text, arg->name);
+            return wrong_syntax(p, arg, text, "ParseBool", false);
         }
         *(bool *)arg->out = one_of(text, "true|1|t|T|TRUE|True");
         return -1;
@@ -98,7 +152,7 @@ static int set(parse *p, const cs_arg *arg, const char *text)
     case CS_ARG_INT:
     case CS_ARG_COUNTED:
         if (!cs_slice_i64(cs_slice_of(text), &number)) {
-            return wrong(p, "invalid argument \"%s\" for \"--%s\" flag: not an integer", text, arg->name);
+            return wrong_syntax(p, arg, text, "ParseInt", is_digits(text));
         }
         *(int64_t *)arg->out = number;
         return -1;
@@ -114,11 +168,17 @@ static int set(parse *p, const cs_arg *arg, const char *text)
     }
     case CS_ARG_ENUM:
         if (!one_of(text, arg->words)) {
-            return wrong(p, "invalid argument \"%s\" for \"--%s\" flag: must be one of %s", text, arg->name,
-                         arg->words);
+            return wrong_word(p, arg, text);
         }
         *(const char **)arg->out = text;
         return -1;
+    case CS_ARG_CAPABILITIES: {
+        cs_error e = {0};
+        if (cs_cmd_granted(p->arena, text, arg->out, &e) != CS_OK) {
+            return wrong_value(p, arg, text, e.text);
+        }
+        return -1;
+    }
     }
     return -1;
 }
@@ -244,6 +304,7 @@ int cs_args_parse(cs_arena *a, int argc, char **argv, const cs_arg *args, size_t
 {
     parse p = {.arena = a, .command = argv[0], .args = args, .n = n, .seen = cs_arena_array(a, bool, n + 1)};
     *positional = (cs_arg_list){0};
+    called = p;
     if (describing.each != NULL) {
         describing.each(describing.self, args, n);
         return 0;
@@ -266,7 +327,7 @@ int cs_args_parse(cs_arena *a, int argc, char **argv, const cs_arg *args, size_t
         }
     }
     if (p.help) {
-        print_usage(stdout, &p);
+        print_usage(stdout, &p, true);
         return 0;
     }
     return from_environment(&p);

@@ -323,11 +323,7 @@ static int load_and_run(const bench_flags *f, cs_slice text)
     if (cs_cmd_load(&f->sources, &loaded, &errors, &e) == CS_OK) {
         status = run(&b);
     } else {
-        if (errors.n) {
-            cs_cmd_problems_add_list(&problems, &errors);
-        } else {
-            cs_cmd_problems_add(&problems, &e, NULL, 0);
-        }
+        cs_cmd_problems_add_failure(&problems, &loaded, &errors, &e);
         status = report_problems(&b);
     }
     cs_query_release(b.query);
@@ -341,13 +337,13 @@ static int load_and_run(const bench_flags *f, cs_slice text)
 static int check(const bench_flags *f, size_t n)
 {
     if (n > 0 && f->stdin_query) {
-        return cs_cmd_fail("specify query argument or --stdin but not both");
+        return cs_args_wrong("specify query argument or --stdin but not both");
     }
     if (n != 1 && !f->stdin_query) {
-        return cs_cmd_fail(n ? "specify at most one query argument" : "specify query argument or --stdin");
+        return cs_args_wrong("%s", n ? "specify at most one query argument" : "specify query argument or --stdin");
     }
     if (f->e2e) {
-        return cs_cmd_fail("--e2e is not supported");
+        return cs_args_wrong("--e2e is not supported");
     }
     return -1;
 }
@@ -384,7 +380,7 @@ int cs_cmd_bench(int argc, char **argv)
         {"input", 'i', CS_ARG_STRING, &f.input, NULL, "file with the input document", NULL},
         {"stdin-input", 'I', CS_ARG_BOOL, &f.stdin_input, NULL, "read the input document from standard input", NULL},
         {"stdin", 0, CS_ARG_BOOL, &f.stdin_query, NULL, "read the query from standard input", NULL},
-        {"format", 'f', CS_ARG_ENUM, &f.format, "json|pretty|gobench", "form of the output", NULL},
+        {"format", 'f', CS_ARG_ENUM, &f.format, "pretty|json|gobench", "form of the output", NULL},
         {"count", 0, CS_ARG_INT, &f.count, NULL, "measure that many times", NULL},
         {"metrics", 0, CS_ARG_BOOL, &f.metrics, NULL, "report the spread of the times", NULL},
         {"benchmem", 0, CS_ARG_BOOL, &f.benchmem, NULL, "report memory", NULL},

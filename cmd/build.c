@@ -1,6 +1,5 @@
 /* build: packs policy and data into a bundle, after compiling them. */
 #include "cmd.h"
-#include "features.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,7 +10,8 @@
 
 typedef struct flags {
     bool bundle, prune, debug, follow, v0, v1, revision_given, wasm_print;
-    const char *target, *format, *output, *revision, *name_space, *key, *claims, *plugin, *capabilities;
+    const char *target, *format, *output, *revision, *name_space, *key, *claims, *plugin;
+    const cs_capabilities *capabilities;
     int64_t optimize;
     cs_arg_list entrypoints, ignore, addons;
     cs_cmd_verify_flags verify;
@@ -222,23 +222,15 @@ static const char *not_possible(const flags *f)
     return strcmp(f->target, "rego") != 0 ? "only the target rego is supported" : NULL;
 }
 
-static cs_err set_up(builder *b, cs_error *e)
+static void set_up(builder *b)
 {
     const flags *f = b->f;
     b->options = (cs_build_options){.rego_version = f->v0 ? 0 : 1,
                                     .optimize = f->optimize,
+                                    .capabilities = f->capabilities,
                                     .name_space = cs_slice_of(f->name_space),
                                     .debug = f->debug ? say_debug : NULL};
-    CS_TRY(cs_cmd_granted(b->arena, f->capabilities, &b->options.builtins, e));
-    cs_cmd_features features = {true, true};
-    if (f->capabilities != NULL && f->capabilities[0] != '\0' &&
-        !cs_cmd_features_find(b->arena, f->capabilities, &features)) {
-        return cs_fail(e, CS_ERR_INVALID, "%s: no capabilities", f->capabilities);
-    }
-    b->options.no_templates = !features.template_strings;
-    b->options.quote_keywords = !features.keywords_in_refs;
     b->build = cs_build_new(&b->options);
-    return CS_OK;
 }
 
 static cs_err build(builder *b, const cs_arg_list *paths, cs_error *e)
@@ -285,9 +277,8 @@ static int run(cs_arena *a, const flags *f, const cs_arg_list *paths)
     cs_errors_init(&b.errors);
     cs_buf_init(&b.why);
     int status = 0;
-    if (set_up(&b, &e) != CS_OK) {
-        status = 1; /* said already */
-    } else if (build(&b, paths, &e) != CS_OK) {
+    set_up(&b);
+    if (build(&b, paths, &e) != CS_OK) {
         status = report(&b, &e);
     }
     for (size_t i = 0; i < b.n_bundles; i++) {
@@ -322,7 +313,7 @@ int cs_cmd_build(int argc, char **argv)
         {"plan-addons", 0, CS_ARG_LIST, &f.addons, NULL, "without effect here", NULL},
         {"ignore", 0, CS_ARG_COMMAS, &f.ignore, NULL, "file and folder names to leave out ('.*' are hidden files)",
          NULL},
-        {"capabilities", 0, CS_ARG_STRING, &f.capabilities, NULL, "capabilities.json file or version", NULL},
+        {"capabilities", 0, CS_ARG_CAPABILITIES, &f.capabilities, NULL, "version or file of capabilities", NULL},
         {"signing-key", 0, CS_ARG_STRING, &f.key, NULL,
          "the secret (HMAC) or path of the PEM file with the private key (RSA and ECDSA)", NULL},
         {"signing-plugin", 0, CS_ARG_STRING, &f.plugin, NULL, "not supported", NULL},
@@ -338,7 +329,7 @@ int cs_cmd_build(int argc, char **argv)
     if (status != -1) {
         /* said already */
     } else if (paths.n == 0) {
-        status = cs_cmd_fail("expected at least one path");
+        status = cs_args_wrong("expected at least one path");
     } else if (not_possible(&f) != NULL) {
         printf("error: %s\n", not_possible(&f));
         status = 1;

@@ -16,13 +16,14 @@ typedef int cs_cmd_fn(int argc, char **argv);
 #undef CS_COMMAND
 
 typedef enum cs_arg_type {
-    CS_ARG_BOOL,   /* bool */
-    CS_ARG_STRING, /* const char * */
-    CS_ARG_INT,    /* int64_t */
-    CS_ARG_LIST,   /* cs_arg_list; may be repeated */
-    CS_ARG_COMMAS, /* cs_arg_list; may be repeated, and commas separate values */
-    CS_ARG_ENUM,   /* const char *, one of the words in `words` ("a|b") */
-    CS_ARG_COUNTED /* as CS_ARG_INT; without a value 1 (-v) */
+    CS_ARG_BOOL,        /* bool */
+    CS_ARG_STRING,      /* const char * */
+    CS_ARG_INT,         /* int64_t */
+    CS_ARG_LIST,        /* cs_arg_list; may be repeated */
+    CS_ARG_COMMAS,      /* cs_arg_list; may be repeated, and commas separate values */
+    CS_ARG_ENUM,        /* const char *, one of the words in `words` ("a|b") */
+    CS_ARG_COUNTED,     /* as CS_ARG_INT; without a value 1 (-v) */
+    CS_ARG_CAPABILITIES /* const cs_capabilities *, by file or version (granted.h) */
 } cs_arg_type;
 
 typedef struct cs_arg_list {
@@ -44,6 +45,10 @@ typedef struct cs_arg {
  * the arena or in argv. Answers -1 to go on, else the exit status: 0 after --help, 1 after a wrong flag (both have been
  * printed). */
 int cs_args_parse(cs_arena *a, int argc, char **argv, const cs_arg *args, size_t n, cs_arg_list *positional);
+
+/* "Error: text" and the flags of the command whose cs_args_parse came last (its rows must be there still); returns 1.
+ */
+int cs_args_wrong(const char *format, ...) CS_PRINTF(1, 2);
 
 /* Calls a command only as far as its cs_args_parse, which hands its rows to `each` instead of parsing. The rows are
  * gone when `each` returns; the texts in them stay. For what is made out of them: completion, the manual page. */

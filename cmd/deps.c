@@ -73,13 +73,13 @@ static int analyse(cs_arena *a, const cs_cmd_sources *sources, const char *query
     /* OPA looks at the query first. */
     bool ok = cs_policy_dependencies(a, NULL, cs_slice_of(query), &base, &computed, &errors) == CS_OK;
     if (!ok) {
-        cs_cmd_report(&errors, &e, false);
+        cs_cmd_report(NULL, &errors, &e, false);
         cs_errors_destroy(&errors);
         return 1;
     }
     if (cs_cmd_load(sources, &loaded, &errors, &e) != CS_OK ||
         cs_policy_dependencies(a, loaded.policy, cs_slice_of(query), &base, &computed, &errors) != CS_OK) {
-        cs_cmd_report_load(sources, "bundle ", &errors, &e);
+        cs_cmd_report(&loaded, &errors, &e, false);
         status = 1;
     } else if (json) {
         print_json(a, base, computed);
@@ -108,7 +108,7 @@ int cs_cmd_deps(int argc, char **argv)
     cs_arg_list rest;
     int status = cs_args_parse(&a, argc, argv, args, sizeof args / sizeof *args, &rest);
     if (status < 0 && rest.n != 1) {
-        status = cs_cmd_fail("specify exactly one query argument");
+        status = cs_args_wrong("specify exactly one query argument");
     }
     if (status < 0) {
         status = analyse(&a, &sources, rest.v[0], strcmp(format, "json") == 0);

@@ -18,23 +18,13 @@ static void dump(const cs_eval_flags *f, const cs_policy *policy)
     cs_buf_destroy(&text);
 }
 
-/* What went wrong while files were read: a list in one text, told one by one. */
-static void add_load_errors(cs_cmd_problems *problems, const cs_error *e)
+static cs_err read_input(const cs_eval_flags *f, cs_arena *a, cs_value *input, cs_error *e)
 {
-    cs_slice text = cs_slice_of(e->text);
-    size_t at = cs_slice_find(text, CS_LIT(" occurred during loading:"), 0);
-    cs_slice rest =
-        at < sizeof "1000 errors" ? cs_slice_sub(text, at + strlen(" occurred during loading:"), text.n) : text;
-    cs_slice line;
-    while (rest.n && cs_slice_next(&rest, '\n', &line)) {
-        cs_error one = *e;
-        line = cs_slice_trim(line);
-        if (line.n) {
-            memcpy(one.text, line.p, line.n);
-            one.text[line.n] = '\0';
-            cs_cmd_problems_add(problems, &one, NULL, 0);
-        }
+    *input = cs_undefined();
+    if (!f->input && !f->stdin_input) {
+        return CS_OK;
     }
+    return cs_cmd_read_any(a, f->input ? f->input : "-", input, e);
 }
 
 static int load_and_evaluate(const cs_eval_flags *f, cs_slice text)
@@ -47,18 +37,19 @@ static int load_and_evaluate(const cs_eval_flags *f, cs_slice text)
     cs_errors_init(&errors);
     cs_eval_output out = {.arena = &a, .problems = {.arena = &a}};
     cs_value schemas;
-    if (cs_cmd_load_schemas(&a, f->sources.schema, &schemas, &e) != CS_OK) {
+    if (cs_cmd_load_schemas(&a, f->sources.schema, &schemas, &e) != CS_OK ||
+        read_input(f, &a, &out.input, &e) != CS_OK) {
         fprintf(stderr, "%s\n", e.text);
         cs_errors_destroy(&errors);
         cs_arena_destroy(&a);
         return 2;
     }
-    if (cs_cmd_load(&f->sources, &loaded, &errors, &e) != CS_OK) {
-        if (errors.n) {
-            cs_cmd_problems_add_list(&out.problems, &errors);
-        } else {
-            add_load_errors(&out.problems, &e);
-        }
+    cs_err loading = cs_cmd_load(&f->sources, &loaded, &errors, &e);
+    if (text.n == 0) {
+        cs_cmd_problem empty = {.message = CS_LIT("cannot evaluate empty query")};
+        CS_VEC_PUSH_IN(&a, &out.problems.list, empty);
+    } else if (loading != CS_OK) {
+        cs_cmd_problems_add_failure(&out.problems, &loaded, &errors, &e);
     } else {
         if (f->dump[0]) {
             dump(f, loaded.policy);
@@ -122,7 +113,7 @@ static int check_flags(cs_eval_flags *f, size_t n_queries, const bool given[3])
     const char *wrong = flags_error(f, n_queries);
     int64_t ns;
     if (wrong) {
-        return cs_cmd_fail("%s", wrong);
+        return cs_args_wrong("%s", wrong);
     }
     if (cs_eval__check_unknowns(f) != -1) {
         return 1;
@@ -130,16 +121,16 @@ static int check_flags(cs_eval_flags *f, size_t n_queries, const bool given[3])
     for (size_t i = 0; i < f->coverage_runs.n; i++) {
         const char *run = f->coverage_runs.v[i];
         if (strcmp(run, "index_excluded") != 0 && strcmp(run, "early_exit") != 0) {
-            return cs_cmd_fail("invalid --coverage-runs value \"%s\" (expected \"index_excluded\" or \"early_exit\")",
-                               run);
+            return cs_args_wrong("invalid --coverage-runs value \"%s\" (expected \"index_excluded\" or \"early_exit\")",
+                                 run);
         }
     }
     if (f->timeout[0] && !cs_time_parse_duration(cs_slice_of(f->timeout), false, &ns)) {
-        return cs_cmd_fail("invalid argument \"%s\" for \"--timeout\" flag: time: invalid duration \"%s\"", f->timeout,
-                           f->timeout);
+        return cs_args_wrong("invalid argument \"%s\" for \"--timeout\" flag: time: invalid duration \"%s\"",
+                             f->timeout, f->timeout);
     }
     if (f->count < 1) {
-        return cs_cmd_fail("--count must be at least 1");
+        return cs_args_wrong("--count must be at least 1");
     }
     static const char *const both[] = {"index_excluded", "early_exit"};
     if (!given[0]) {

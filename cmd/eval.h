@@ -24,6 +24,7 @@ typedef struct cs_eval_flags {
 typedef struct cs_eval_output {
     cs_arena *arena; /* of everything in it */
     cs_cmd_problems problems;
+    cs_value input;
     size_t n_harmless; /* problems that are errors of built-ins only collected */
     cs_value answers;  /* [[bindings, values]…]; undefined if there was an error */
     const cs_query *query;

@@ -94,8 +94,8 @@ int cs_eval__check_unknowns(const cs_eval_flags *f)
             break; /* as OPA: those behind a good one are not looked at */
         }
         status = cs_slice_starts(why, ref)
-                     ? cs_cmd_fail("%s", e.text + ref.n)
-                     : cs_cmd_fail("illegal argument with --unknowns, specify string with one or more --unknowns");
+                     ? cs_args_wrong("%s", e.text + ref.n)
+                     : cs_args_wrong("illegal argument with --unknowns, specify string with one or more --unknowns");
     }
     cs_arena_destroy(&a);
     return status;

@@ -205,14 +205,6 @@ static void add_timers(runner *r, const cs_cmd_loaded *loaded, int64_t parse_ns,
     add_timer(r, "timer_rego_query_parse_ns", parse_ns, NULL);
 }
 
-static cs_err read_input(const cs_eval_flags *f, cs_eval_output *out, cs_value *input, cs_error *e)
-{
-    if (!f->input && !f->stdin_input) {
-        return CS_OK;
-    }
-    return cs_cmd_read_any(out->arena, f->input ? f->input : "-", input, e);
-}
-
 static void run_all(runner *r, cs_cmd_loaded *loaded, int64_t parse_ns, int64_t compile_ns)
 {
     cs_eval_output *out = r->out;
@@ -244,12 +236,15 @@ static void run_all(runner *r, cs_cmd_loaded *loaded, int64_t parse_ns, int64_t 
 void cs_eval__run(const cs_eval_flags *f, cs_cmd_loaded *loaded, cs_slice text, cs_eval_output *out)
 {
     runner r = {.flags = f, .out = out, .host = *cs_cmd_host(), .errors = {.out = out}};
-    cs_error e = {0};
     cs_errors errors;
     cs_query *query = NULL;
     int64_t parse_ns = 0, compile_ns = 0, timeout = 0;
     r.host.print = print_line;
-    r.eval = (cs_eval){.arena = out->arena, .data = loaded->data, .strict = f->strict_builtin_errors, .host = &r.host};
+    r.eval = (cs_eval){.arena = out->arena,
+                       .data = loaded->data,
+                       .input = out->input,
+                       .strict = f->strict_builtin_errors,
+                       .host = &r.host};
     if (f->show_builtin_errors) {
         r.eval.builtin_error = collect_error;
         r.eval.builtin_error_self = &r.errors;
@@ -262,9 +257,7 @@ void cs_eval__run(const cs_eval_flags *f, cs_cmd_loaded *loaded, cs_slice text, 
                                 .v0 = f->sources.v0,
                                 .parse_ns = &parse_ns,
                                 .compile_ns = &compile_ns};
-    if (read_input(f, out, &r.eval.input, &e) != CS_OK) {
-        cs_cmd_problems_add(&out->problems, &e, NULL, 0);
-    } else if (f->partial) {
+    if (f->partial) {
         cs_eval__partial(f, loaded, text, &r.eval, out);
     } else if (cs_query_prepare(loaded->policy, text, &options, &query, &errors) != CS_OK) {
         cs_cmd_problems_add_list(&out->problems, &errors);

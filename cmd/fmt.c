@@ -14,7 +14,7 @@
 #include "countersign/base/vec.h"
 #include "countersign/format.h"
 #include "diff.h"
-#include "features.h"
+#include "countersign/capabilities.h"
 
 typedef struct fmt {
     cs_arena *arena;
@@ -257,10 +257,10 @@ int cs_cmd_fmt(int argc, char **argv)
     cs_arena_init(&a, 0);
     fmt f = {.arena = &a, .check = true};
     bool v0_v1 = false, v0 = false, v1 = false, drop = false;
-    const char *capabilities = NULL;
+    const cs_capabilities *capabilities = NULL;
     cs_arg args[] = {
-        {"capabilities", 0, CS_ARG_STRING, &capabilities, NULL, "version of the capabilities, or a file with them",
-         NULL},
+        {"capabilities", 0, CS_ARG_CAPABILITIES, &capabilities, NULL,
+         "version of the capabilities, or a file with them", NULL},
         {"check-result", 0, CS_ARG_BOOL, &f.check, NULL, "parse the result (default true)", NULL},
         {"diff", 'd', CS_ARG_BOOL, &f.diff, NULL, "only show the changes", NULL},
         {"drop-v0-imports", 0, CS_ARG_BOOL, &drop, NULL, "leave out rego.v1 and future.keywords imports", NULL},
@@ -275,10 +275,8 @@ int cs_cmd_fmt(int argc, char **argv)
     cs_arg_list rest;
     int status = cs_args_parse(&a, argc, argv, args, sizeof args / sizeof *args, &rest);
     /* What this build has, unless told otherwise. */
-    cs_cmd_features features = {.keywords_in_refs = true, .template_strings = !v0_v1 && !v0};
-    if (status < 0 && capabilities && !cs_cmd_features_find(&a, capabilities, &features)) {
-        status = 1;
-    }
+    unsigned features = CS_FEATURE_KEYWORDS_IN_REFS | (v0_v1 || v0 ? 0U : (unsigned)CS_FEATURE_TEMPLATE_STRINGS);
+    features = capabilities ? capabilities->features : features;
     if (status < 0) {
         f.options = (cs_format_options){
             .target = v0_v1 ? CS_FORMAT_V0_V1
@@ -286,8 +284,8 @@ int cs_cmd_fmt(int argc, char **argv)
                             : CS_FORMAT_V1,
             .read_v0 = v0 || (v0_v1 && !v1),
             .drop_imports = drop,
-            .quote_keywords = !features.keywords_in_refs,
-            .templates = features.template_strings || (!v0_v1 && !v0),
+            .quote_keywords = !(features & CS_FEATURE_KEYWORDS_IN_REFS),
+            .templates = (features & CS_FEATURE_TEMPLATE_STRINGS) || (!v0_v1 && !v0),
             .stop_at_changes = f.fail && !f.list && !f.diff,
         };
         status = 0;

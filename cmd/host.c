@@ -14,6 +14,12 @@ static void make_host(void)
     host.network = cs_network_new(&(cs_network_options){.read_env = cs_config_env});
 }
 
+void cs_cmd_host_limit(cs_value allow_net)
+{
+    (void)cs_cmd_host();
+    host.allow_net = allow_net;
+}
+
 const cs_host *cs_cmd_host(void)
 {
     static cs_once once = CS_ONCE_INIT;

@@ -1,5 +1,5 @@
 /* inspect: what is in a bundle, and what it needs, as tables or JSON. Nothing is verified. */
-#include "features.h"
+#include "granted.h"
 #include "inspect.h"
 
 #include <stdio.h>
@@ -424,7 +424,7 @@ int cs_cmd_inspect(int argc, char **argv)
     if (status != -1) {
         /* said already */
     } else if (paths.n != 1) {
-        status = cs_cmd_fail("specify exactly one OPA bundle or path");
+        status = cs_args_wrong("specify exactly one OPA bundle or path");
     } else {
         status = run(paths.v[0], strcmp(format, "json") == 0, annotations, v0 ? 0 : 1);
     }

@@ -1,5 +1,4 @@
 /* Modules and data from the command line, for the engine's commands. */
-#include "features.h"
 #include "load.h"
 #include "problem.h"
 
@@ -32,7 +31,9 @@ static cs_err load_bundles(const cs_cmd_sources *s, cs_cmd_loaded *out, gathered
     for (size_t i = 0; i < s->bundles.n; i++) {
         cs_bundle_options one = *options;
         one.name = cs_slice_of(s->bundles.v[i]);
+        out->bundle = s->bundles.v[i];
         CS_TRY(cs_bundle_read_path(s->bundles.v[i], &one, &out->bundles[i], e));
+        out->bundle = NULL;
         out->n_bundles++;
         add_modules(&out->arena, g, out->bundles[i]->modules, out->bundles[i]->n_modules);
         CS_TRY(cs_merge(&out->arena, g->data, out->bundles[i]->data, &g->data, e));
@@ -43,7 +44,9 @@ static cs_err load_bundles(const cs_cmd_sources *s, cs_cmd_loaded *out, gathered
 static cs_err load_all(const cs_cmd_sources *s, cs_cmd_loaded *out, gathered *g, cs_error *e)
 {
     cs_bundle_options options = {.skip_verify = true,
-                                 .rego_version = s->v0 ? 0 : 1,
+                                 .rego_version = s->v0_v1 ? CS_POLICY_V0_V1
+                                                 : s->v0  ? 0
+                                                          : 1,
                                  .ignore = cs_cmd_slices(&out->arena, &s->ignore),
                                  .n_ignore = s->ignore.n};
     g->data = cs_object_new(&out->arena, 0);
@@ -61,6 +64,43 @@ static bool data_exists(void *self, const cs_value *path, size_t n)
     return !cs_is_undefined(cs_lookup(*(const cs_value *)self, path, n));
 }
 
+static bool only_parsing(const cs_errors *errors)
+{
+    for (size_t i = 0; i < errors->n; i++) {
+        if (errors->v[i].code != CS_ERR_REGO_PARSE) {
+            return false;
+        }
+    }
+    return errors->n > 0;
+}
+
+static bool has_module(const cs_bundle *bundle, cs_slice file)
+{
+    for (size_t i = 0; i < bundle->n_modules; i++) {
+        if (cs_slice_eq(bundle->modules[i].file, file)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A bundle ends with its first module that cannot be parsed. */
+static void note_unparsed(const cs_cmd_sources *s, cs_cmd_loaded *out, cs_errors *errors)
+{
+    for (size_t i = 0; i < out->n_bundles && only_parsing(errors); i++) {
+        if (has_module(out->bundles[i], errors->v[0].file)) {
+            out->bundle = s->bundles.v[i];
+            out->unparsed = true;
+            size_t n = 1;
+            while (n < errors->n && cs_slice_eq(errors->v[n].file, errors->v[0].file)) {
+                n++;
+            }
+            errors->n = n;
+            return;
+        }
+    }
+}
+
 cs_err cs_cmd_load(const cs_cmd_sources *sources, cs_cmd_loaded *out, cs_errors *errors, cs_error *e)
 {
     memset(out, 0, sizeof *out);
@@ -72,10 +112,10 @@ cs_err cs_cmd_load(const cs_cmd_sources *sources, cs_cmd_loaded *out, cs_errors 
     out->data = cs_freeze(&out->arena, g.data);
     cs_value schemas;
     CS_TRY(cs_cmd_load_schemas(&out->arena, sources->schema, &schemas, e));
-    cs_value builtins;
-    CS_TRY(cs_cmd_granted(&out->arena, sources->capabilities, &builtins, e));
+    cs_cmd_host_limit(sources->capabilities ? sources->capabilities->allow_net : cs_undefined());
     cs_policy_options options = {.strict = sources->strict,
-                                 .builtins = builtins,
+                                 .capabilities = sources->capabilities,
+                                 .check_only = sources->check_only,
                                  .schemas = schemas,
                                  .schema_annotations = true,
                                  .keep_print = sources->keep_print,
@@ -85,7 +125,11 @@ cs_err cs_cmd_load(const cs_cmd_sources *sources, cs_cmd_loaded *out, cs_errors 
                                  .compile_ns = &out->compile_ns,
                                  .data_exists = sources->ignore_conflicts ? NULL : data_exists,
                                  .data_exists_self = &out->data};
-    return cs_policy_compile(g.modules.v, g.modules.n, &options, &out->policy, errors);
+    cs_err err = cs_policy_compile(g.modules.v, g.modules.n, &options, &out->policy, errors);
+    if (err != CS_OK) {
+        note_unparsed(sources, out, errors);
+    }
+    return err;
 }
 
 void cs_cmd_loaded_free(cs_cmd_loaded *loaded)
@@ -108,7 +152,66 @@ void cs_cmd_print_json(cs_value v, unsigned flags)
     cs_buf_destroy(&text);
 }
 
-void cs_cmd_report(const cs_errors *errors, const cs_error *e, bool json)
+/* What cannot be parsed is found while files are loaded, and OPA says so. */
+static void note_loading(cs_buf *text)
+{
+    cs_slice word = CS_LIT(" occurred");
+    size_t at = cs_slice_find(cs_buf_view(text), word, 0);
+    if (at == SIZE_MAX) {
+        return;
+    }
+    cs_buf changed;
+    cs_buf_init(&changed);
+    cs_buf_slice(&changed, cs_slice_sub(cs_buf_view(text), 0, at + word.n));
+    cs_buf_text(&changed, " during loading");
+    cs_buf_slice(&changed, cs_slice_sub(cs_buf_view(text), at + word.n, text->n));
+    cs_buf_destroy(text);
+    *text = changed;
+}
+
+void cs_cmd_failure_text(cs_buf *out, const cs_cmd_loaded *loaded, const cs_errors *errors, const cs_error *e)
+{
+    if (errors->n == 0 && e->row) {
+        cs_buf_printf(out, "%s:%u: %s: %s", e->file, e->row, cs_err_name(e->code), e->text);
+        return;
+    }
+    if (errors->n == 0) {
+        cs_buf_text(out, e->text);
+        return;
+    }
+    cs_buf list;
+    cs_buf_init(&list);
+    cs_errors_print(&list, errors);
+    if (loaded && loaded->unparsed) {
+        cs_buf_printf(out, "bundle %s: ", loaded->bundle);
+    } else if (loaded && only_parsing(errors)) {
+        note_loading(&list);
+    }
+    cs_buf_slice(out, cs_buf_view(&list));
+    cs_buf_destroy(&list);
+}
+
+void cs_cmd_problems_add_failure(cs_cmd_problems *problems, const cs_cmd_loaded *loaded, const cs_errors *errors,
+                                 const cs_error *e)
+{
+    if (!loaded->bundle && errors->n) {
+        cs_cmd_problems_add_list(problems, errors);
+        return;
+    }
+    if (!loaded->bundle) {
+        cs_cmd_problems_add_loading(problems, e);
+        return;
+    }
+    cs_buf text;
+    cs_buf_init(&text);
+    cs_buf_text(&text, "loading error: ");
+    cs_cmd_failure_text(&text, loaded, errors, e);
+    cs_cmd_problem problem = {.message = cs_slice_make(cs_arena_dup(problems->arena, text.p, text.n), text.n)};
+    CS_VEC_PUSH_IN(problems->arena, &problems->list, problem);
+    cs_buf_destroy(&text);
+}
+
+void cs_cmd_report(const cs_cmd_loaded *loaded, const cs_errors *errors, const cs_error *e, bool json)
 {
     if (json) {
         cs_arena a;
@@ -117,7 +220,7 @@ void cs_cmd_report(const cs_errors *errors, const cs_error *e, bool json)
         if (errors->n) {
             cs_cmd_problems_add_list(&problems, errors);
         } else {
-            cs_cmd_problems_add(&problems, e, NULL, 0);
+            cs_cmd_problems_add_loading(&problems, e);
         }
         cs_buf text;
         cs_buf_init(&text);
@@ -134,40 +237,8 @@ void cs_cmd_report(const cs_errors *errors, const cs_error *e, bool json)
     }
     cs_buf text;
     cs_buf_init(&text);
-    if (errors->n) {
-        cs_errors_print(&text, errors);
-    } else if (e->row) {
-        cs_buf_printf(&text, "%s:%u: %s: %s", e->file, e->row, cs_err_name(e->code), e->text);
-    } else {
-        cs_buf_text(&text, e->text);
-    }
+    cs_cmd_failure_text(&text, loaded, errors, e);
     fprintf(stderr, "%s\n", cs_buf_cstr(&text));
-    cs_buf_destroy(&text);
-}
-
-void cs_cmd_report_load(const cs_cmd_sources *sources, const char *bundle, const cs_errors *errors, const cs_error *e)
-{
-    if (errors->n == 0 || errors->v[0].code != CS_ERR_REGO_PARSE) {
-        cs_cmd_report(errors, e, false);
-        return;
-    }
-    cs_errors shown = *errors;
-    for (shown.n = 1; shown.n < errors->n; shown.n++) {
-        if (sources->bundles.n > 0 && !cs_slice_eq(errors->v[shown.n].file, errors->v[0].file)) {
-            break;
-        }
-    }
-    cs_buf text;
-    cs_buf_init(&text);
-    cs_errors_print(&text, &shown);
-    cs_slice all = cs_buf_view(&text);
-    size_t colon = cs_slice_find_byte(all, ':', 0);
-    if (sources->bundles.n == 0) {
-        fprintf(stderr, "%.*s during loading%.*s\n", CS_FMT(cs_slice_sub(all, 0, colon)),
-                CS_FMT(cs_slice_sub(all, colon, all.n)));
-    } else {
-        fprintf(stderr, "%s%s: %.*s\n", bundle, sources->bundles.v[0], CS_FMT(all));
-    }
     cs_buf_destroy(&text);
 }
 

@@ -10,10 +10,12 @@ typedef struct cs_cmd_sources {
     cs_arg_list data;    /* -d: files and folders */
     cs_arg_list bundles; /* -b: bundles */
     cs_arg_list ignore;
-    const char *capabilities; /* --capabilities: a file or a version; NULL or "" = what this build has */
-    const char *schema;       /* --schema: a file or a folder; NULL or "" = none */
-    bool v0, v1;              /* modules are Rego v0, or v1 (which is what they are without either) */
+    const cs_capabilities *capabilities; /* --capabilities; NULL = what this build has. Outlives what is loaded */
+    const char *schema;                  /* --schema: a file or a folder; NULL or "" = none */
+    bool v0, v1;                         /* modules are Rego v0, or v1 (which is what they are without either) */
+    bool v0_v1;                          /* modules can be read as both */
     bool strict;
+    bool check_only; /* as in cs_policy_options */
     bool keep_print;
     bool test_rules, test_values; /* as in cs_policy_options */
     bool ignore_conflicts;        /* data may stand where rules are */
@@ -27,21 +29,31 @@ typedef struct cs_cmd_loaded {
     cs_bundle **bundles;
     size_t n_bundles;
     int64_t load_ns, parse_ns, compile_ns;
+    /* Of a failure: the bundle that cannot be loaded (NULL: it is nothing of a bundle), and whether it is one of its
+     * modules that cannot be parsed, which the list of errors tells. */
+    const char *bundle;
+    bool unparsed;
 } cs_cmd_loaded;
 
 /* Loads and compiles. On failure *errors has the compiler's list, or *e the reason when errors->n is 0. */
 CS_MUST_CHECK cs_err cs_cmd_load(const cs_cmd_sources *sources, cs_cmd_loaded *out, cs_errors *errors, cs_error *e);
 void cs_cmd_loaded_free(cs_cmd_loaded *loaded);
 
-/* Prints the compiler's list, or the reason, as OPA does: to stderr, as text or as {"errors": […]}. */
-void cs_cmd_report(const cs_errors *errors, const cs_error *e, bool json);
-/* The same as text, for what cs_cmd_load failed with: errors of syntax are told by OPA's loader, in its words, for a
- * bundle after `bundle` ("bundle ") and its name, and only those of one file. */
-void cs_cmd_report_load(const cs_cmd_sources *sources, const char *bundle, const cs_errors *errors, const cs_error *e);
+/* Prints the compiler's list, or the reason, as OPA does: to stderr, as text or as {"errors": […]}. `loaded` is NULL
+ * when it was not files that failed. */
+void cs_cmd_report(const cs_cmd_loaded *loaded, const cs_errors *errors, const cs_error *e, bool json);
+struct cs_cmd_problems;
+/* What cs_cmd_load failed with, one by one; "loading error: …" for a bundle. */
+void cs_cmd_problems_add_failure(struct cs_cmd_problems *problems, const cs_cmd_loaded *loaded, const cs_errors *errors,
+                                 const cs_error *e);
+/* The text of a failure: "bundle b: 1 error occurred: …", "1 error occurred during loading: …". */
+void cs_cmd_failure_text(cs_buf *out, const cs_cmd_loaded *loaded, const cs_errors *errors, const cs_error *e);
 /* A JSON value and a line feed on stdout. */
 void cs_cmd_print_json(cs_value v, unsigned flags);
 /* The system's clocks and the network, for http.send and the like; good until the process ends. Any thread. */
 const cs_host *cs_cmd_host(void);
+/* Only these hosts may be asked from now on (cs_host.allow_net); before threads use it. */
+void cs_cmd_host_limit(cs_value allow_net);
 /* Reads a JSON or YAML file ("-" is standard input). */
 CS_MUST_CHECK cs_err cs_cmd_read_value(cs_arena *a, const char *path, cs_value *out, cs_error *e);
 /* The same, whatever the file is called: what is not JSON is read as YAML. */

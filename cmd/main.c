@@ -16,10 +16,10 @@ static const command commands[] = {
 #undef CS_COMMAND
 };
 
-static void usage(FILE *out)
+static void usage(FILE *out, bool asked)
 {
-    fprintf(out, "countersign: policy decisions, budgets and approvals for mutations\n\nUsage:\n"
-                 "  countersign [command]\n\nCommands:\n");
+    fprintf(out, "%sUsage:\n  countersign [command]\n\nCommands:\n",
+            asked ? "countersign: policy decisions, budgets and approvals for mutations\n\n" : "");
     for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
         fprintf(out, "  %-14s%s\n", commands[i].name, commands[i].summary);
     }
@@ -29,7 +29,7 @@ static void usage(FILE *out)
 int main(int argc, char **argv)
 {
     if (argc < 2) {
-        usage(stdout);
+        usage(stdout, true);
         return 0;
     }
     for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
@@ -40,8 +40,13 @@ int main(int argc, char **argv)
         }
     }
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) {
-        usage(stdout);
+        usage(stdout, true);
         return 0;
+    }
+    if (argv[1][0] == '-') {
+        fprintf(stderr, "Error: unknown %s: %s\n", argv[1][1] == '-' ? "flag" : "shorthand flag", argv[1]);
+        usage(stderr, false);
+        return 1;
     }
     fprintf(stderr, "Error: unknown command \"%s\" for \"countersign\"\nRun 'countersign --help' for usage.\n",
             argv[1]);

@@ -134,7 +134,7 @@ int cs_cmd_parse(int argc, char **argv)
     cs_arg_list rest;
     int status = cs_args_parse(&a, argc, argv, args, sizeof args / sizeof *args, &rest);
     if (status < 0 && rest.n == 0) {
-        status = cs_cmd_fail("no source file specified");
+        status = cs_args_wrong("no source file specified");
     }
     if (status < 0) {
         includes(include, &options);

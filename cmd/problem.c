@@ -96,6 +96,42 @@ static void drop_line(void *self, cs_slice file, uint32_t row, cs_slice line)
     (void)line;
 }
 
+/* "f.rego:0: rego_parse_error: empty module" is an error of a place that there is not. */
+static bool add_empty_module(cs_cmd_problems *p, cs_slice line)
+{
+    cs_slice end = CS_LIT(":0: rego_parse_error: empty module");
+    if (!cs_slice_ends(line, end)) {
+        return false;
+    }
+    cs_slice file = cs_slice_sub(line, 0, line.n - end.n);
+    size_t bundle = cs_slice_starts(file, CS_LIT("bundle ")) ? cs_slice_find(file, CS_LIT(": "), 0) : SIZE_MAX;
+    file = bundle == SIZE_MAX ? file : cs_slice_sub(file, bundle + 2, file.n);
+    cs_cmd_problem problem = {.code = CS_LIT("rego_parse_error"),
+                              .message = CS_LIT("empty module"),
+                              .located = true,
+                              .file = cs_slice_make(cs_arena_dup(p->arena, file.p, file.n), file.n)};
+    problem.place = cs_slice_of(cs_arena_printf(p->arena, NULL, "%.*s:0", CS_FMT(problem.file)));
+    CS_VEC_PUSH_IN(p->arena, &p->list, problem);
+    return true;
+}
+
+void cs_cmd_problems_add_loading(cs_cmd_problems *p, const cs_error *e)
+{
+    cs_slice text = cs_slice_of(e->text);
+    cs_slice word = CS_LIT(" occurred during loading:"), line;
+    size_t at = cs_slice_find(text, word, 0);
+    cs_slice rest = at < sizeof "1000 errors" ? cs_slice_sub(text, at + word.n, text.n) : text;
+    while (rest.n && cs_slice_next(&rest, '\n', &line)) {
+        cs_error one = *e;
+        line = cs_slice_trim(line);
+        if (line.n && !add_empty_module(p, line)) {
+            memcpy(one.text, line.p, line.n);
+            one.text[line.n] = '\0';
+            cs_cmd_problems_add(p, &one, NULL, 0);
+        }
+    }
+}
+
 void cs_cmd_problems_trace(cs_cmd_problems *p, const cs_query *query, const cs_eval *eval, const cs_error *e)
 {
     bool builtin = e->code == CS_ERR_EVAL_BUILTIN || e->code == CS_ERR_EVAL_TYPE;

@@ -27,6 +27,9 @@ void cs_cmd_problems_add_list(cs_cmd_problems *p, const cs_errors *errors);
 /* One error, with the traceback of the evaluation that it ended (0 frames: none). */
 void cs_cmd_problems_add(cs_cmd_problems *p, const cs_error *e, const cs_traceback_frame *frames, size_t n);
 
+/* What went wrong while files were read: a list in the error's text, told one by one. */
+void cs_cmd_problems_add_loading(cs_cmd_problems *p, const cs_error *e);
+
 /* What a query fails with, and the queries that led to it. Only the walker knows them, so the query runs once more,
  * silently, unless it was stopped from outside. The frames are in the list's arena. */
 void cs_cmd_problems_trace(cs_cmd_problems *p, const cs_query *query, const cs_eval *eval, const cs_error *e);

@@ -96,10 +96,10 @@ int cs_cmd_sign(int argc, char **argv)
     if (status != -1) {
         /* said already */
     } else if (paths.n == 0) {
-        status = cs_cmd_fail("specify atleast one path containing policy and/or data files");
+        status = cs_args_wrong("specify atleast one path containing policy and/or data files");
     } else if (f.key == NULL || f.key[0] == '\0') {
-        status =
-            cs_cmd_fail("specify the secret (HMAC) or path of the PEM file containing the private key (RSA and ECDSA)");
+        status = cs_args_wrong(
+            "specify the secret (HMAC) or path of the PEM file containing the private key (RSA and ECDSA)");
     } else if (!f.bundle) {
         status = cs_cmd_fail("enable bundle mode (ie. --bundle) to sign bundle files or directories");
     } else if (f.plugin != NULL) {

@@ -65,13 +65,10 @@ static int load_and_run(const cs_test_flags *f)
     int status = 1;
     cs_errors_init(&errors);
     if (cs_cmd_load(&f->sources, &loaded, &errors, &e) != CS_OK) {
-        const char *bundle = f->sources.bundles.n > 0 ? f->sources.bundles.v[0] : "";
-        size_t n;
-        cs_arena a;
-        cs_arena_init(&a, 0);
-        cs_cmd_report_load(&f->sources, cs_arena_printf(&a, &n, "unable to load bundle %s: bundle ", bundle), &errors,
-                           &e);
-        cs_arena_destroy(&a);
+        if (loaded.bundle) {
+            fprintf(stderr, "unable to load bundle %s: ", loaded.bundle);
+        }
+        cs_cmd_report(&loaded, &errors, &e, false);
     } else {
         status = run_loaded(f, &loaded);
     }
@@ -100,13 +97,13 @@ _Noreturn static void watch(const cs_test_flags *f)
 static int check_flags(cs_test_flags *f, bool runs_given)
 {
     if (f->paths.n == 0) {
-        return cs_cmd_fail("specify at least one file");
+        return cs_args_wrong("specify at least one file");
     }
     for (size_t i = 0; i < f->coverage_runs.n; i++) {
         const char *run = f->coverage_runs.v[i];
         if (strcmp(run, "index_excluded") != 0 && strcmp(run, "early_exit") != 0) {
-            return cs_cmd_fail("invalid --coverage-runs value \"%s\" (expected \"index_excluded\" or \"early_exit\")",
-                               run);
+            return cs_args_wrong("invalid --coverage-runs value \"%s\" (expected \"index_excluded\" or \"early_exit\")",
+                                 run);
         }
     }
     static const char *const both[] = {"index_excluded", "early_exit"};
@@ -118,15 +115,15 @@ static int check_flags(cs_test_flags *f, bool runs_given)
     char *end = NULL;
     f->least_coverage = strtod(f->threshold, &end);
     if (end == f->threshold || *end != '\0') {
-        return cs_cmd_fail(
+        return cs_args_wrong(
             "invalid argument \"%s\" for \"--threshold\" flag: strconv.ParseFloat: parsing \"%s\": invalid "
             "syntax",
             f->threshold, f->threshold);
     }
     f->timeout_ns = 0;
     if (f->timeout[0] && !cs_time_parse_duration(cs_slice_of(f->timeout), false, &f->timeout_ns)) {
-        return cs_cmd_fail("invalid argument \"%s\" for \"--timeout\" flag: time: invalid duration \"%s\"", f->timeout,
-                           f->timeout);
+        return cs_args_wrong("invalid argument \"%s\" for \"--timeout\" flag: time: invalid duration \"%s\"",
+                             f->timeout, f->timeout);
     }
     f->timeout_ns = f->bench ? 30 * CS_NS_PER_S : f->timeout_ns > 0 ? f->timeout_ns : 5 * CS_NS_PER_S;
     return -1;
@@ -194,7 +191,8 @@ int cs_cmd_test(int argc, char **argv)
         {"bench", 0, CS_ARG_BOOL, &f.bench, NULL, "benchmark the tests", NULL},
         {"benchmem", 0, CS_ARG_BOOL, &f.benchmem, NULL, "report memory with benchmarks", NULL},
         {"bundle", 'b', CS_ARG_BOOL, &f.bundle, NULL, "paths are bundles", NULL},
-        {"capabilities", 0, CS_ARG_STRING, &f.sources.capabilities, NULL, "version or file of capabilities", NULL},
+        {"capabilities", 0, CS_ARG_CAPABILITIES, &f.sources.capabilities, NULL, "version or file of capabilities",
+         NULL},
         {"count", 0, CS_ARG_INT, &f.count, NULL, "run the tests that many times", NULL},
         {"coverage", 'c', CS_ARG_BOOL, &f.coverage, NULL, "report coverage", NULL},
         {"coverage-runs", 0, CS_ARG_COMMAS, &f.coverage_runs, NULL,

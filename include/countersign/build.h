@@ -17,13 +17,11 @@
 typedef struct cs_build cs_build;
 
 typedef struct cs_build_options {
-    cs_value builtins;    /* as cs_policy_options.builtins */
-    bool no_templates;    /* template strings are errors */
-    bool quote_keywords;  /* write x["not"] rather than x.not */
-    bool allow_undefined; /* of functions: calls of those that there are not are no errors */
-    int rego_version;     /* of the modules that are made: 0 or 1 */
+    const cs_capabilities *capabilities; /* as in cs_policy_options */
+    int rego_version;                    /* of the modules that are made: 0 or 1 */
     int64_t optimize;     /* 0 or less = not at all, 1 = rules stay apart, 2 and more = they are inlined */
     cs_slice name_space;  /* package of rules that stand in no package; "" = "partial" */
+    bool allow_undefined; /* of functions: calls of those that there are not are no errors */
     /* Told what is done, a line each without its line feed; may be NULL. */
     void (*debug)(void *self, const char *line);
     void *debug_self;

@@ -16,6 +16,7 @@
 #define CS_REGO_H
 
 #include "countersign/base/limits.h"
+#include "countersign/capabilities.h"
 #include "countersign/host.h"
 #include "countersign/value.h"
 
@@ -62,8 +63,9 @@ typedef struct cs_policy cs_policy;
 typedef struct cs_policy_source {
     cs_slice file; /* as it is named in errors and by GET /v1/policies */
     cs_slice text;
-    int rego_version; /* 0, 1 or 2 */
+    int rego_version; /* 0, 1, 2 or CS_POLICY_V0_V1 */
 } cs_policy_source;
+enum { CS_POLICY_V0_V1 = 10 }; /* what can be read as v0 and as v1 */
 
 typedef struct cs_policy_options {
     bool strict; /* opa check --strict */
@@ -75,8 +77,11 @@ typedef struct cs_policy_options {
     bool test_values; /* for `test --var-values`: what tests compare stands in variables */
     /* Schemas by name, an object of arrays of keys ("schema.a.b" is ["a", "b"]) to JSON Schemas; [] is the input's.
      * Undefined: there are none. They must live as long as the policy. */
-    cs_value builtins; /* names of the built-ins that may be called, a set; undefined = all that there are */
     cs_value schemas;
+    /* What modules and queries may use; NULL = all that there is. Must live as long as the policy. Its allow_net is the
+     * host's business (host.h). */
+    const cs_capabilities *capabilities;
+    bool check_only;                /* nothing will be evaluated: built-ins may be granted that are not built in */
     bool allow_undefined;           /* calls of functions that there are not are no errors */
     bool schema_annotations;        /* the type checker looks at `schemas` annotations */
     int64_t *parse_ns, *compile_ns; /* if wanted: what it took */
@@ -130,7 +135,7 @@ void cs_policy_dump(cs_buf *out, const cs_policy *policy, unsigned what);
 typedef struct cs_query cs_query;
 
 typedef struct cs_query_options {
-    cs_slice package;        /* "data.a" or "" */
+    cs_slice package;        /* as behind `package` ("a.b"), or "" */
     const cs_slice *imports; /* "data.x", "input.y as z" */
     size_t n_imports;
     bool server; /* refuse http.send and the like in the text, as OPA's server does */

@@ -2,6 +2,7 @@
 #include "countersign/base/file.h"
 
 #include <dirent.h>
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -17,9 +18,11 @@
 CS_MUST_CHECK static cs_err fail_errno(cs_error *e, const char *what, const char *path)
 {
     int number = errno;
-    char reason[128];
-    return cs_fail(e, number == ENOENT ? CS_ERR_NOT_FOUND : CS_ERR_IO, "%s %s: %s", what, path,
-                   strerror_r(number, reason, sizeof reason));
+    char room[128];
+    const char *reason = strerror_r(number, room, sizeof room);
+    /* Small at the beginning, as in the reference's errors. */
+    return cs_fail(e, number == ENOENT ? CS_ERR_NOT_FOUND : CS_ERR_IO, "%s %s: %c%s", what, path, tolower(*reason),
+                   *reason ? reason + 1 : "");
 }
 
 static cs_err read_all(int fd, const char *path, size_t max, cs_buf *out, cs_error *e)

@@ -124,7 +124,7 @@ cs_err cs_bundle__package(cs_arena *a, cs_slice file, cs_slice text, cs_value *p
     }
     skip_blanks(&s, true);
     if (s.at >= text.n) {
-        return cs_fail_at(e, CS_ERR_REGO_PARSE, name, 1, 1, "%s:1: rego_parse_error: empty module", name);
+        return cs_fail(e, CS_ERR_REGO_PARSE, "%s:0: rego_parse_error: empty module", name);
     }
     uint32_t row = s.row;
     if (!cs_slice_is(word(&s), "package")) {

@@ -61,8 +61,8 @@ cs_err cs_build_add(cs_build *b, const cs_build_source *source, cs_errors *error
     cs_parse_options options = {.version = versions[source->rego_version],
                                 .index = (uint32_t)b->pieces.n,
                                 .annotations = true,
-                                .templates = !b->options.no_templates,
-                                .no_templates = b->options.no_templates,
+                                .templates = true,
+                                .capabilities = b->options.capabilities,
                                 .is_builtin = is_builtin};
     cs_build_piece piece = {.name = source->name, .as_text = true};
     CS_TRY(cs_parse_module(&b->ast, source->file, source->text, &options, &piece.module, errors));
@@ -130,7 +130,9 @@ cs_err cs_build__compile(cs_build *b, cs_compiled **out, cs_errors *errors, cs_e
         modules[i]->source.file = b->pieces.v[i].name; /* the compiler takes them by name */
         modules[i]->source.index = (uint32_t)i;
     }
-    cs_policy_options policy = {.builtins = b->options.builtins, .allow_undefined = b->options.allow_undefined};
+    cs_policy_options policy = {.capabilities = b->options.capabilities,
+                                .check_only = b->options.optimize == 0,
+                                .allow_undefined = b->options.allow_undefined};
     return cs_compile_modules(&b->ast, modules, (uint32_t)b->pieces.n, &(cs_compile_options){.policy = &policy}, out,
                               errors);
 }
@@ -255,7 +257,8 @@ cs_err cs_build_module(cs_build *b, size_t i, cs_slice *name, cs_buf *text, cs_e
     cs_module *m = cs_build__copy(b, piece->module);
     cs_layout layout = {.v1 = m->version != CS_REGO_V0,
                         .v0 = m->version == CS_REGO_V0 || m->version == CS_REGO_V0_V1,
-                        .quote_keywords = b->options.quote_keywords,
+                        .quote_keywords = b->options.capabilities &&
+                                          !(b->options.capabilities->features & CS_FEATURE_KEYWORDS_IN_REFS),
                         .made = !m->source.text.p};
     *name = piece->name;
     if (piece->as_text && layout.v1) {

@@ -18,7 +18,8 @@ cs_partial *cs_partial_new(cs_arena *arena, cs_policy *policy)
 
 cs_err cs_partial_parse(cs_partial *p, cs_slice text, bool v0, cs_errors *errors)
 {
-    cs_parse_options options = {.version = v0 ? CS_REGO_V0 : CS_REGO_V1};
+    cs_parse_options options = {.version = v0 ? CS_REGO_V0 : CS_REGO_V1,
+                                .capabilities = p->policy->compiled->capabilities};
     p->body = (cs_body){0};
     if (cs_slice_trim(text).n == 0) {
         return CS_OK;

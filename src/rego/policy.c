@@ -12,7 +12,10 @@ static cs_err internal_error(cs_errors *errors, const cs_error *e)
 
 static cs_rego_version version_of(int version)
 {
-    return version == 0 ? CS_REGO_V0 : version == 2 ? CS_REGO_V2 : CS_REGO_V1;
+    return version == 0                 ? CS_REGO_V0
+           : version == 2               ? CS_REGO_V2
+           : version == CS_POLICY_V0_V1 ? CS_REGO_V0_V1
+                                        : CS_REGO_V1;
 }
 
 static bool is_builtin(cs_slice name)
@@ -25,13 +28,14 @@ static cs_slice keep(cs_arena *a, cs_slice s)
     return cs_slice_make(cs_arena_dup(a, s.p, s.n), s.n);
 }
 
-static cs_err parse_all(cs_policy *p, cs_module **modules, cs_errors *errors)
+static cs_err parse_all(cs_policy *p, cs_module **modules, const cs_capabilities *capabilities, cs_errors *errors)
 {
     cs_err err = CS_OK;
     for (size_t i = 0; i < p->n_sources; i++) {
         cs_parse_options options = {.version = version_of(p->sources[i].rego_version),
                                     .index = (uint32_t)i,
                                     .annotations = true,
+                                    .capabilities = capabilities,
                                     .is_builtin = is_builtin};
         cs_err one = cs_parse_module(&p->ast, p->sources[i].file, p->sources[i].text, &options, &modules[i], errors);
         err = err == CS_OK ? one : err;
@@ -51,14 +55,14 @@ static cs_err compile(cs_policy *p, const cs_policy_options *options, cs_errors 
 {
     cs_module **modules = cs_arena_array(&p->arena, cs_module *, p->n_sources + 1);
     int64_t start = cs_time_mono_ns();
-    cs_err parsed = parse_all(p, modules, errors);
+    cs_err parsed = parse_all(p, modules, options->capabilities, errors);
     if (options->parse_ns) {
         *options->parse_ns = cs_time_mono_ns() - start;
     }
     CS_TRY(parsed);
     cs_compile_options compile_options = {.policy = options};
     CS_TRY(cs_compile_modules(&p->ast, modules, (uint32_t)p->n_sources, &compile_options, &p->compiled, errors));
-    if (options->stop_after) {
+    if (options->stop_after || options->check_only) {
         return CS_OK;
     }
     cs_error e = {0};

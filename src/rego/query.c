@@ -82,19 +82,43 @@ static void took(int64_t *ns, int64_t *start)
     *start = now;
 }
 
+/* Keywords and versions that the query's imports stand for. */
+static cs_err import_words(cs_query *q, const cs_query_options *options, cs_parse_options *parse, cs_errors *errors)
+{
+    const cs_import *imports;
+    uint32_t n;
+    cs_ast ast;
+    if (!options->n_imports) {
+        return CS_OK;
+    }
+    cs_ast_init(&ast, &q->arena);
+    CS_TRY(cs_parse_imports(&ast, cs_query_imports_text(&q->arena, options), &imports, &n, &parse->words, errors));
+    for (uint32_t i = 0; i < n; i++) {
+        parse->version = cs_ref_is(imports[i].path, "rego.v2") ? CS_REGO_V2 : parse->version;
+        if (cs_ref_is(imports[i].path, "rego.v1") && parse->version == CS_REGO_V0) {
+            parse->version = CS_REGO_V1;
+        }
+    }
+    return CS_OK;
+}
+
 cs_err cs_query_prepare(cs_policy *policy, cs_slice text, const cs_query_options *options, cs_query **out,
                         cs_errors *errors)
 {
     static const cs_query_options defaults = {0};
     cs_query *q = new_query(policy);
-    cs_body body;
+    cs_body body = {0};
     cs_ast_init(&q->ast, &q->arena);
     cs_parse_options parse_options = {.version = options && options->v0 ? CS_REGO_V0 : CS_REGO_V1,
+                                      .capabilities = policy->compiled->capabilities,
                                       .rules = options && options->server};
     cs_slice copy = cs_slice_make(cs_arena_dup(&q->arena, text.p, text.n), text.n);
     options = options ? options : &defaults;
     int64_t start = cs_time_mono_ns();
-    cs_err err = cs_parse_query(&q->ast, copy, &parse_options, &body, errors);
+    cs_err err = import_words(q, options, &parse_options, errors);
+    if (err == CS_OK) {
+        err = cs_parse_query(&q->ast, copy, &parse_options, &body, errors);
+    }
     took(options->parse_ns, &start);
     if (err == CS_OK) {
         err = cs_compile_query(&q->ast, policy->compiled, body, options, &q->compiled, errors);

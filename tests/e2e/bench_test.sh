@@ -26,6 +26,6 @@ check "undefined" "$? $(cat out) $(cat err)" "1  1 error occurred: undefined res
 check "undefined as JSON" "$("$program" bench -d a.rego data.a.none -f json | jq -c .)" \
     '{"errors":[{"message":"undefined result"}]}'
 "$program" bench 2> err
-check "no query" "$? $(cat err)" "1 error: specify query argument or --stdin"
+check "no query" "$? $(head -1 err)" "1 Error: specify query argument or --stdin"
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]

@@ -363,7 +363,7 @@ def push_sends_the_bundle_and_tells_the_answer(w):
         refused(ours("push", path, "--to", base + "/authz"), "rego_type_error")
         Receiver.answer = (503, b"<html>")
         refused(ours("push", path, "--to", base + "/authz"), "answered 503")
-        refused(ours("push", w.path("nothing"), "--to", base + "/authz"), "nothing: No such file or directory")
+        refused(ours("push", w.path("nothing"), "--to", base + "/authz"), "nothing: no such file or directory")
     finally:
         server.shutdown()
         server.server_close()

@@ -2,6 +2,7 @@
 """The capabilities document against OPA's, recorded without the texts; with OPA on the machine (environment: OPA)
 against what it prints, byte by byte. Any difference that is not listed here with its reason fails. `--record` records
 anew."""
+import hashlib
 import json
 import os
 import subprocess
@@ -10,6 +11,7 @@ import tempfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 RECORD = os.path.join(HERE, "capabilities_expected.json")
+VERSIONS = os.path.join(HERE, "capabilities_versions.json")
 
 # Differences: the path of what differs, and why.
 LISTED = {
@@ -89,6 +91,28 @@ def granted(ours):
         return right, len(commands)
 
 
+def of_version(program, version):
+    return subprocess.run([program, "capabilities", "--version", version], capture_output=True, check=True).stdout
+
+
+def listing(program):
+    return subprocess.run([program, "capabilities"], capture_output=True, text=True, check=True).stdout.split()
+
+
+def versions(ours, opa):
+    """The document of each version that has published one, by the recorded sum; with OPA some also byte by byte."""
+    with open(VERSIONS, encoding="utf-8") as file:
+        recorded = json.load(file)
+    right = listing(ours) == list(recorded) and (not opa or listing(opa) == list(recorded))
+    for i, (version, digest) in enumerate(recorded.items()):
+        text = of_version(ours, version)
+        same = hashlib.sha256(text).hexdigest() == digest
+        same = same and (not opa or i % 8 or of_version(opa, version) == text)
+        right += same
+        print("" if same else "the capabilities of %s differ\n" % version, end="")
+    return right, len(recorded) + 1
+
+
 def main():
     ours = os.environ.get("COUNTERSIGN", "build/release/countersign")
     opa = os.environ.get("OPA", "")
@@ -96,11 +120,15 @@ def main():
         with open(RECORD, "w", encoding="utf-8") as file:
             for flags in ([], ["--v0-compatible"]):
                 file.write(json.dumps(without_texts(json.loads(document(opa, *flags)))) + "\n")
+        with open(VERSIONS, "w", encoding="utf-8") as file:
+            sums = {v: hashlib.sha256(of_version(opa, v)).hexdigest() for v in listing(opa)}
+            file.write(json.dumps(sums, indent=0) + "\n")
         return 0
     with open(RECORD, encoding="utf-8") as file:
         recorded = file.read().splitlines()
-    passed, asked = granted(ours)
-    failed = asked - passed
+    passed = failed = 0
+    for right, asked in (granted(ours), versions(ours, opa)):
+        passed, failed = passed + right, failed + asked - right
     for expected, flags in zip(recorded, ([], ["--v0-compatible"])):
         checks = [(by_name(expected), False, "the record")]
         text = document(ours, *flags)

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Compares every #include with src/LAYERS: a folder uses only what its line names, and nobody's insides.
 
-include/countersign/X.h belongs to the folder that implements it (HEADERS). The doors of the engine, rego.h, trace.h and
-host.h, hold types that all of its folders speak (error lists, the host), so the folders of rego/ see them too. A header
-in src/ is private to its folder, except that the folders of rego/ see each other's headers other than internal.h, as
-LAYERS allows; fuzz targets see those too."""
+include/countersign/X.h belongs to the folder that implements it (HEADERS). The doors of the engine, rego.h, trace.h,
+capabilities.h and host.h, hold types that all of its folders speak (error lists, the host), so the folders of rego/
+see them too. A header in src/ is private to its folder, except that the folders of rego/ see each other's headers other
+than internal.h, as LAYERS allows; fuzz targets see those too."""
 import os
 import re
 
@@ -12,9 +12,10 @@ import tree
 
 HEADERS = {"value": "value", "number": "value", "json": "value", "yaml": "value", "patch": "value", "rego": "rego",
            "host": "rego", "format": "rego", "trace": "rego", "partial": "rego", "build": "rego",
-           "hold": "spend", "reconcile": "spend", "effect": "decision", "compensation": "decision", "kafka": "net",
+           "capabilities": "rego", "hold": "spend", "reconcile": "spend", "effect": "decision",
+           "compensation": "decision", "kafka": "net",
            "version": "base", "snapshot": "journal"}  # any other header belongs to the folder of its own name
-DOORS = ("countersign/rego.h", "countersign/host.h", "countersign/trace.h")
+DOORS = ("countersign/rego.h", "countersign/host.h", "countersign/trace.h", "countersign/capabilities.h")
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.M)
 
 

@@ -20,11 +20,11 @@ enum {
 
 static const cs_builtin rows[ROWS] = {
 #define CS_BUILTIN(name, infix, category, function, flags, signature)                                                  \
-    {name, infix, signature, category, function, flags, ROW_##function},
+    {name, infix, signature, category, function, flags, ROW_##function, NULL},
 #define INDEX_PLAIN_(line) ROW_NONE_##line
 #define INDEX_PLAIN(line) INDEX_PLAIN_(line)
 #define CS_BUILTIN_NONE(name, infix, category, flags, signature)                                                       \
-    {name, infix, signature, category, NULL, flags, INDEX_PLAIN(__LINE__)},
+    {name, infix, signature, category, NULL, flags, INDEX_PLAIN(__LINE__), NULL},
 #include "rego/builtin/builtins.def"
 #undef CS_BUILTIN
 #undef CS_BUILTIN_NONE
@@ -102,6 +102,9 @@ static void describe_all(type_table *table)
 
 const cs_type *cs_builtin_type(const cs_builtin *b)
 {
+    if (b->type) {
+        return b->type;
+    }
     type_table *table = atomic_load_explicit(&all_types, memory_order_acquire);
     if (!table) {
         type_table *made = cs_alloc(sizeof *made);
@@ -138,6 +141,21 @@ static cs_value categories(cs_arena *a, const char *text)
     return cs_list__array(&list);
 }
 
+void cs_builtin_put_marks(cs_arena *a, cs_value row, unsigned flags)
+{
+    static const struct {
+        unsigned flag;
+        const char *key;
+    } marks[] = {{CS_BUILTIN_RELATION, "relation"},
+                 {CS_BUILTIN_DEPRECATED, "deprecated"},
+                 {CS_BUILTIN_NONDETERMINISTIC, "nondeterministic"}};
+    for (size_t i = 0; i < sizeof marks / sizeof *marks; i++) {
+        if (flags & marks[i].flag) {
+            cs_object_put_text(a, row, marks[i].key, cs_bool(true));
+        }
+    }
+}
+
 static cs_value row_json(cs_arena *a, const cs_builtin *b)
 {
     cs_value row = cs_object_new(a, 6);
@@ -149,17 +167,7 @@ static cs_value row_json(cs_arena *a, const cs_builtin *b)
     if (*b->infix) {
         cs_object_put_text(a, row, "infix", cs_string(cs_slice_of(b->infix)));
     }
-    static const struct {
-        unsigned flag;
-        const char *key;
-    } marks[] = {{CS_BUILTIN_RELATION, "relation"},
-                 {CS_BUILTIN_DEPRECATED, "deprecated"},
-                 {CS_BUILTIN_NONDETERMINISTIC, "nondeterministic"}};
-    for (size_t i = 0; i < sizeof marks / sizeof *marks; i++) {
-        if (b->flags & marks[i].flag) {
-            cs_object_put_text(a, row, marks[i].key, cs_bool(true));
-        }
-    }
+    cs_builtin_put_marks(a, row, b->flags);
     return row;
 }
 

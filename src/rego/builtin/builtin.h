@@ -77,13 +77,16 @@ struct cs_builtin {
     const char *category;  /* one or several with commas between; "" = the first part of the name */
     cs_builtin_fn *run; /* NULL: known to the type checker but not built in; a call is a compile error that names it */
     unsigned flags;
-    uint32_t index; /* row in builtins.def */
+    uint32_t index;      /* row in builtins.def */
+    const cs_type *type; /* of what capabilities grant (granted.h); NULL in the table */
 };
 
 /* NULL if there is none. Thread-safe. */
 const cs_builtin *cs_builtin_find(cs_slice name);
 /* All rows, in the order of builtins.def, which is the order of their names. */
 const cs_builtin *cs_builtin_rows(size_t *count);
+/* Puts "relation", "deprecated" and "nondeterministic" into a row of a capabilities document. */
+void cs_builtin_put_marks(cs_arena *a, cs_value row, unsigned flags);
 /* The function type; made once per process, immutable. */
 const cs_type *cs_builtin_type(const cs_builtin *b);
 /* Number of operands without the captured result. */

@@ -60,9 +60,7 @@ cs_err cs_compile_modules(cs_ast *ast, cs_module **modules, uint32_t n, const cs
 {
     cs_compiled *compiled = cs_arena_new(ast->arena, cs_compiled);
     compiled->ast = ast;
-    if (cs_is(options->policy->builtins, CS_SET)) {
-        compiled->builtins = cs_freeze(ast->arena, options->policy->builtins);
-    }
+    compiled->capabilities = options->policy->capabilities;
     compiled->n_modules = n;
     compiled->modules = (cs_module **)cs_arena_zalloc(ast->arena, (n + 1U) * sizeof(cs_module *));
     if (n) {

@@ -20,7 +20,7 @@
 #ifndef CS_REGO_COMPILE_COMPILE_H
 #define CS_REGO_COMPILE_COMPILE_H
 
-#include "rego/builtin/builtin.h"
+#include "rego/builtin/granted.h"
 #include "rego/syntax/parse.h"
 
 /* The tree of rules by the ground prefix of their heads' refs: data → package → rule. */
@@ -42,12 +42,12 @@ typedef struct cs_compiled {
     uint32_t n_modules;
     cs_rule_node *root;
     uint32_t n_nodes;
-    cs_value builtins;   /* as cs_policy_options.builtins, for queries, too */
-    uint32_t next_local; /* for queries: their locals start here */
-    void *graph;         /* dependencies, private to the compiler */
-    void *types;         /* the type environment, private to the compiler */
-    void *input_types;   /* and of the input, if it has a schema */
-    void *rewritten;     /* names of locals as written, private to the compiler */
+    const cs_capabilities *capabilities; /* as in cs_policy_options; for queries, too */
+    uint32_t next_local;                 /* for queries: their locals start here */
+    void *graph;                         /* dependencies, private to the compiler */
+    void *types;                         /* the type environment, private to the compiler */
+    void *input_types;                   /* and of the input, if it has a schema */
+    void *rewritten;                     /* names of locals as written, private to the compiler */
 } cs_compiled;
 
 typedef struct cs_compile_options {
@@ -110,6 +110,9 @@ bool cs_body_passes_types(cs_ast *ast, const cs_compiled *policy, cs_body body);
 /* The name that a local stands for, as its author wrote it; the local itself if it stands for none. `query` may be
  * NULL. Thread-safe. */
 const cs_sym *cs_local_original(const cs_compiled *policy, const cs_compiled_query *query, const cs_sym *local);
+
+/* The query's imports as lines of Rego, in `a`. */
+cs_slice cs_query_imports_text(cs_arena *a, const cs_query_options *options);
 
 /* The query's stages, against a compiled policy that is not changed (so this may run on any thread, with its own `ast`,
  * whose symbols are new: names are compared by text where they meet the policy's). `body` was parsed in `ast`. */

@@ -17,16 +17,19 @@ static void report_arity(cs_compiler *c, const cs_expr *e, int want, uint32_t ha
                             (unsigned)have, have == 1 ? "" : "s");
 }
 
-static bool is_rewritten(const cs_builtin *b)
+bool cs_compile__usable(cs_compiler *c, const cs_builtin *b, cs_loc loc)
 {
-    return (b->flags & CS_BUILTIN_REWRITTEN) || strcmp(b->name, "eq") == 0;
-}
-
-/* Capabilities can leave built-ins out; eq is part of the language. */
-static bool is_granted(const cs_compiler *c, const cs_builtin *b)
-{
-    cs_value granted = c->compiled->builtins;
-    return !b || !cs_is(granted, CS_SET) || is_rewritten(b) || cs_set_has(granted, cs_string(cs_slice_of(b->name)));
+    if (b->run || cs_builtin_is_language(b) || (c->policy && c->policy->check_only)) {
+        return true;
+    }
+    if (c->compiled->capabilities) {
+        /* In OPA an error of the evaluation, when the call is met. */
+        (void)cs_compile__error(c, CS_ERR_EVAL_INTERNAL, loc, "unsupported built-in: %s", b->name);
+    } else {
+        (void)cs_compile__error(c, CS_ERR_REGO_TYPE, loc,
+                                "undefined function %s (this build does not have the built-in)", b->name);
+    }
+    return false;
 }
 
 static bool check_call(void *self, cs_expr *e)
@@ -39,7 +42,7 @@ static bool check_call(void *self, cs_expr *e)
     if (arity < 0 && c->policy && c->policy->allow_undefined) {
         return true;
     }
-    if (arity < 0 || !is_granted(c, cs_compile__builtin(c, e->u.call.v[0]))) {
+    if (arity < 0) {
         (void)cs_compile__error(c, CS_ERR_REGO_TYPE, e->loc, "undefined function %s",
                                 cs_compile__term_text(c, cs_compile__ref_as_written(c, e->u.call.v[0])));
         return false;
@@ -52,12 +55,7 @@ static bool check_call(void *self, cs_expr *e)
     }
     const cs_builtin *b = cs_compile__builtin(c, e->u.call.v[0]);
     bool refused_later = b && c->query && c->query->server && (b->flags & CS_BUILTIN_UNSAFE_QUERY);
-    if (b && !b->run && !is_rewritten(b) && !refused_later) {
-        (void)cs_compile__error(c, CS_ERR_REGO_TYPE, e->loc,
-                                "undefined function %s (this build does not have the built-in)", b->name);
-        return false;
-    }
-    return true;
+    return !b || refused_later || cs_compile__usable(c, b, e->loc);
 }
 
 void cs_undefined__body(cs_compiler *c, cs_body b)

@@ -139,6 +139,8 @@ static inline cs_expr *cs_term__part(const cs_term *t, uint32_t i)
 bool cs_term__requires_eval(const cs_term *t);
 bool cs_term__is_constant(const cs_term *t); /* scalars, and arrays, objects and sets of such */
 const cs_builtin *cs_compile__builtin(const cs_compiler *c, const cs_term *ref);
+/* Can it be called? If not (capabilities may grant more than there is), that is an error at `loc`. */
+bool cs_compile__usable(cs_compiler *c, const cs_builtin *b, cs_loc loc);
 /* Of the function that a ref names; -1 if there is none. */
 int cs_compile__arity(const cs_compiler *c, const cs_term *ref);
 bool cs_compile__is_v1(const cs_module *m);

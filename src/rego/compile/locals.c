@@ -562,7 +562,8 @@ static void rename_builtins(cs_scopes *s, cs_rule *r)
     cs_syms named = cs_syms__new(&s->c->scratch);
     cs_vars__body(&vars, r->body, CS_VARS_SAFETY);
     for (uint32_t i = 0; i < vars.n; i++) {
-        if (!cs_sym_is_wildcard(vars.v[i].sym) && cs_builtin_find(cs_sym_slice(vars.v[i].sym))) {
+        if (!cs_sym_is_wildcard(vars.v[i].sym) &&
+            cs_granted_find(s->c->compiled->capabilities, cs_sym_slice(vars.v[i].sym))) {
             (void)cs_syms__add(&named, vars.v[i].sym);
         }
     }

@@ -9,23 +9,30 @@ typedef struct query {
     CS_VEC(cs_term *) captures;
 } query;
 
-/* ---- the context: a package whose rules have short names, and imports */
-static cs_term *parse_ref(cs_compiler *c, cs_slice text, cs_errors *errors)
+cs_slice cs_query_imports_text(cs_arena *a, const cs_query_options *options)
 {
-    cs_term *t = NULL;
-    if (cs_parse_term(c->ast, text, &t, errors) != CS_OK) {
-        c->stop = true;
-        return NULL;
+    cs_buf text;
+    cs_buf_init(&text);
+    for (size_t i = 0; i < options->n_imports; i++) {
+        cs_buf_printf(&text, "import %.*s\n", CS_FMT(options->imports[i]));
     }
-    return t;
+    cs_slice lines = cs_slice_make(cs_arena_dup(a, text.p, text.n), text.n);
+    cs_buf_destroy(&text);
+    return lines;
 }
 
+/* ---- the context: a package whose rules have short names, and imports */
 static void add_package(cs_compiler *c, cs_globals *g, cs_errors *errors)
 {
-    cs_term *package = parse_ref(c, c->query->package, errors);
-    if (!package || package->kind != CS_TERM_REF) {
+    cs_slice text = c->query->package;
+    size_t length;
+    const char *line = cs_arena_printf(c->ast->arena, &length, "package %.*s", CS_FMT(text));
+    cs_module *parsed = NULL;
+    if (cs_parse_module(c->ast, CS_LIT(""), cs_slice_make(line, length), NULL, &parsed, errors) != CS_OK) {
+        c->stop = true;
         return;
     }
+    const cs_term *package = parsed->package;
     g->rules = cs_arena_new(c->ast->arena, cs_syms);
     g->rules->arena = c->ast->arena;
     for (uint32_t i = 0; i < c->compiled->n_modules; i++) {
@@ -44,18 +51,18 @@ static void add_package(cs_compiler *c, cs_globals *g, cs_errors *errors)
     }
 }
 
-static void add_import(cs_compiler *c, cs_globals *g, cs_slice text, cs_errors *errors)
+static void add_imports(cs_compiler *c, cs_globals *g, cs_errors *errors)
 {
-    cs_import import = {0};
-    size_t as = cs_slice_find(text, CS_LIT(" as "), 0);
-    if (as != SIZE_MAX) {
-        import.alias = cs_sym_get(c->ast, cs_slice_trim(cs_slice_sub(text, as + 4, text.n)));
-        text = cs_slice_sub(text, 0, as);
+    const cs_import *imports;
+    uint32_t n;
+    unsigned words;
+    cs_slice text = cs_query_imports_text(c->ast->arena, c->query);
+    if (cs_parse_imports(c->ast, text, &imports, &n, &words, errors) != CS_OK) {
+        c->stop = true;
+        return;
     }
-    text = cs_slice_trim(text);
-    import.path = parse_ref(c, text, errors);
-    if (import.path && (import.path->kind == CS_TERM_REF || import.path->kind == CS_TERM_VAR)) {
-        cs_resolve__add_import(c, g, &import);
+    for (uint32_t i = 0; i < n; i++) {
+        cs_resolve__add_import(c, g, &imports[i]);
     }
 }
 
@@ -66,8 +73,8 @@ static void resolve(query *q, cs_errors *errors)
     if (c->query->package.n) {
         add_package(c, &g, errors);
     }
-    for (size_t i = 0; i < c->query->n_imports; i++) {
-        add_import(c, &g, c->query->imports[i], errors);
+    if (c->query->n_imports) {
+        add_imports(c, &g, errors);
     }
     cs_syms declared = cs_syms__new(&c->scratch);
     cs_vars__declared(c, &declared, c->body);

@@ -130,6 +130,8 @@ bool cs_term__is_constant(const cs_term *t)
 }
 
 /* A part of a dotted name: a word, so that what is printed as ["x-y"] matches nothing. */
+enum { NAME_BYTES = 128 }; /* longer than any name */
+
 static bool is_word(cs_slice s)
 {
     for (size_t i = 0; i < s.n; i++) {
@@ -142,9 +144,9 @@ static bool is_word(cs_slice s)
     return s.n > 0;
 }
 
-const cs_builtin *cs_builtin_of_ref(const cs_term *ref)
+/* "io.jwt.decode" as a slice into `name`; empty if the ref cannot be a built-in's name. */
+static cs_slice dotted_name(const cs_term *ref, char name[NAME_BYTES])
 {
-    char name[128];
     size_t n = 0;
     for (uint32_t i = 0; i < ref->u.list.n; i++) {
         const cs_term *part = ref->u.list.v[i];
@@ -154,10 +156,10 @@ const cs_builtin *cs_builtin_of_ref(const cs_term *ref)
         } else if (i > 0 && cs_term_is_string(part) && is_word(cs_text(part->u.value))) {
             s = cs_text(part->u.value);
         } else {
-            return NULL;
+            return CS_LIT("");
         }
-        if (n + s.n + 1 > sizeof name) {
-            return NULL;
+        if (n + s.n + 1 > NAME_BYTES) {
+            return CS_LIT("");
         }
         if (i > 0) {
             name[n++] = '.';
@@ -165,15 +167,30 @@ const cs_builtin *cs_builtin_of_ref(const cs_term *ref)
         memcpy(name + n, s.p, s.n);
         n += s.n;
     }
-    return cs_builtin_find(cs_slice_make(name, n));
+    return cs_slice_make(name, n);
+}
+
+const cs_builtin *cs_builtin_of_ref(const cs_term *ref)
+{
+    char name[NAME_BYTES];
+    return cs_builtin_find(dotted_name(ref, name));
+}
+
+static const cs_capabilities *capabilities_of(const cs_compiler *c)
+{
+    return c->compiled ? c->compiled->capabilities : NULL;
 }
 
 const cs_builtin *cs_compile__builtin(const cs_compiler *c, const cs_term *ref)
 {
     if (ref->kind == CS_TERM_VAR) {
-        return cs_builtin_find(cs_sym_slice(ref->u.var));
+        return cs_granted_find(capabilities_of(c), cs_sym_slice(ref->u.var));
     }
-    return ref->kind != CS_TERM_REF || cs_ref_is_global(c->ast, ref) ? NULL : cs_builtin_of_ref(ref);
+    if (ref->kind != CS_TERM_REF || cs_ref_is_global(c->ast, ref)) {
+        return NULL;
+    }
+    char name[NAME_BYTES];
+    return cs_granted_find(capabilities_of(c), dotted_name(ref, name));
 }
 
 int cs_compile__arity(const cs_compiler *c, const cs_term *ref)

@@ -19,6 +19,10 @@ static bool names_builtin(cs_compiler *c, const cs_term *t, bool *refused)
                                 "with keyword replacing built-in function: target must not be unsafe: \"%s\"", b->name);
         return false;
     }
+    if (b && !cs_compile__usable(c, b, t->loc)) {
+        *refused = true;
+        return false;
+    }
     return b != NULL;
 }
 

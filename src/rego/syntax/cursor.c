@@ -25,6 +25,9 @@ bool cs_parse__ref_keyword(const cs_parser *p, cs_token t)
     if (t == CS_TOK_IDENT || t == CS_TOK_EOF || t == CS_TOK_WHITESPACE) {
         return false;
     }
+    if (p->no_keyword_refs) {
+        return p->in_import && t == CS_TOK_NOT; /* no keyword there: future.keywords.not */
+    }
     if (cs_token__is_keyword(t) || t == CS_TOK_AND || t == CS_TOK_OR) {
         cs_slice word = cs_slice_of(cs_token__name(t));
         return cs_syntax_is_keyword(word, p->version) || cs_lex__is_keyword_word(p, word);

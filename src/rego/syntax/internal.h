@@ -69,7 +69,10 @@ typedef struct cs_parser {
     cs_slice text;
     cs_rego_version version;
     bool skip_rules; /* a query */
-    bool no_templates;
+    bool no_templates, no_keyword_refs, in_import;
+    unsigned imported;                   /* CS_WORD_* that imports have turned on */
+    unsigned allowed;                    /* CS_WORD_* that can be imported */
+    const cs_capabilities *capabilities; /* NULL = all */
     bool (*is_builtin)(cs_slice name);
     const char *over; /* why the text is given up: nothing but its end from here on, and no other error */
     cs_loc over_loc;
@@ -98,6 +101,16 @@ static inline void cs_parse__scan_space(cs_parser *p)
 /* The text of a string literal without its quotes, escapes undone; false if an escape is bad. */
 bool cs_lex__unescape(cs_arena *a, cs_slice inner, cs_slice *out);
 bool cs_lex__is_keyword_word(const cs_parser *p, cs_slice word);
+
+/* ---- language.c: what capabilities leave of the language */
+/* Sets what the parser may read; NULL: all that its version has. */
+void cs_language__limit(cs_parser *p, const cs_capabilities *capabilities);
+/* Can the version be read with the capabilities at all? */
+CS_MUST_CHECK cs_err cs_language__check(const cs_parse_options *options, cs_errors *errors);
+/* May rego.v1, or rego.v2, be imported? */
+bool cs_language__has_import(const cs_parser *p, bool v2);
+/* The keywords that can be imported, as errors list them: "[and not or]". */
+const char *cs_language__allowed(cs_parser *p);
 
 /* ---- cursor.c */
 /* A keyword that may stand in a ref ("input.if"). */

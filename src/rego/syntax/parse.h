@@ -13,6 +13,8 @@ typedef struct cs_parse_options {
     bool rules;              /* a query's text is tried as rules as well: other errors, and "expected body but got" */
     bool templates;          /* template strings are allowed in v0 too */
     bool no_templates;       /* they are errors in every version */
+    unsigned words;          /* keywords that imports from outside add (cs_parse_imports) */
+    const cs_capabilities *capabilities; /* features and keywords of the language; NULL = all of the version's */
     bool (*is_builtin)(
         cs_slice name); /* a built-in's name cannot be declared as a rule `f(x)`; NULL = only operators are known */
 } cs_parse_options;
@@ -23,6 +25,9 @@ CS_MUST_CHECK cs_err cs_parse_module(cs_ast *ast, cs_slice file, cs_slice text, 
 /* A query: statements without a package. Locations have an empty file. */
 CS_MUST_CHECK cs_err cs_parse_query(cs_ast *ast, cs_slice text, const cs_parse_options *options, cs_body *out,
                                     cs_errors *errors);
+/* Lines of imports, as a query gets them from outside; *words is for cs_parse_options.words. */
+CS_MUST_CHECK cs_err cs_parse_imports(cs_ast *ast, cs_slice text, const cs_import **out, uint32_t *n, unsigned *words,
+                                      cs_errors *errors);
 /* One term ("{1, 2}", "data.a[x]"), as conformance cases and --unknowns have them. */
 CS_MUST_CHECK cs_err cs_parse_term(cs_ast *ast, cs_slice text, cs_term **out, cs_errors *errors);
 

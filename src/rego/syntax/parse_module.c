@@ -98,7 +98,9 @@ static bool import_path(cs_parser *p, cs_import *import)
 {
     cs_parse_pause pause;
     cs_parse__suspend(p, &pause, 0);
+    p->in_import = true;
     cs_term *t = cs_parse__term(p);
+    p->in_import = false;
     const cs_term *bad = NULL;
     for (uint32_t i = 1; t && t->kind == CS_TERM_REF && i < t->u.list.n && !bad; i++) {
         bad = cs_term_is_string(t->u.list.v[i]) ? NULL : t->u.list.v[i];
@@ -190,15 +192,15 @@ static void future_import(cs_parser *p, const cs_import *import)
         cs_parse__error(p, import->alias_loc, "`future` imports cannot be aliased");
         return;
     }
-    unsigned words = CS_WORDS_ALL;
+    unsigned words = p->allowed;
     if (path.n == 3) {
-        words = cs_token__word_bit(cs_text(path.v[2]->u.value));
+        words = cs_token__word_bit(cs_text(path.v[2]->u.value)) & p->allowed;
         if (!words) {
-            cs_parse__error(p, import->path->loc,
-                            "unexpected keyword, must be one of [and contains every if in not or]");
+            cs_parse__error(p, import->path->loc, "unexpected keyword, must be one of %s", cs_language__allowed(p));
             return;
         }
     }
+    p->imported |= words;
     p->words |= words | (words & CS_WORD_EVERY ? (unsigned)CS_WORD_IN : 0U);
 }
 
@@ -210,10 +212,16 @@ static void rego_import(cs_parser *p, const cs_import *import)
                         cs_parse__printed(p, import->path));
         return;
     }
+    if (!cs_language__has_import(p, v2)) {
+        cs_parse__error(p, import->path->loc, "invalid import, `rego.v%d` is not supported by current capabilities",
+                        v2 ? 2 : 1);
+        return;
+    }
     if (import->alias) {
         cs_parse__error(p, import->alias_loc, "`rego` imports cannot be aliased");
         return;
     }
+    p->imported |= v2 ? CS_WORDS_ALL : CS_WORDS_V0;
     p->words |= v2 ? CS_WORDS_ALL : CS_WORDS_V0;
 }
 
@@ -470,8 +478,10 @@ void cs_parse__init(cs_parser *p, cs_ast *ast, const cs_source *source, const cs
     p->version = options ? options->version : CS_REGO_V1;
     bool old = p->version == CS_REGO_V0 || p->version == CS_REGO_V0_V1;
     p->no_templates = options && (options->templates || options->no_templates) ? !options->templates : old;
+    cs_language__limit(p, options ? options->capabilities : NULL);
     p->is_builtin = options ? options->is_builtin : NULL;
     p->words = p->version == CS_REGO_V1 ? CS_WORDS_V0 : p->version == CS_REGO_V2 ? CS_WORDS_ALL : 0;
+    p->words |= options ? options->words & p->allowed : 0U;
     uint64_t depth = cs_limits_get()->rego_depth;
     p->max_depth = depth < UINT16_MAX ? (uint32_t)depth : UINT16_MAX - 1;
     p->budget = 10000 + (uint64_t)p->text.n * 64;
@@ -540,8 +550,11 @@ void cs_parse__report(const cs_parser *p, cs_errors *errors)
     cs_buf_destroy(&details);
 }
 
-static cs_err check_size(cs_slice file, cs_slice text, cs_errors *errors)
+static cs_err check_start(cs_slice file, cs_slice text, const cs_parse_options *options, cs_errors *errors)
 {
+    if (options && options->capabilities) {
+        CS_TRY(cs_language__check(options, errors));
+    }
     if (text.n <= cs_limits_get()->rego_bytes && text.n < UINT32_MAX - 1) {
         return CS_OK;
     }
@@ -552,7 +565,7 @@ static cs_err check_size(cs_slice file, cs_slice text, cs_errors *errors)
 cs_err cs_parse_module(cs_ast *ast, cs_slice file, cs_slice text, const cs_parse_options *options, cs_module **out,
                        cs_errors *errors)
 {
-    CS_TRY(check_size(file, text, errors));
+    CS_TRY(check_start(file, text, options, errors));
     cs_module *m = cs_arena_new(ast->arena, cs_module);
     m->source = (cs_source){.file = file, .text = text, .index = options ? options->index : 0};
     cs_parser p;
@@ -597,7 +610,7 @@ static const char *statement_type(const stmt *s)
 
 cs_err cs_parse_query(cs_ast *ast, cs_slice text, const cs_parse_options *options, cs_body *out, cs_errors *errors)
 {
-    CS_TRY(check_size(CS_LIT(""), text, errors));
+    CS_TRY(check_start(CS_LIT(""), text, options, errors));
     cs_source *source = cs_arena_new(ast->arena, cs_source);
     *source = (cs_source){.file = CS_LIT(""), .text = text, .index = options ? options->index : 0};
     cs_parser p;
@@ -622,6 +635,34 @@ cs_err cs_parse_query(cs_ast *ast, cs_slice text, const cs_parse_options *option
     } else if (err == CS_ERR_MEMORY) {
         (void)cs_errors_add(errors, err, CS_LIT(""), 0, 0, CS_LIT(""), "not enough memory to parse the query");
     }
+    CS_VEC_FREE(&list);
+    cs_parse__destroy(&p);
+    return err;
+}
+
+cs_err cs_parse_imports(cs_ast *ast, cs_slice text, const cs_import **out, uint32_t *n, unsigned *words,
+                        cs_errors *errors)
+{
+    CS_TRY(check_start(CS_LIT(""), text, NULL, errors));
+    cs_source *source = cs_arena_new(ast->arena, cs_source);
+    *source = (cs_source){.file = CS_LIT(""), .text = text};
+    cs_parser p;
+    stmt_vec list = {0};
+    cs_parse__init(&p, ast, source, NULL);
+    cs_err err = parse_statements(&p, &list);
+    cs_parse__report(&p, errors);
+    cs_import *imports = cs_arena_array(ast->arena, cs_import, list.n + 1);
+    *n = 0;
+    for (size_t i = 0; err == CS_OK && i < list.n; i++) {
+        if (list.v[i].kind == STMT_IMPORT) {
+            imports[(*n)++] = list.v[i].u.import;
+        } else {
+            err = cs_errors_add(errors, CS_ERR_REGO_PARSE, CS_LIT(""), 0, 0, CS_LIT(""), "expected import but got %s",
+                                statement_type(&list.v[i]));
+        }
+    }
+    *out = imports;
+    *words = p.imported;
     CS_VEC_FREE(&list);
     cs_parse__destroy(&p);
     return err;

@@ -88,5 +88,7 @@ void cs_type_print(cs_buf *out, const cs_type *t);
 void cs_type_print_args(cs_buf *out, const cs_type *function, bool named);
 /* OPA's JSON of a type (capabilities). */
 cs_value cs_type_to_json(cs_arena *a, const cs_type *t);
+/* The other way; names and descriptions are dropped, as OPA does. Keys of static properties point into the JSON. */
+CS_MUST_CHECK cs_err cs_type_from_json(cs_arena *a, cs_value json, const cs_type **out, cs_error *e);
 
 #endif

@@ -53,7 +53,7 @@ Test(file, replace_and_read)
     cs_buf b;
     cs_buf_init(&b);
     cr_assert_eq(cs_file_read("a.txt", 100, &b, &e), CS_ERR_NOT_FOUND);
-    cr_assert_str_eq(e.text, "open a.txt: No such file or directory");
+    cr_assert_str_eq(e.text, "open a.txt: no such file or directory");
     cr_assert_eq(cs_file_replace("a.txt", CS_LIT("one"), &e), CS_OK);
     cr_assert_eq(cs_file_replace("a.txt", CS_LIT("four"), &e), CS_OK);
     cs_buf_text(&b, "x");
