@@ -37,6 +37,15 @@ typedef enum cs_event_outcome {
     CS_EVENT_CONFLICT   /* its id was seen before with another content; the first one counts */
 } cs_event_outcome;
 
+/* A member of a plain event's data (cs_event_read_bulk). */
+typedef struct cs_event_member {
+    cs_slice name;
+    cs_slice text;  /* of a string; of a number as written */
+    cs_kind kind;   /* CS_NULL, CS_BOOL, CS_NUMBER, CS_STRING or CS_OBJECT */
+    bool truth;     /* of a CS_BOOL */
+    uint8_t inside; /* an object's members are the next so many */
+} cs_event_member;
+
 /* Everything points into the arena that it was read into. */
 typedef struct cs_event {
     cs_slice body; /* the JSON object as it came; what the journal keeps */
@@ -44,7 +53,10 @@ typedef struct cs_event {
     cs_slice correlation; /* the extension correlationid: the request that it belongs to; "" without one */
     cs_slice key;         /* of an event that was composed here: what orders it in the log; "" = the subject's tenant */
     int64_t time_ns;      /* of the source */
-    cs_value data;        /* an object */
+    cs_value data;        /* an object; undefined if there are members instead */
+    const cs_event_member *members; /* data as cs_event_read_bulk has read it; NULL otherwise */
+    size_t n_members;
+    const void *parsed; /* what a fold's check has made of data, for whoever comes after; NULL = nothing yet */
     /* Given by the journal. */
     int64_t arrived_ns;
     uint32_t partition;
@@ -69,6 +81,14 @@ CS_MUST_CHECK cs_err cs_event_read(cs_arena *a, cs_slice text, bool limits, cs_e
 /* The same of an envelope that is read already; `body` is kept as event->body. */
 CS_MUST_CHECK cs_err cs_event_of(cs_arena *a, cs_value envelope, cs_slice body, cs_event *event,
                                  cs_event_reject *reject);
+
+/* The same for events in bulk: of spend events that are plain (no escapes, no exponents, nothing twice) `members`
+ * stands in place of `data`, which saves most of the time. Accepts and refuses exactly what cs_event_read does.
+ * Thread-safe. */
+CS_MUST_CHECK cs_err cs_event_read_bulk(cs_arena *a, cs_slice text, bool limits, cs_event *event,
+                                        cs_event_reject *reject);
+/* The data as a value, whichever way it was read. */
+cs_value cs_event_data(cs_arena *a, const cs_event *event);
 
 /* For whoever reads further into an event: fills the rejection and returns CS_ERR_INVALID; a member that is a text
  * which is not empty. */
@@ -122,8 +142,9 @@ typedef struct cs_fold {
     /* Is the event readable for this fold? Asked for what comes out of the log and was not checked by whoever appended
      * it: the past, and everything that others wrote. CS_ERR_INVALID with *reject (texts in `a` or static; not
      * `index`): a damaged file is refused, a record of a topic becomes a dead letter. If all folds agree, apply for the
-     * same event follows at once on the same thread: what check has read may be kept until then. NULL = always. */
-    cs_err (*check)(void *self, cs_arena *a, const cs_event *event, cs_event_reject *reject);
+     * same event follows at once on the same thread: what check has read may be kept in event->parsed,
+     * in `a`. NULL = always. */
+    cs_err (*check)(void *self, cs_arena *a, cs_event *event, cs_event_reject *reject);
 
     /* ---- snapshots (snapshot.h). All on the journal's thread. A fold without a name keeps the journal from making
      * any: what it holds is not in them. */

@@ -20,7 +20,7 @@ static cs_err ask_folds(cs_journal *j, cs_arena *a, cs_event *event, cs_event_re
 cs_err cs_journal__read(cs_journal *j, cs_arena *a, cs_slice body, bool limits, bool past, cs_event *event,
                         cs_event_reject *reject)
 {
-    CS_TRY(cs_event_read(a, body, limits, event, reject));
+    CS_TRY(cs_event_read_bulk(a, body, limits, event, reject));
     event->past = past;
     return ask_folds(j, a, event, reject);
 }

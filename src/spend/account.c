@@ -3,27 +3,83 @@
 #include "countersign/base/mem.h"
 #include "spend/internal.h"
 
+#ifdef CS_TINY
+enum { FIRST_PLACES = 2 };
+#else
+enum { FIRST_PLACES = 16 };
+#endif
+
+/* The lower bits of a name's hash choose the shard, the others the place in it. */
 cs_spend__shard *cs_spend__shard_of(cs_spend *s, cs_slice tenant)
 {
     return &s->shards[cs_hash_bytes(tenant.p, tenant.n) % CS_SPEND__SHARDS];
 }
 
+/* The account, or the empty place for it. */
+static cs_spend__place *place_of(const cs_spend__shard *shard, uint32_t hash, cs_slice tenant)
+{
+    uint32_t i = (hash / CS_SPEND__SHARDS) & shard->mask;
+    while (shard->places[i].account != NULL &&
+           (shard->places[i].hash != hash || !cs_slice_eq(shard->places[i].account->name, tenant))) {
+        i = (i + 1) & shard->mask;
+    }
+    return &shard->places[i];
+}
+
 cs_spend__account *cs_spend__account_find(cs_spend__shard *shard, cs_slice tenant)
 {
-    return cs_map_get(&shard->accounts, tenant);
+    return shard->places != NULL ? place_of(shard, cs_hash_bytes(tenant.p, tenant.n), tenant)->account : NULL;
+}
+
+void cs_spend__account_prefetch(cs_spend *s, cs_slice tenant)
+{
+    uint32_t hash = cs_hash_bytes(tenant.p, tenant.n);
+    cs_spend__shard *shard = &s->shards[hash % CS_SPEND__SHARDS];
+    cs_mutex_lock(&shard->lock);
+    uint32_t i = (hash / CS_SPEND__SHARDS) & shard->mask;
+    if (shard->places != NULL) {
+        const cs_spend__account *account = shard->places[i].account; /* mostly the one */
+        __builtin_prefetch(account);
+        __builtin_prefetch((const char *)account + 64);
+    }
+    cs_mutex_unlock(&shard->lock);
+}
+
+/* At most three quarters full. */
+static void make_room(cs_spend__shard *shard)
+{
+    cs_spend__place *old = shard->places;
+    uint32_t size = old != NULL ? shard->mask + 1 : 0;
+    if (shard->n + 1 <= size - size / 4) {
+        return;
+    }
+    shard->mask = (size != 0 ? size * 2 : FIRST_PLACES) - 1;
+    shard->places = cs_zalloc((size_t)(shard->mask + 1) * sizeof *shard->places);
+    for (uint32_t i = 0; i < size; i++) {
+        if (old[i].account != NULL) {
+            uint32_t to = (old[i].hash / CS_SPEND__SHARDS) & shard->mask;
+            while (shard->places[to].account != NULL) {
+                to = (to + 1) & shard->mask;
+            }
+            shard->places[to] = old[i];
+        }
+    }
+    cs_free(old);
 }
 
 cs_spend__account *cs_spend__account_make(cs_spend *s, cs_spend__shard *shard, cs_slice tenant)
 {
     cs_spend__account *account = cs_spend__account_find(shard, tenant);
     if (account == NULL) {
-        account = cs_zalloc(sizeof *account);
-        account->rows = s->rows;
-        char *name = cs_alloc(tenant.n + 1);
+        make_room(shard);
+        account = cs_zalloc(sizeof *account + tenant.n + 1);
+        char *name = (char *)(account + 1);
         memcpy(name, tenant.p, tenant.n);
         account->name = cs_slice_make(name, tenant.n);
-        void *before = cs_map_put(&shard->accounts, tenant, account);
-        cs_assert(before == NULL);
+        account->rows = s->rows;
+        uint32_t hash = cs_hash_bytes(tenant.p, tenant.n);
+        *place_of(shard, hash, tenant) = (cs_spend__place){.account = account, .hash = hash};
+        shard->n++;
     }
     return account;
 }
@@ -107,10 +163,10 @@ void cs_spend__each_account(cs_spend *s, void (*each)(void *self, cs_spend__acco
     for (size_t i = 0; i < CS_SPEND__SHARDS; i++) {
         cs_spend__shard *shard = &s->shards[i];
         cs_mutex_lock(&shard->lock);
-        size_t cursor = 0;
-        const cs_map_entry *entry = NULL;
-        while ((entry = cs_map_next(&shard->accounts, &cursor)) != NULL) {
-            each(self, entry->value);
+        for (size_t k = 0; shard->places != NULL && k <= shard->mask; k++) {
+            if (shard->places[k].account != NULL) {
+                each(self, shard->places[k].account);
+            }
         }
         cs_mutex_unlock(&shard->lock);
     }
@@ -212,32 +268,36 @@ cs_err cs_spend_configure(cs_spend *s, cs_value tenants, cs_value tiers, cs_aren
     return CS_OK;
 }
 
+static void free_account(cs_spend__account *account)
+{
+    cs_spend__totals_unbind(account);
+    drop_family(account);
+    cs_spend__set_destroy(&account->own);
+    cs_spend__pins_free(account);
+    for (size_t k = 0; k < account->changes.n; k++) {
+        cs_free((char *)(uintptr_t)account->changes.v[k].id.p);
+    }
+    CS_VEC_FREE(&account->changes);
+    for (size_t k = 0; k < account->alerts.n; k++) {
+        cs_free((char *)(uintptr_t)account->alerts.v[k].key.p);
+    }
+    CS_VEC_FREE(&account->alerts);
+    CS_VEC_FREE(&account->blemishes);
+    cs_spend__reconciliation_free(account);
+    cs_free(account);
+}
+
 void cs_spend__accounts_free(cs_spend *s)
 {
     for (size_t i = 0; i < CS_SPEND__SHARDS; i++) {
-        size_t cursor = 0;
-        const cs_map_entry *entry = NULL;
-        while ((entry = cs_map_next(&s->shards[i].accounts, &cursor)) != NULL) {
-            cs_spend__account *account = entry->value;
-            cs_spend__totals_unbind(account);
-            drop_family(account);
-            cs_spend__set_destroy(&account->own);
-            cs_spend__pins_free(account);
-            for (size_t k = 0; k < account->changes.n; k++) {
-                cs_free((char *)(uintptr_t)account->changes.v[k].id.p);
+        cs_spend__shard *shard = &s->shards[i];
+        for (size_t k = 0; shard->places != NULL && k <= shard->mask; k++) {
+            if (shard->places[k].account != NULL) {
+                free_account(shard->places[k].account);
             }
-            CS_VEC_FREE(&account->changes);
-            for (size_t k = 0; k < account->alerts.n; k++) {
-                cs_free((char *)(uintptr_t)account->alerts.v[k].key.p);
-            }
-            CS_VEC_FREE(&account->alerts);
-            CS_VEC_FREE(&account->blemishes);
-            cs_spend__reconciliation_free(account);
-            cs_free((char *)(uintptr_t)account->name.p);
-            cs_free(account);
         }
-        cs_map_destroy(&s->shards[i].accounts);
-        cs_mutex_destroy(&s->shards[i].lock);
+        cs_free(shard->places);
+        cs_mutex_destroy(&shard->lock);
     }
     cs_free(s->shards);
 }

@@ -71,8 +71,9 @@ typedef struct cs_spend__reconciliation {
 
 /* ---- account.c */
 typedef struct cs_spend__account {
-    cs_slice name;                  /* owned */
+    cs_slice name;                  /* behind the account, in its block */
     const cs_spend__tenant *tenant; /* NULL = not configured */
+    bool alert_due;                 /* something was posted that an alert may be about */
     cs_spend__set own;
     cs_spend__set *family;                   /* with all below it; NULL if it is nobody's parent */
     cs_spend__total *totals;                 /* one for each of the tenant's budgets */

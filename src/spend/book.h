@@ -65,12 +65,16 @@ typedef struct cs_spend__event {
     cs_slice unit;                   /* of what was consumed: "tokens" */
     int64_t quantity;                /* of it, in 10^-9 */
     cs_spend__pairs scope, tags;
+    uint64_t hash[2]; /* of source and id, if they were hashed already; 0 otherwise */
 } cs_spend__event;
 
 cs_slice cs_spend__kind_name(cs_spend__kind kind);
 /* On failure *reject has code and message, in `a`. */
 CS_MUST_CHECK cs_err cs_spend__event_read(cs_arena *a, const cs_event *event, cs_spend__event *out,
                                           cs_event_reject *reject);
+
+/* ---- event_plain.c: the same of an event that was read in bulk; false if something is not in order. */
+CS_MUST_CHECK bool cs_spend__event_plain(const cs_event *event, cs_spend__event *out);
 
 typedef struct cs_spend__bucket {
     int64_t posted;

@@ -194,6 +194,15 @@ static cs_err read_rest(cs_arena *a, const cs_event *event, cs_spend__event *out
 
 cs_err cs_spend__event_read(cs_arena *a, const cs_event *event, cs_spend__event *out, cs_event_reject *reject)
 {
+    cs_event whole;
+    if (event->members != NULL) {
+        if (cs_spend__event_plain(event, out)) {
+            return CS_OK;
+        }
+        whole = *event;
+        whole.data = cs_event_data(a, event);
+        event = &whole;
+    }
     *out = (cs_spend__event){.nanos = 0};
     if (!cs_slice_is(event->type, TYPE)) {
         return cs_event_refuse(a, reject, "unknown_type", "type must be \"" TYPE "\"");

@@ -253,7 +253,7 @@ static cs_event_outcome fold_decision(void *self, const cs_event *event)
     return outcome;
 }
 
-static cs_err check_decision(void *self, cs_arena *a, const cs_event *event, cs_event_reject *reject)
+static cs_err check_decision(void *self, cs_arena *a, cs_event *event, cs_event_reject *reject)
 {
     (void)self;
     cs_hold holds[CS_HOLDS_MAX];

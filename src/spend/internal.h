@@ -32,9 +32,15 @@
 /* New limits take all locks at once; ThreadSanitizer follows fewer than 64 in one hand. */
 enum { CS_SPEND__SHARDS = 32 };
 
+typedef struct cs_spend__place {
+    cs_spend__account *account; /* NULL = empty */
+    uint32_t hash;              /* of its name */
+} cs_spend__place;
+
 typedef struct cs_spend__shard {
     _Alignas(64) cs_mutex lock;
-    cs_map accounts;
+    cs_spend__place *places; /* open addressing; NULL while there are none */
+    uint32_t mask, n;
 } cs_spend__shard;
 
 typedef enum cs_spend__count {
@@ -95,6 +101,8 @@ struct cs_spend {
 };
 
 cs_spend__shard *cs_spend__shard_of(cs_spend *s, cs_slice tenant);
+/* Brings the tenant's account into the cache, if there is one. Takes the shard's lock. */
+void cs_spend__account_prefetch(cs_spend *s, cs_slice tenant);
 /* Under the shard's lock. */
 cs_spend__account *cs_spend__account_find(cs_spend__shard *shard, cs_slice tenant);
 cs_spend__account *cs_spend__account_make(cs_spend *s, cs_spend__shard *shard, cs_slice tenant);

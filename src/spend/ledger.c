@@ -22,36 +22,59 @@ void cs_spend__count_add(cs_spend *s, cs_spend__count which, uint64_t n)
     }
 }
 
+/* Money that goes somewhere: whose, in what currency and scope, and the hold that it settles (NULL = none). */
+typedef struct posting {
+    cs_slice tenant, currency;
+    const cs_spend__pairs *scope;
+    cs_spend__hold *settles;
+    bool alerts; /* what it makes due is said */
+    int64_t now_ns;
+} posting;
+
 /* Applies changes of one piece of spend together, in the tenant's books and in those of whoever is above: no reader of
- * an account sees some of them, nor money both posted and still held by the hold that it settles (NULL = none). */
-static void change(cs_spend *s, cs_spend__account *account, cs_slice currency, const cs_spend__pairs *scope, size_t n,
-                   const cs_spend__change *c, uint32_t now_slot, cs_spend__hold *settles)
+ * an account sees some of them, nor money both posted and still held. Returns the tenant's account. */
+static cs_spend__account *change(cs_spend *s, const posting *p, size_t n, const cs_spend__change *c, uint32_t now_slot)
 {
     cs_spend__account *above[CS_SPEND__LEVELS];
+    bool due[CS_SPEND__LEVELS];
     size_t levels = 0;
-    cs_spend__shard *shard = cs_spend__shard_of(s, account->name);
+    cs_spend__shard *shard = cs_spend__shard_of(s, p->tenant);
     cs_mutex_lock(&shard->lock);
-    bool overflowed = cs_spend__account_post(account, currency, scope, false, n, c, now_slot);
-    cs_spend__hold_unpin(settles, account);
+    cs_spend__account *account = cs_spend__account_make(s, shard, p->tenant);
+    account->alert_due = false;
+    bool overflowed = cs_spend__account_post(account, p->currency, p->scope, false, n, c, now_slot);
+    cs_spend__hold_unpin(p->settles, account);
     uint64_t configured = s->configured;
     for (const cs_spend__tenant *t = account->tenant; t != NULL && t->parent != NULL; t = t->parent) {
         above[levels++] = t->parent->account;
     }
+    bool own_due = account->alert_due;
     cs_mutex_unlock(&shard->lock);
     for (size_t i = 0; i < levels; i++) {
         shard = cs_spend__shard_of(s, above[i]->name);
         cs_mutex_lock(&shard->lock);
+        above[i]->alert_due = false;
         if (configured == s->configured) { /* otherwise added up anew since, with what was posted here */
-            (void)cs_spend__account_post(above[i], currency, scope, true, n, c, now_slot);
+            (void)cs_spend__account_post(above[i], p->currency, p->scope, true, n, c, now_slot);
         }
-        cs_spend__hold_unpin(settles, above[i]);
+        cs_spend__hold_unpin(p->settles, above[i]);
+        due[i] = above[i]->alert_due;
         cs_mutex_unlock(&shard->lock);
+    }
+    if (p->alerts && own_due) {
+        cs_spend__alerts_check(s, account, p->currency, p->scope, p->now_ns);
+    }
+    for (size_t i = 0; i < levels; i++) {
+        if (p->alerts && due[i]) {
+            cs_spend__alerts_check(s, above[i], p->currency, p->scope, p->now_ns);
+        }
     }
     if (overflowed) {
         (void)atomic_fetch_add_explicit(&s->overflows, 1, memory_order_relaxed);
         cs_log(CS_LOG_ERROR, "A tenant's spend left the range of its counters.", 2,
-               (cs_log_field[]){CS_LOG_S("tenant", account->name), CS_LOG_S("currency", currency)});
+               (cs_log_field[]){CS_LOG_S("tenant", account->name), CS_LOG_S("currency", p->currency)});
     }
+    return account;
 }
 
 /* Where an event counts, and what is remarkable about it. */
@@ -130,7 +153,8 @@ static void settle_waiting(cs_spend *s, cs_spend__id id, const placing *p, uint3
             {.slot = p->slot, .events = 1, .posted = w.nanos, .corrected = w.nanos}};
         moves[0].last_ns = moves[1].last_ns = INT64_MIN;
         cs_spend__pairs scope = cs_spend__pairs_of_key(cs_slice_make(w.scope, w.n_scope));
-        change(s, w.account, cs_slice_make(w.currency, 3), &scope, 2, moves, now_slot, NULL);
+        posting moved = {.tenant = w.account->name, .currency = cs_slice_make(w.currency, 3), .scope = &scope};
+        (void)change(s, &moved, 2, moves, now_slot);
         cs_free(w.scope);
     }
 }
@@ -147,39 +171,25 @@ static void count(cs_spend *s, const cs_event *event, const cs_spend__event *spe
     }
 }
 
-/* Of the tenant's budgets, and of those above it. */
-static void check_alerts(cs_spend *s, cs_spend__account *account, const cs_spend__event *spend, int64_t now_ns)
-{
-    cs_spend__account *above[CS_SPEND__LEVELS + 1] = {account};
-    size_t n = 1;
-    cs_spend__shard *shard = cs_spend__shard_of(s, account->name);
-    cs_mutex_lock(&shard->lock);
-    for (const cs_spend__tenant *t = account->tenant; t != NULL && t->parent != NULL; t = t->parent) {
-        above[n++] = t->parent->account;
-    }
-    cs_mutex_unlock(&shard->lock);
-    for (size_t i = 0; i < n; i++) {
-        cs_spend__alerts_check(s, above[i], spend->currency, &spend->scope, now_ns);
-    }
-}
-
 static void add(cs_spend *s, const cs_event *event, const cs_spend__event *spend, cs_spend__id id, uint32_t arrival,
                 cs_spend__hold *settles)
 {
     placing p = spend->linked
                     ? place_by_link(s, cs_spend__seen_id(&s->seen, spend->corrects_source, spend->corrects_id), arrival)
                     : place_by_time(s, event, arrival);
-    cs_spend__shard *shard = cs_spend__shard_of(s, spend->tenant);
-    cs_mutex_lock(&shard->lock);
-    cs_spend__account *account = cs_spend__account_make(s, shard, spend->tenant);
-    cs_mutex_unlock(&shard->lock);
     cs_spend__change c = {.slot = p.slot,
                           .events = 1,
                           .posted = spend->nanos,
                           .late = p.late ? spend->nanos : 0,
                           .corrected = spend->kind != CS_SPEND__USAGE ? spend->nanos : 0,
                           .last_ns = p.last_ns};
-    change(s, account, spend->currency, &spend->scope, 1, &c, arrival, settles);
+    posting posted = {.tenant = spend->tenant,
+                      .currency = spend->currency,
+                      .scope = &spend->scope,
+                      .settles = settles,
+                      .alerts = !event->past,
+                      .now_ns = event->arrived_ns};
+    cs_spend__account *account = change(s, &posted, 1, &c, arrival);
     if (p.waits) {
         char scope[CS_SPEND__KEY_BYTES];
         cs_spend__waiting w = {.id = id,
@@ -202,9 +212,6 @@ static void add(cs_spend *s, const cs_event *event, const cs_spend__event *spend
     count(s, event, spend, &p);
     if (s->cost != NULL) {
         cs_spend__cost_add(s->cost, spend, p.slot, arrival);
-    }
-    if (!event->past) {
-        check_alerts(s, account, spend, event->arrived_ns);
     }
 }
 
@@ -233,28 +240,40 @@ static void tick(cs_spend *s, uint32_t partition, uint32_t arrival)
     cs_spend__seen_tick(&s->seen, caught_up || slowest > newest ? newest : slowest > least ? slowest : least);
 }
 
-static const cs_spend__seen_entry *known(cs_spend *s, const cs_event *event, cs_spend__event *spend, cs_spend__id *id)
+/* As check or whoever appended it has read it. */
+static const cs_spend__event *read_event(cs_spend *s, const cs_event *event, cs_spend__event *room)
 {
+    if (event->parsed != NULL) {
+        return event->parsed;
+    }
     cs_event_reject reject;
-    cs_err err = cs_spend__event_read(&s->scratch, event, spend, &reject);
+    cs_err err = cs_spend__event_read(&s->scratch, event, room, &reject);
     cs_assert(err == CS_OK); /* checked before it was written, and again when it was read back */
-    *id = cs_spend__seen_id(&s->seen, event->source, event->id);
+    return room;
+}
+
+static const cs_spend__seen_entry *known(const cs_spend *s, const cs_event *event, const cs_spend__event *spend,
+                                         cs_spend__id *id)
+{
+    *id = spend->hash[1] != 0 ? (cs_spend__id){spend->hash[0], spend->hash[1]}
+                              : cs_spend__seen_id(&s->seen, event->source, event->id);
     return cs_spend__seen_find(&s->seen, *id, slot_of_arrival(event));
 }
 
 static cs_event_outcome fold(void *self, const cs_event *event)
 {
     cs_spend *s = self;
-    cs_spend__event spend;
+    cs_spend__event room;
     cs_spend__id id;
     tick(s, event->partition, slot_of_arrival(event));
-    const cs_spend__seen_entry *before = known(s, event, &spend, &id);
+    const cs_spend__event *spend = read_event(s, event, &room);
+    const cs_spend__seen_entry *before = known(s, event, spend, &id);
     cs_event_outcome outcome = CS_EVENT_APPLIED;
     if (before == NULL) {
-        cs_spend__hold *hold = cs_spend__hold_meant(s, &spend);
-        add(s, event, &spend, id, slot_of_arrival(event), hold);
-        cs_spend__hold_spent(s, event, &spend, hold);
-    } else if (before->content == cs_spend__seen_content(&s->seen, &spend)) {
+        cs_spend__hold *hold = cs_spend__hold_meant(s, spend);
+        add(s, event, spend, id, slot_of_arrival(event), hold);
+        cs_spend__hold_spent(s, event, spend, hold);
+    } else if (before->content == cs_spend__seen_content(&s->seen, spend)) {
         outcome = CS_EVENT_DUPLICATE;
     } else {
         outcome = CS_EVENT_CONFLICT;
@@ -265,7 +284,7 @@ static cs_event_outcome fold(void *self, const cs_event *event)
     if (outcome == CS_EVENT_CONFLICT && !event->past) {
         cs_log(CS_LOG_WARN, "A spend event came again with another content; the first one counts.", 3,
                (cs_log_field[]){CS_LOG_S("source", event->source), CS_LOG_S("id", event->id),
-                                CS_LOG_S("tenant", spend.tenant)});
+                                CS_LOG_S("tenant", spend->tenant)});
     }
     cs_arena_reset(&s->scratch);
     return outcome;
@@ -285,10 +304,11 @@ static cs_event_outcome fold_budget(void *self, const cs_event *event)
 static bool redundant(void *self, const cs_event *event)
 {
     cs_spend *s = self;
-    cs_spend__event spend;
+    cs_spend__event room;
     cs_spend__id id;
-    const cs_spend__seen_entry *before = known(s, event, &spend, &id);
-    bool same = before != NULL && before->content == cs_spend__seen_content(&s->seen, &spend);
+    const cs_spend__event *spend = read_event(s, event, &room);
+    const cs_spend__seen_entry *before = known(s, event, spend, &id);
+    bool same = before != NULL && before->content == cs_spend__seen_content(&s->seen, spend);
     if (same) {
         cs_spend__count_add(s, CS_SPEND__DUPLICATE, 1);
     }
@@ -296,11 +316,20 @@ static bool redundant(void *self, const cs_event *event)
     return same;
 }
 
-static cs_err check(void *self, cs_arena *a, const cs_event *event, cs_event_reject *reject)
+/* Where the event will be looked for, and its tenant, come into the cache while its data is read. */
+static cs_err check(void *self, cs_arena *a, cs_event *event, cs_event_reject *reject)
 {
-    (void)self;
-    cs_spend__event spend;
-    return cs_spend__event_read(a, event, &spend, reject);
+    cs_spend *s = self;
+    cs_spend__id id = cs_spend__seen_id(&s->seen, event->source, event->id);
+    cs_spend__seen_prefetch(&s->seen, id);
+    cs_slice prefix = CS_LIT("tenant/");
+    cs_spend__account_prefetch(s, cs_slice_sub(event->subject, prefix.n, event->subject.n));
+    cs_spend__event *spend = cs_arena_alloc(a, sizeof *spend);
+    CS_TRY(cs_spend__event_read(a, event, spend, reject));
+    spend->hash[0] = id.a;
+    spend->hash[1] = id.b;
+    event->parsed = spend;
+    return CS_OK;
 }
 
 static int64_t wall_clock(void *self)
@@ -332,7 +361,6 @@ cs_spend *cs_spend_new(const cs_spend_options *options)
     s->shards = cs_zalloc_lines(CS_SPEND__SHARDS * sizeof *s->shards);
     for (size_t i = 0; i < CS_SPEND__SHARDS; i++) {
         cs_mutex_init(&s->shards[i].lock);
-        cs_map_init(&s->shards[i].accounts);
     }
     cs_mutex_init(&s->configuring);
     cs_spend__seen_init(&s->seen, s->dedupe_ns);

@@ -99,18 +99,20 @@ static void reject(posting *p, size_t index, cs_event_reject why)
 
 static void take_piece(posting *p, size_t index, cs_slice piece)
 {
+    cs_arena *a = &p->batch->arena;
     cs_event event;
     cs_event_reject why;
-    cs_spend__event spend;
-    if (cs_event_read(&p->batch->arena, piece, true, &event, &why) != CS_OK) {
+    if (cs_event_read_bulk(a, piece, true, &event, &why) != CS_OK) {
         reject(p, index, why);
         return;
     }
     why = (cs_event_reject){.id = event.id};
-    if (cs_spend__event_read(&p->batch->arena, &event, &spend, &why) != CS_OK) {
+    cs_spend__event *spend = cs_arena_alloc(a, sizeof *spend);
+    if (cs_spend__event_read(a, &event, spend, &why) != CS_OK) {
         reject(p, index, why);
         return;
     }
+    event.parsed = spend;
     cs_journal_batch_add(p->batch, &event);
 }
 

@@ -290,13 +290,19 @@ static void attach(cs_spend__account *account, cs_spend__part *part, cs_spend__b
     }
 }
 
-static void change_totals(cs_spend__total *totals, size_t n, cs_spend__book *book, const cs_spend__change *change)
+static void change_totals(cs_spend__account *account, cs_spend__total *totals, size_t n, cs_spend__book *book,
+                          const cs_spend__change *change)
 {
     for (size_t i = 0; i < n; i++) {
         cs_spend__total *total = &totals[i];
-        if (total->book == book && total->valid && change->slot >= total->from && change->slot < total->to) {
+        if (total->book != book) {
+            continue;
+        }
+        if (total->valid && change->slot >= total->from && change->slot < total->to) {
             cs_spend__sum_change(&total->sum, change, &book->overflow);
         }
+        account->alert_due = account->alert_due ||
+                             (total->budget->n_ratios > 0 && (!total->valid || total->sum.posted >= total->alert_at));
     }
 }
 
@@ -311,10 +317,10 @@ static void post_book(cs_spend__account *account, cs_spend__part *part, cs_spend
         }
         cs_spend__book_change(book, &changes[i], now_slot);
         if (account->tenant != NULL) {
-            change_totals(account->totals, account->tenant->n_budgets, book, &changes[i]);
+            change_totals(account, account->totals, account->tenant->n_budgets, book, &changes[i]);
         }
         if (part != NULL) {
-            change_totals(part->totals, part->n_totals, book, &changes[i]);
+            change_totals(account, part->totals, part->n_totals, book, &changes[i]);
         }
     }
 }

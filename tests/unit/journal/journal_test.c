@@ -47,7 +47,7 @@ static bool counter_redundant(void *self, const cs_event *event)
     return strstr(c->ids, mark) != NULL;
 }
 
-static cs_err counter_check(void *self, cs_arena *a, const cs_event *event, cs_event_reject *reject)
+static cs_err counter_check(void *self, cs_arena *a, cs_event *event, cs_event_reject *reject)
 {
     (void)event;
     return ((counter *)self)->refuse ? cs_event_refuse(a, reject, "no", "not for me") : CS_OK;
