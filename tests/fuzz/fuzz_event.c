@@ -5,7 +5,7 @@
 
 #include "countersign/json.h"
 #include "countersign/spend.h"
-#include "spend/internal.h"
+#include "spend/book.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
