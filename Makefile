@@ -197,6 +197,7 @@ api: $(PROGRAM) ## recorded HTTP scenarios: API_SCENARIOS=dir, T=name
 bench: build $(PERF_BIN) ## this server and opa in turn, ratios; evaluation alone: BENCH=dir, W="authz k8s"
 	@B=$(B) BENCH=$(BENCH) W="$(W)" tests/perf/run
 	@B=$(B) tests/perf/scale
+	@B=$(B) tests/perf/money
 
 libraries: build ## folders of Rego with tests, by both programs: DIR="dir ...", FLAGS="--flags=--v0-compatible --each"
 	@OPA=$(OPA) COUNTERSIGN=$(B)/countersign tests/libraries/run $(FLAGS) $(DIR)
