@@ -69,6 +69,7 @@ cs_err cs_app__journal_open(cs_app *app, cs_error *e)
     CS_TRY(cs_journal_open(&options, &app->journal, e));
     cs_spend_options spend = {.journal = app->journal,
                               .metrics = app->metrics,
+                              .shared = c->journal.kafka,
                               .dedupe_ns = c->spend.dedupe_ns,
                               .max_lateness_ns = c->spend.max_lateness_ns,
                               .stale_after_ns = c->spend.stale_after_ns};

@@ -57,7 +57,7 @@ static void fail(cs_journal__kafka *k, cs_journal__sending *s, cs_err code, cons
     finish(k, s, &e);
 }
 
-/* The tenant, so that what is one tenant's stays in order. */
+/* The tenant, so that what is one tenant's stays in order, or what an event of our own is to be in order with. */
 static cs_slice key_of(const cs_event *event)
 {
     if (event->key.n > 0) {
