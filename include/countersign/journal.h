@@ -58,6 +58,8 @@ typedef struct cs_fold {
     cs_err (*restore)(void *self, cs_slice key, cs_slice value, cs_error *e);
     cs_err (*restored)(void *self, cs_error *e); /* after the last row; NULL = nothing to do then */
 } cs_fold;
+/* Fills in the functions for snapshots of a fold whose state is in the rows of another one. */
+void cs_fold_without_rows(cs_fold *fold, const char *name);
 
 /* ---- the journal */
 typedef struct cs_journal cs_journal;

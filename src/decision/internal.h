@@ -9,6 +9,7 @@
 #include "countersign/base/thread.h"
 #include "countersign/base/vec.h"
 #include "countersign/effect.h"
+#include "countersign/snapshot.h"
 
 /* ---- replay.c */
 typedef struct cs_decision__entry cs_decision__entry;
@@ -34,6 +35,7 @@ struct cs_decision__entry {
     size_t bytes;
     CS_VEC(cs_decision__waiter) waiters;
     cs_decision__entry *prev, *next; /* of those that are not pending, the oldest first */
+    cs_dirty_link dirty;             /* those are rows of snapshots */
 };
 
 struct cs_effects {
@@ -47,7 +49,9 @@ struct cs_effects {
     cs_map entries; /* tenant, NUL, request id */
     cs_decision__entry *first, *last;
     size_t bytes;
-    cs_buf room; /* for keys */
+    cs_buf room;   /* for keys */
+    cs_dirty rows; /* answered ones come and go on the journal's thread only */
+    cs_buf row;
 };
 
 void cs_decision__replay_init(cs_effects *x); /* registers the fold */
@@ -56,6 +60,13 @@ void cs_decision__replay_destroy(cs_effects *x);
 bool cs_decision__replay_begin(cs_effects *x, cs_slice tenant, cs_slice request_id, const uint8_t *digest);
 /* It came to nothing: the entry goes, whoever waits is woken. */
 void cs_decision__replay_fail(cs_effects *x, cs_slice tenant, cs_slice request_id);
+/* replay_save.c, on the journal's thread. */
+void cs_decision__replay_save_init(cs_effects *x);
+void cs_decision__replay_save_destroy(cs_effects *x);
+void cs_decision__replay_save_hooks(cs_fold *answers, cs_fold *voids);
+/* Under the lock: an answered entry; *answer is copied. */
+cs_decision__entry *cs_decision__replay_add(cs_effects *x, cs_slice key);
+void cs_decision__replay_settle(cs_effects *x, cs_decision__entry *entry, const cs_answer *answer, int64_t until_ns);
 /* As the event carries it. Texts are borrowed. */
 cs_value cs_decision__answer_value(cs_arena *a, const cs_answer *answer);
 

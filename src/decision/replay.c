@@ -39,17 +39,24 @@ static void drop_entry(cs_effects *x, cs_decision__entry *entry)
     cs_free(entry);
 }
 
+/* On the journal's thread. */
+static void remove_answer(cs_effects *x, cs_decision__entry *entry)
+{
+    cs_dirty_gone(&x->rows, entry, entry->key);
+    unlink_entry(x, entry);
+    drop_entry(x, entry);
+}
+
+/* On the journal's thread. */
 static void forget_old(cs_effects *x)
 {
     int64_t now = x->now_ns(x->now_self);
     while (x->first != NULL && (x->first->until_ns <= now || x->bytes > cs_limits_get()->replay_bytes)) {
-        cs_decision__entry *entry = x->first;
-        unlink_entry(x, entry);
-        drop_entry(x, entry);
+        remove_answer(x, x->first);
     }
 }
 
-static cs_decision__entry *add_entry(cs_effects *x, cs_slice key)
+cs_decision__entry *cs_decision__replay_add(cs_effects *x, cs_slice key)
 {
     cs_decision__entry *entry = cs_zalloc(sizeof *entry);
     char *own = cs_alloc(key.n);
@@ -68,6 +75,7 @@ static void settle_entry(cs_effects *x, cs_decision__entry *entry, int64_t until
     *(x->last != NULL ? &x->last->next : &x->first) = entry;
     x->last = entry;
     x->bytes += entry->bytes;
+    cs_dirty_mark(&x->rows, entry);
 }
 
 /* ---- answers */
@@ -101,6 +109,19 @@ static void copy_answer(void *block, const cs_answer *from, cs_answer *out)
     }
     out->content_type = put_text(&text, from->content_type);
     out->body = put_text(&text, from->body);
+}
+
+void cs_decision__replay_settle(cs_effects *x, cs_decision__entry *entry, const cs_answer *answer, int64_t until_ns)
+{
+    entry->has_answer = answer != NULL;
+    entry->bytes = ENTRY_BYTES + entry->key.n;
+    if (answer != NULL) {
+        size_t size = answer_size(answer);
+        entry->block = cs_alloc(size + 1);
+        copy_answer(entry->block, answer, &entry->answer);
+        entry->bytes += size;
+    }
+    settle_entry(x, entry, until_ns);
 }
 
 cs_value cs_decision__answer_value(cs_arena *a, const cs_answer *answer)
@@ -171,7 +192,6 @@ cs_recall cs_effects_recall(cs_effects *x, cs_slice tenant, cs_slice request_id,
 {
     cs_recall found = CS_RECALL_NEW;
     cs_mutex_lock(&x->lock);
-    forget_old(x);
     cs_decision__entry *entry = cs_map_get(&x->entries, make_key(x, tenant, request_id));
     if (entry == NULL) {
         found = CS_RECALL_NEW;
@@ -182,7 +202,7 @@ cs_recall cs_effects_recall(cs_effects *x, cs_slice tenant, cs_slice request_id,
         found = CS_RECALL_WAIT;
     } else if (entry->foreign && cs_time_mono_ns() - entry->since_mono < SOON_NS) {
         found = CS_RECALL_SOON;
-    } else if (!entry->has_answer || entry->doubtful) {
+    } else if (!entry->has_answer || entry->doubtful || entry->until_ns <= x->now_ns(x->now_self)) {
         found = CS_RECALL_FORGOTTEN;
     } else {
         copy_answer(cs_arena_alloc(a, answer_size(&entry->answer) + 1), &entry->answer, out);
@@ -195,11 +215,10 @@ cs_recall cs_effects_recall(cs_effects *x, cs_slice tenant, cs_slice request_id,
 bool cs_decision__replay_begin(cs_effects *x, cs_slice tenant, cs_slice request_id, const uint8_t *digest)
 {
     cs_mutex_lock(&x->lock);
-    forget_old(x);
     cs_slice key = make_key(x, tenant, request_id);
     bool fresh = cs_map_get(&x->entries, key) == NULL;
     if (fresh) {
-        cs_decision__entry *entry = add_entry(x, key);
+        cs_decision__entry *entry = cs_decision__replay_add(x, key);
         entry->pending = true;
         memcpy(entry->digest, digest, CS_INPUT_DIGEST);
     }
@@ -312,22 +331,14 @@ static bool remember(cs_effects *x, const committed *c, cs_decision__waiter **wa
         return false;
     }
     if (entry == NULL) {
-        entry = add_entry(x, key);
+        entry = cs_decision__replay_add(x, key);
         entry->foreign = !c->past;
         entry->doubtful = c->doubtful;
         entry->since_mono = cs_time_mono_ns();
     }
     memcpy(entry->digest, c->digest, CS_INPUT_DIGEST);
-    entry->has_answer = c->has_answer;
     entry->placed_ns = c->placed_ns;
-    entry->bytes = ENTRY_BYTES + entry->key.n;
-    if (c->has_answer) {
-        size_t size = answer_size(&c->answer);
-        entry->block = cs_alloc(size + 1);
-        copy_answer(entry->block, &c->answer, &entry->answer);
-        entry->bytes += size;
-    }
-    settle_entry(x, entry, c->until_ns);
+    cs_decision__replay_settle(x, entry, c->has_answer ? &c->answer : NULL, c->until_ns);
     *waiters = take_waiters(entry, n);
     return true;
 }
@@ -339,8 +350,7 @@ static void take_back(cs_effects *x, const cs_event *event)
     cs_slice key = make_key(x, text_of(event->data, "tenant"), text_of(event->data, "request_id"));
     cs_decision__entry *entry = cs_map_get(&x->entries, key);
     if (entry != NULL && !entry->pending && entry->placed_ns == placed_at(event->data)) {
-        unlink_entry(x, entry);
-        drop_entry(x, entry);
+        remove_answer(x, entry);
     }
     cs_mutex_unlock(&x->lock);
 }
@@ -380,9 +390,13 @@ void cs_decision__replay_init(cs_effects *x)
     cs_mutex_init(&x->lock);
     cs_map_init(&x->entries);
     cs_buf_init(&x->room);
+    cs_decision__replay_save_init(x);
     /* Behind the fold of the ledger, which says whether the holds fit. */
-    cs_journal_fold(x->journal, &(cs_fold){.types = "io.countersign.decision.", .self = x, .apply = fold});
-    cs_journal_fold(x->journal, &(cs_fold){.types = "io.countersign.hold.", .self = x, .apply = fold_voided});
+    cs_fold answers = {.types = "io.countersign.decision.", .self = x, .apply = fold};
+    cs_fold voids = {.types = "io.countersign.hold.", .self = x, .apply = fold_voided};
+    cs_decision__replay_save_hooks(&answers, &voids);
+    cs_journal_fold(x->journal, &answers);
+    cs_journal_fold(x->journal, &voids);
 }
 
 void cs_decision__replay_destroy(cs_effects *x)
@@ -397,6 +411,7 @@ void cs_decision__replay_destroy(cs_effects *x)
         cs_free(entry);
     }
     cs_map_destroy(&x->entries);
+    cs_decision__replay_save_destroy(x);
     cs_buf_destroy(&x->room);
     cs_mutex_destroy(&x->lock);
 }

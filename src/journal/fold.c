@@ -69,3 +69,42 @@ bool cs_journal__redundant(const cs_journal *j, const cs_event *event)
     }
     return known;
 }
+
+/* ---- a fold whose state is in the rows of another one */
+
+static void cut_none(void *self, cs_snapshot *out)
+{
+    (void)self;
+    (void)out;
+}
+
+static bool save_none(void *self, int64_t until_mono)
+{
+    (void)self;
+    (void)until_mono;
+    return true;
+}
+
+static void saved_none(void *self, bool ok)
+{
+    (void)self;
+    (void)ok;
+}
+
+static cs_err restore_none(void *self, cs_slice key, cs_slice value, cs_error *e)
+{
+    (void)self;
+    (void)key;
+    (void)value;
+    return cs_fail(e, CS_ERR_INVALID, "the snapshot has a row where there can be none");
+}
+
+void cs_fold_without_rows(cs_fold *fold, const char *name)
+{
+    fold->name = name;
+    fold->format = 1;
+    fold->cut = cut_none;
+    fold->save = save_none;
+    fold->saved = saved_none;
+    fold->restore = restore_none;
+}

@@ -116,7 +116,7 @@ cs_spend__hold *cs_spend__hold_make(cs_spend__account *account, const cs_hold *f
     return hold;
 }
 
-static void drop(cs_spend__hold *hold)
+void cs_spend__hold_drop(cs_spend__hold *hold)
 {
     cs_free(hold->pins);
     cs_free(hold);
@@ -183,7 +183,11 @@ void cs_spend__hold_forget(cs_spend *s, cs_spend__hold *hold)
 {
     cs_spend__hold_release(s, hold);
     leave(s->holds, hold);
-    drop(hold);
+    if (hold->row) {
+        CS_VEC_PUSH(&s->holds->limbo, hold); /* perhaps not the journal's thread */
+    } else {
+        cs_spend__hold_drop(hold);
+    }
 }
 
 /* A few at a time, the oldest first. */
@@ -209,6 +213,11 @@ void cs_spend__holds_sweep(cs_spend *s)
     while (t->early.first != NULL && (t->early.n > EARLY_MAX || t->early.first->placed_ns < now - EARLY_NS)) {
         cs_spend__hold_forget(s, t->early.first);
     }
+    for (size_t i = 0; i < t->limbo.n; i++) {
+        cs_spend__hold_gone(t, t->limbo.v[i]);
+        cs_spend__hold_drop(t->limbo.v[i]);
+    }
+    t->limbo.n = 0;
 }
 
 /* ---- placing */
@@ -358,7 +367,7 @@ static cs_hold_verdict pin_all(cs_spend *s, const cs_spend__chain *chain, cs_hol
     }
     for (size_t i = 0; verdict != CS_HOLD_PLACED && i < placed; i++) {
         unpin(made[i]);
-        drop(made[i]);
+        cs_spend__hold_drop(made[i]);
     }
     return verdict;
 }
@@ -371,7 +380,6 @@ cs_hold_verdict cs_holds_place(cs_spend *s, cs_hold *holds, size_t n, cs_error *
     cs_slice family = holds[0].tenant;
     cs_hold_verdict verdict = CS_HOLD_PLACED;
     cs_mutex_lock(&t->lock);
-    cs_spend__holds_sweep(s);
     for (size_t i = 0; i < n && verdict == CS_HOLD_PLACED; i++) {
         cs_spend__hold *known = cs_map_get(&t->by_id, holds[i].id);
         if (known != NULL && known->rejected) {

@@ -9,6 +9,7 @@
 #include "countersign/base/thread.h"
 #include "countersign/base/vec.h"
 #include "countersign/hold.h"
+#include "countersign/snapshot.h"
 #include "spend/account.h"
 
 typedef struct cs_spend__hold cs_spend__hold;
@@ -80,6 +81,8 @@ struct cs_spend__hold {
     uint32_t n_pins;
     cs_spend__hold *sibling;     /* of the same request */
     cs_spend__hold *prev, *next; /* in the order of their coming */
+    cs_dirty_link dirty;
+    bool row; /* of snapshots */
 };
 
 typedef struct cs_spend__hold_list {
@@ -93,7 +96,12 @@ struct cs_spend__holds {
     cs_map by_request; /* tenant, NUL, request id → the last of its holds */
     cs_spend__hold_list list;
     cs_spend__hold_list early;
-    cs_buf room;                               /* for keys */
+    cs_buf room; /* for keys */
+    /* Committed holds are rows of snapshots: they change and go on the journal's thread only. What others had to take
+     * out of the table waits for it in limbo. */
+    cs_dirty rows;
+    CS_VEC(cs_spend__hold *) limbo;
+    cs_buf row_key, row;
     _Atomic uint64_t resolved[CS_HOLD_STATES]; /* since the start: posted, voided, posted late; none of the past */
 };
 
@@ -104,7 +112,15 @@ void cs_spend__hold_enter(struct cs_spend__holds *t, cs_spend__hold *hold);
 void cs_spend__hold_pin(cs_spend *s, cs_spend__hold *hold);
 void cs_spend__hold_release(cs_spend *s, cs_spend__hold *hold);
 void cs_spend__hold_forget(cs_spend *s, cs_spend__hold *hold);
+void cs_spend__hold_drop(cs_spend__hold *hold);
+/* On the journal's thread. */
 void cs_spend__holds_sweep(cs_spend *s);
+/* ---- hold_save.c, on the journal's thread: before a committed hold changes, or when it was made; when it goes. */
+void cs_spend__hold_touch(struct cs_spend__holds *t, cs_spend__hold *hold);
+void cs_spend__hold_gone(struct cs_spend__holds *t, cs_spend__hold *hold);
+void cs_spend__hold_save_init(cs_spend *s);
+void cs_spend__hold_save_destroy(cs_spend *s);
+void cs_spend__hold_save_hooks(cs_fold *fold);
 /* What was settled before it came, of this id or of this request. */
 cs_spend__hold *cs_spend__hold_find_early(struct cs_spend__holds *t, const cs_hold *from);
 void cs_spend__hold_take_early(cs_spend *s, cs_spend__hold *early, cs_spend__hold *hold);

@@ -140,6 +140,7 @@ static cs_spend__hold *enter(cs_spend *s, const cs_hold *from, int64_t left)
         cs_spend__hold_take_early(s, early, hold);
     }
     cs_spend__hold_enter(s->holds, hold);
+    cs_spend__hold_touch(s->holds, hold);
     if (hold->state == CS_HOLD_PENDING) {
         cs_spend__hold_pin(s, hold);
     }
@@ -155,6 +156,7 @@ static void commit_pins(cs_spend *s, cs_spend__hold *hold)
         cs_mutex_unlock(&shard->lock);
     }
     hold->committed = true;
+    cs_spend__hold_touch(s->holds, hold);
 }
 
 static arrival place(cs_spend *s, const cs_event *event, const cs_hold *from, int64_t now)
@@ -199,6 +201,7 @@ static void reject(cs_spend *s, const cs_event *event, const cs_hold *holds, siz
         cs_spend__hold *hold = cs_map_get(&s->holds->by_id, holds[i].id);
         if (hold != NULL && hold->state == CS_HOLD_PENDING) {
             cs_spend__hold_release(s, hold);
+            cs_spend__hold_gone(s->holds, hold); /* as if it had never been */
             hold->state = CS_HOLD_VOIDED;
             hold->rejected = true;
             hold->resolved_ns = event->arrived_ns;
@@ -274,6 +277,9 @@ static bool resolve(cs_spend *s, const cs_event *event, cs_spend__hold *hold, cs
     bool over = event->past ? event->arrived_ns >= hold->expires_ns : hold->deadline <= s->mono_ns(s->now_self);
     if (over && state == CS_HOLD_VOIDED) {
         return false;
+    }
+    if (hold->committed) {
+        cs_spend__hold_touch(s->holds, hold);
     }
     cs_spend__hold_release(s, hold);
     hold->state = over ? CS_HOLD_POSTED_LATE : state;
@@ -353,6 +359,7 @@ static void remember(cs_spend *s, const cs_event *event, const cs_spend__event *
     hold->posted = spend->nanos;
     hold->resolved_ns = event->arrived_ns;
     cs_spend__hold_enter(t, hold);
+    cs_spend__hold_touch(t, hold);
     cs_spend__holds_sweep(s);
 }
 
@@ -413,10 +420,14 @@ void cs_spend__holds_new(cs_spend *s)
     cs_map_init(&s->holds->by_id);
     cs_map_init(&s->holds->by_request);
     cs_buf_init(&s->holds->room);
-    cs_journal_fold(
-        s->journal,
-        &(cs_fold){.types = "io.countersign.decision.", .self = s, .apply = fold_decision, .check = check_decision});
-    cs_journal_fold(s->journal, &(cs_fold){.types = "io.countersign.hold.", .self = s, .apply = fold_hold});
+    cs_spend__hold_save_init(s);
+    cs_fold decisions = {
+        .types = "io.countersign.decision.", .self = s, .apply = fold_decision, .check = check_decision};
+    cs_spend__hold_save_hooks(&decisions);
+    cs_journal_fold(s->journal, &decisions);
+    cs_fold voids = {.types = "io.countersign.hold.", .self = s, .apply = fold_hold};
+    cs_fold_without_rows(&voids, "holds.voided");
+    cs_journal_fold(s->journal, &voids);
 }
 
 static void free_list(cs_spend__hold_list *list)
@@ -436,6 +447,11 @@ void cs_spend__holds_free(cs_spend *s)
 {
     free_list(&s->holds->list);
     free_list(&s->holds->early);
+    for (size_t i = 0; i < s->holds->limbo.n; i++) {
+        cs_spend__hold_drop(s->holds->limbo.v[i]);
+    }
+    CS_VEC_FREE(&s->holds->limbo);
+    cs_spend__hold_save_destroy(s);
     cs_map_destroy(&s->holds->by_id);
     cs_map_destroy(&s->holds->by_request);
     cs_buf_destroy(&s->holds->room);
