@@ -252,7 +252,7 @@ def no_phantom_reservations(w):
                 b"POST %s HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s"
                 % (LISTED.encode(), len(body), body)
             )
-    wait_for("expiry", lambda: s.figures() == (0, 0), 5)
+    wait_for("expiry", lambda: s.figures() == (0, 0), 15)
     stop, sent = threading.Event(), []
     threads = [threading.Thread(target=press, args=(s.port, stop, sent, {"ttl_s": 2})) for _ in range(4)]
     for t in threads:
@@ -265,7 +265,7 @@ def no_phantom_reservations(w):
     s.start()
     held = s.figures()[1]
     assert held % 1000 == 0 and held <= 1000 * len(sent), (held, len(sent))
-    wait_for("expiry after the start", lambda: s.figures() == (0, 0), 6)
+    wait_for("expiry after the start", lambda: s.figures() == (0, 0), 15)
     expired = s.get([r for r in sent if r][0])
     assert expired["state"] == "expired" and expired["resolved_at"] is None, expired
     s.stop()
@@ -363,7 +363,7 @@ def a_success_without_a_price_does_not_release_the_estimate(w):
     second = s.hold(3 * UNIT, "charged", hold={"ttl_s": 1})
     assert s.settle(first, None).status == 400 and s.ask("POST", f"/v1/holds/{first}/settle", {}).status == 400
     assert s.get(first)["state"] == "pending"
-    wait_for("expiry", lambda: s.get(second)["state"] == "expired", 4)
+    wait_for("expiry", lambda: s.get(second)["state"] == "expired", 15)
     assert s.figures("charged") == (0, 5 * UNIT) and s.figures("charged", "other") == (0, 0)
     result, _ = s.decide(6 * UNIT, "charged")
     assert codes(result) == ["budget_exceeded"], result
@@ -552,7 +552,7 @@ def a_restart_between_hold_and_settle(w):
         s.start()
         assert s.get(kept)["state"] == "pending" and s.get(voided)["state"] == "voided"
         assert s.figures()[1] in (2 * UNIT, 3 * UNIT)
-    wait_for("expiry", lambda: s.get(gone)["state"] == "expired", 4)
+    wait_for("expiry", lambda: s.get(gone)["state"] == "expired", 15)
     assert s.figures() == (0, 2 * UNIT)
     assert s.settle(kept, "1.5").json()["result"] == "posted"
     reply = s.settle(gone, "0.5")
@@ -579,7 +579,7 @@ def a_start_from_a_snapshot_knows_all_holds_and_answers(w):
     s.settle(posted, "0.5")
     s.void(voided)
     s.post(usage("acme", "0.25", hold_id("acme", "early")))
-    wait_for("expiry", lambda: s.get(charged)["state"] == "expired", 4)
+    wait_for("expiry", lambda: s.get(charged)["state"] == "expired", 15)
     time.sleep(2.2)  # two snapshots
     assert made() > 0 and os.path.getsize(path) > 0
     late = s.hold(UNIT, request="late")
@@ -603,7 +603,7 @@ def a_start_from_a_snapshot_knows_all_holds_and_answers(w):
 def expiry_answers_by_name(w):
     s = Service(w, "expiry")
     hold = s.hold(UNIT, hold={"ttl_s": 1})
-    wait_for("expiry", lambda: s.figures() == (0, 0), 4)
+    wait_for("expiry", lambda: s.figures() == (0, 0), 15)
     reply = s.void(hold)
     assert reply.status == 409 and reply.json()["code"] == "expired", reply
     s.hold(10 * UNIT)  # all of it is free again
