@@ -191,33 +191,6 @@ static cs_err restore(void *self, cs_slice key, cs_slice value, cs_error *e)
     return b.bad ? cs_fail(e, CS_ERR_INVALID, "the row of compensations is damaged") : CS_OK;
 }
 
-/* The fold of requests has nothing of its own. */
-static void cut_nothing(void *self, cs_snapshot *out)
-{
-    (void)self;
-    (void)out;
-}
-
-static bool save_nothing(void *self, int64_t until_mono)
-{
-    (void)self;
-    (void)until_mono;
-    return true;
-}
-
-static void saved_nothing(void *self, bool ok)
-{
-    (void)self;
-    (void)ok;
-}
-
-static cs_err restore_nothing(void *self, cs_slice key, cs_slice value, cs_error *e)
-{
-    (void)self;
-    (void)value;
-    return cs_fail(e, CS_ERR_INVALID, "requests for compensation have no rows of their own (%.*s)", CS_FMT(key));
-}
-
 /* ---- the door */
 
 cs_compensations *cs_compensations_new(cs_journal *journal)
@@ -237,15 +210,8 @@ cs_compensations *cs_compensations_new(cs_journal *journal)
                          .save = save,
                          .saved = saved,
                          .restore = restore};
-    cs_fold requests = {.types = "io.countersign.compensation.",
-                        .self = c,
-                        .apply = fold_request,
-                        .name = "compensations.requested",
-                        .format = 1,
-                        .cut = cut_nothing,
-                        .save = save_nothing,
-                        .saved = saved_nothing,
-                        .restore = restore_nothing};
+    cs_fold requests = {.types = "io.countersign.compensation.", .self = c, .apply = fold_request};
+    cs_fold_without_rows(&requests, "compensations.requested");
     cs_journal_fold(journal, &decisions);
     cs_journal_fold(journal, &requests);
     return c;
