@@ -37,4 +37,18 @@ typedef struct cs_app_options {
  * *message, perhaps in several lines; so are warnings of the configuration with check_config. */
 CS_MUST_CHECK cs_err cs_app_run(const cs_app_options *options, cs_buf *message);
 
+/* ---- the journal of a configuration, moved while no service has it
+ *
+ * A line is {"topic", "partition", "offset", "arrived_ns", "event"}; on the way in a bare event is one as well. */
+typedef struct cs_app_move {
+    cs_config_sources config;
+    bool (*write)(void *self, cs_slice line);  /* export: takes a line; false ends it */
+    bool (*read)(void *self, cs_slice *line);  /* import: the next line, false at the end */
+    void (*refused)(void *self, cs_slice why); /* import: of a line that is no event */
+    void *self;
+    uint64_t moved, left; /* results: events that were moved, and those that could not be read */
+} cs_app_move;
+CS_MUST_CHECK cs_err cs_app_export(cs_app_move *move, cs_buf *message);
+CS_MUST_CHECK cs_err cs_app_import(cs_app_move *move, cs_buf *message);
+
 #endif

@@ -163,10 +163,12 @@ CS_MUST_CHECK cs_err cs_kafka_out_new(const cs_kafka_out_options *options, cs_ka
 void cs_kafka_out_free(cs_kafka_out *out);
 /* 16 hexadecimal digits, made at random with it. */
 const char *cs_kafka_out_name(const cs_kafka_out *out);
-/* Copies. The key decides the partition, as in the Java client (murmur2); without one (p == NULL) any. CS_ERR_LIMIT if
- * the buffer is full, CS_ERR_INVALID if the record is too large, CS_ERR_IO otherwise. */
+/* Copies. `timestamp_ns`: of the record, 0 = now. The key decides the partition, as in the Java client (murmur2);
+ * without one (p == NULL) any. CS_ERR_LIMIT if the buffer is full, CS_ERR_INVALID if the record is too large, CS_ERR_IO
+ * otherwise. */
 CS_MUST_CHECK cs_err cs_kafka_out_send(cs_kafka_out *out, const char *topic, cs_slice key, cs_slice value,
-                                       const cs_kafka_header *headers, size_t n_headers, uint64_t tag, cs_error *e);
+                                       const cs_kafka_header *headers, size_t n_headers, int64_t timestamp_ns,
+                                       uint64_t tag, cs_error *e);
 /* Runs the callbacks that are due; after an error that a producer cannot survive, makes a new one. */
 void cs_kafka_out_poll(cs_kafka_out *out);
 /* Records under way. */

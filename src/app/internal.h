@@ -42,6 +42,9 @@ cs_bundle_options cs_app__bundle_options(cs_app *app, const cs_config_bundle *b,
 /* What only the client library knows: its settings. */
 CS_MUST_CHECK cs_err cs_app__journal_check(const cs_config *c, cs_arena *a, cs_error *e);
 CS_MUST_CHECK cs_err cs_app__journal_open(cs_app *app, cs_error *e);
+/* Without anything around it: no snapshot, no metrics, no store. */
+CS_MUST_CHECK cs_err cs_app__journal_open_alone(cs_app *app, cs_error *e);
+void cs_app__journal_close(cs_app *app);
 /* Replays; waits for it, unless the journal is Kafka. */
 CS_MUST_CHECK cs_err cs_app__journal_start(cs_app *app, cs_error *e);
 

@@ -37,12 +37,20 @@ static cs_err keep_costs(cs_app *app, const char *snapshot, cs_error *e)
                                snapshot != NULL ? cs_arena_printf(&app->arena, NULL, "%s.costs", snapshot) : NULL, e);
 }
 
-cs_err cs_app__journal_open(cs_app *app, cs_error *e)
+static const char *snapshot_path(cs_arena *a, const cs_config *c, const char *sqlite_path)
+{
+    if (c->journal.snapshot_path.n > 0) {
+        return cs_arena_printf(a, NULL, "%.*s", CS_FMT(c->journal.snapshot_path));
+    }
+    if (sqlite_path == NULL) {
+        return "state/snapshot.db";
+    }
+    return strcmp(sqlite_path, ":memory:") != 0 ? cs_arena_printf(a, NULL, "%s.snapshot", sqlite_path) : NULL;
+}
+
+static cs_err open_journal(cs_app *app, bool alone, cs_error *e)
 {
     const cs_config *c = app->config;
-    if (!c->spend.configured) {
-        return CS_OK;
-    }
     cs_arena *a = &app->arena;
     CS_TRY(cs_app__journal_check(c, a, e));
     cs_journal_kafka kafka = {
@@ -61,11 +69,7 @@ cs_err cs_app__journal_open(cs_app *app, cs_error *e)
         .snapshot_interval_ns = c->journal.snapshot_interval_ns,
         .metrics = app->metrics,
     };
-    options.snapshot_path =
-        c->journal.snapshot_path.n > 0 ? cs_arena_printf(a, NULL, "%.*s", CS_FMT(c->journal.snapshot_path))
-        : c->journal.kafka             ? "state/snapshot.db"
-        : strcmp(options.sqlite_path, ":memory:") != 0 ? cs_arena_printf(a, NULL, "%s.snapshot", options.sqlite_path)
-                                                       : NULL;
+    options.snapshot_path = alone ? NULL : snapshot_path(a, c, options.sqlite_path);
     CS_TRY(cs_journal_open(&options, &app->journal, e));
     cs_spend_options spend = {.journal = app->journal,
                               .metrics = app->metrics,
@@ -74,15 +78,37 @@ cs_err cs_app__journal_open(cs_app *app, cs_error *e)
                               .max_lateness_ns = c->spend.max_lateness_ns,
                               .stale_after_ns = c->spend.stale_after_ns};
     app->spend = cs_spend_new(&spend);
-    const cs_value *id = cs_object_get_text(app->labels, "id");
+    const cs_value *id = alone ? NULL : cs_object_get_text(app->labels, "id");
     app->effects = cs_effects_new(&(cs_effects_options){.journal = app->journal,
                                                         .spend = app->spend,
                                                         .replica = id != NULL ? cs_text(*id) : CS_LIT(""),
                                                         .replay_ns = c->spend.replay_ns});
     app->compensations = cs_compensations_new(app->journal);
-    CS_TRY(keep_costs(app, options.snapshot_path, e));
+    CS_TRY(alone ? cs_spend_keep_costs(app->spend, NULL, e) : keep_costs(app, options.snapshot_path, e));
+    return CS_OK;
+}
+
+cs_err cs_app__journal_open(cs_app *app, cs_error *e)
+{
+    if (!app->config->spend.configured) {
+        return CS_OK;
+    }
+    CS_TRY(open_journal(app, false, e));
     cs_store_mount(app->store, cs_spend_live(app->spend));
     return CS_OK;
+}
+
+cs_err cs_app__journal_open_alone(cs_app *app, cs_error *e)
+{
+    return open_journal(app, true, e);
+}
+
+void cs_app__journal_close(cs_app *app)
+{
+    cs_journal_free(app->journal);
+    cs_compensations_free(app->compensations);
+    cs_effects_free(app->effects);
+    cs_spend_free(app->spend);
 }
 
 cs_err cs_app__journal_start(cs_app *app, cs_error *e)

@@ -9,6 +9,7 @@
 #include "countersign/base/thread.h"
 #include "countersign/base/vec.h"
 #include "countersign/journal.h"
+#include "countersign/move.h"
 
 /* ---- kinds */
 
@@ -40,6 +41,10 @@ typedef struct cs_journal__kind {
     bool (*positions)(cs_journal *j, cs_journal__positions *out);
     /* Before `run`: apply only what comes at these and later. Copied. CS_ERR_INVALID if they belong to another log. */
     cs_err (*resume)(cs_journal *j, const cs_journal__positions *from, cs_error *e);
+    /* Instead of `run`: every event up to the present end; one event more; all of those durable. */
+    cs_err (*walk)(cs_journal *j, cs_journal_each *each, void *self, cs_error *e);
+    cs_err (*put)(cs_journal *j, const cs_event *event, cs_error *e);
+    cs_err (*flush)(cs_journal *j, cs_error *e);
     /* After the thread's end. */
     void (*close)(cs_journal *j);
 } cs_journal__kind;

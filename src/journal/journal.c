@@ -259,3 +259,30 @@ size_t cs_journal_sources(cs_journal *j, cs_arena *a, cs_journal_source **out)
 {
     return j->kind->sources(j, a, out);
 }
+
+/* ---- moving a log */
+
+cs_err cs_journal_export(cs_journal *j, cs_journal_each *each, void *self, cs_error *e)
+{
+    cs_assert(!j->started);
+    return j->kind->walk(j, each, self, e);
+}
+
+cs_err cs_journal_import(cs_journal *j, int64_t arrived_ns, cs_slice body, bool *taken, cs_event_reject *reject,
+                         cs_error *e)
+{
+    cs_assert(!j->started);
+    cs_event event;
+    cs_arena_reset(&j->arena);
+    *taken = cs_journal__read(j, &j->arena, body, true, false, &event, reject) == CS_OK;
+    if (!*taken) {
+        return CS_OK;
+    }
+    event.arrived_ns = arrived_ns != 0 ? arrived_ns : j->now_ns(j->now_self);
+    return j->kind->put(j, &event, e);
+}
+
+cs_err cs_journal_import_end(cs_journal *j, cs_error *e)
+{
+    return j->kind->flush(j, e);
+}

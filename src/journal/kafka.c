@@ -306,8 +306,15 @@ static void close_kafka(cs_journal *j)
     cs_free(k);
 }
 
-static const cs_journal__kind kind = {
-    .run = run, .lag = lag, .sources = sources, .positions = positions, .resume = resume, .close = close_kafka};
+static const cs_journal__kind kind = {.run = run,
+                                      .lag = lag,
+                                      .sources = sources,
+                                      .positions = positions,
+                                      .resume = resume,
+                                      .walk = cs_journal__kafka_walk,
+                                      .put = cs_journal__kafka_put,
+                                      .flush = cs_journal__kafka_flush,
+                                      .close = close_kafka};
 
 static void name_topics(cs_journal__kafka *k, const cs_journal_kafka *options)
 {

@@ -55,6 +55,9 @@ typedef struct cs_journal__kafka {
     int64_t looked_mono;
     _Atomic int64_t behind_as_of; /* the oldest state of a partition that is behind (wall clock); 0 = none is */
 
+    bool import_failed; /* a record of an import was not delivered; why */
+    cs_error import_error;
+
     cs_mutex lock; /* of what sources() shows */
     CS_VEC(cs_kafka_part) shown;
 } cs_journal__kafka;
@@ -72,13 +75,28 @@ void cs_journal__kafka_delivered(void *self, uint64_t tag, const cs_error *error
 /* Answers what has waited too long; with `all`, everything. */
 void cs_journal__kafka_expire(cs_journal__kafka *k, bool all);
 
+/* Where an event goes, and what orders it there. */
+const char *cs_journal__kafka_topic(const cs_journal__kafka *k, const cs_event *event);
+cs_slice cs_journal__kafka_key(const cs_event *event);
+
 /* ---- records */
 #define CS_JOURNAL__APPEND_HEADER "cs-append" /* the producer's name and the event's number */
 #define CS_JOURNAL__LETTER_TAG (UINT64_C(1) << 62)
+#define CS_JOURNAL__IMPORT_TAG (UINT64_C(1) << 63)
 
 /* Applies one record, or sends it to the dead letters. */
 void cs_journal__kafka_record(cs_journal__kafka *k, const cs_kafka_record *record);
 /* Counts and logs it. */
 void cs_journal__kafka_letter_lost(cs_journal__kafka *k, const cs_error *error);
+
+/* The event in structured form, whatever form the record has, in the journal's arena; false if it has none. */
+bool cs_journal__kafka_text(cs_journal__kafka *k, const cs_kafka_record *record, cs_slice *out);
+/* When it arrived: its timestamp, where that can be one. */
+int64_t cs_journal__kafka_arrival(cs_journal__kafka *k, const cs_kafka_record *record);
+
+/* ---- moving: the kind's functions */
+cs_err cs_journal__kafka_walk(cs_journal *j, cs_journal_each *each, void *self, cs_error *e);
+cs_err cs_journal__kafka_put(cs_journal *j, const cs_event *event, cs_error *e);
+cs_err cs_journal__kafka_flush(cs_journal *j, cs_error *e);
 
 #endif

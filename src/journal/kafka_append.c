@@ -58,7 +58,7 @@ static void fail(cs_journal__kafka *k, cs_journal__sending *s, cs_err code, cons
 }
 
 /* The tenant, so that what is one tenant's stays in order, or what an event of our own is to be in order with. */
-static cs_slice key_of(const cs_event *event)
+cs_slice cs_journal__kafka_key(const cs_event *event)
 {
     if (event->key.n > 0) {
         return event->key;
@@ -66,6 +66,11 @@ static cs_slice key_of(const cs_event *event)
     cs_slice prefix = CS_LIT("tenant/");
     return cs_slice_starts(event->subject, prefix) ? cs_slice_sub(event->subject, prefix.n, event->subject.n)
                                                    : event->subject;
+}
+
+const char *cs_journal__kafka_topic(const cs_journal__kafka *k, const cs_event *event)
+{
+    return cs_slice_starts(event->type, CS_LIT("io.countersign.spend.")) ? k->spend : k->own;
 }
 
 static cs_err send_event(cs_journal__kafka *k, cs_journal__sending *s, size_t index, cs_error *e)
@@ -78,8 +83,8 @@ static cs_err send_event(cs_journal__kafka *k, cs_journal__sending *s, size_t in
     int n = snprintf(mark, sizeof mark, "%s%016llx", cs_kafka_out_name(k->out), (unsigned long long)number);
     const cs_kafka_header headers[] = {{"content-type", CS_LIT("application/cloudevents+json")},
                                        {CS_JOURNAL__APPEND_HEADER, cs_slice_make(mark, (size_t)n)}};
-    bool spend = cs_slice_starts(event->type, CS_LIT("io.countersign.spend."));
-    return cs_kafka_out_send(k->out, spend ? k->spend : k->own, key_of(event), event->body, headers, 2, number, e);
+    return cs_kafka_out_send(k->out, cs_journal__kafka_topic(k, event), cs_journal__kafka_key(event), event->body,
+                             headers, 2, 0, number, e);
 }
 
 static void send_batch(cs_journal__kafka *k, cs_journal_batch *batch)
@@ -174,6 +179,13 @@ void cs_journal__kafka_delivered(void *self, uint64_t tag, const cs_error *error
         k->letters--;
         if (error != NULL) {
             cs_journal__kafka_letter_lost(k, error);
+        }
+        return;
+    }
+    if (tag == CS_JOURNAL__IMPORT_TAG) {
+        if (error != NULL && !k->import_failed) {
+            k->import_failed = true;
+            k->import_error = *error;
         }
         return;
     }

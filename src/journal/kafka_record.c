@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "countersign/base/buf.h"
 #include "countersign/base/limits.h"
 #include "countersign/base/log.h"
 #include "countersign/base/time.h"
@@ -55,9 +56,8 @@ static heads read_heads(const cs_journal__kafka *k, const cs_kafka_record *recor
 }
 
 /* The event as one object, from the headers and the value. */
-static cs_err read_binary(cs_journal *j, const cs_kafka_record *record, cs_event *event, cs_event_reject *reject)
+static cs_err make_envelope(cs_arena *a, const cs_kafka_record *record, cs_value *out, cs_event_reject *reject)
 {
-    cs_arena *a = &j->arena;
     const cs_limits *limit = cs_limits_get();
     *reject = (cs_event_reject){.id = CS_LIT(""), .code = "", .message = CS_LIT("")};
     if (record->value.n > limit->event_bytes) {
@@ -84,7 +84,40 @@ static cs_err read_binary(cs_journal *j, const cs_kafka_record *record, cs_event
                                e.text, e.row, e.col);
     }
     cs_object_put_text(a, envelope, "data", data);
-    return cs_journal__read_value(j, a, envelope, record->value, event, reject);
+    *out = envelope;
+    return CS_OK;
+}
+
+static cs_err read_binary(cs_journal *j, const cs_kafka_record *record, cs_event *event, cs_event_reject *reject)
+{
+    cs_value envelope;
+    CS_TRY(make_envelope(&j->arena, record, &envelope, reject));
+    return cs_journal__read_value(j, &j->arena, envelope, record->value, event, reject);
+}
+
+bool cs_journal__kafka_text(cs_journal__kafka *k, const cs_kafka_record *record, cs_slice *out)
+{
+    cs_arena *a = &k->journal->arena;
+    cs_value envelope;
+    cs_event_reject reject;
+    if (record->value.p == NULL) {
+        return false;
+    }
+    if (!read_heads(k, record).binary) {
+        cs_error e;
+        cs_json_options options = {.borrow = true};
+        *out = record->value;
+        return cs_json_read(a, record->value, &options, &envelope, NULL, &e) == CS_OK && cs_is(envelope, CS_OBJECT);
+    }
+    if (make_envelope(a, record, &envelope, &reject) != CS_OK) {
+        return false;
+    }
+    cs_buf text;
+    cs_buf_init(&text);
+    cs_json_write(&text, envelope, 0);
+    *out = (cs_slice){cs_arena_dup(a, cs_buf_view(&text).p, text.n), text.n};
+    cs_buf_destroy(&text);
+    return true;
 }
 
 static cs_err read_record(cs_journal *j, const cs_kafka_record *record, bool binary, cs_event *event,
@@ -153,7 +186,7 @@ static void send_letter(cs_journal__kafka *k, const cs_kafka_record *record, con
     cs_err err = cs_fail(&e, CS_ERR_LIMIT, "too many dead letters are waiting to be written");
     for (int tries = 0; err == CS_ERR_LIMIT && tries < 50; tries++) {
         if (k->letters < MOST_LETTERS) {
-            err = cs_kafka_out_send(k->out, k->dead_letter, key, value, headers, n, CS_JOURNAL__LETTER_TAG, &e);
+            err = cs_kafka_out_send(k->out, k->dead_letter, key, value, headers, n, 0, CS_JOURNAL__LETTER_TAG, &e);
         }
         if (err == CS_ERR_LIMIT) { /* a flood of bad records: as fast as they can be written, but not for ever */
             cs_time_sleep_ns(2 * CS_NS_PER_MS);
@@ -164,7 +197,7 @@ static void send_letter(cs_journal__kafka *k, const cs_kafka_record *record, con
         char *whole = cs_arena_printf(a, &length, "%zu", value.n);
         headers[n++] = (cs_kafka_header){"cut_from_bytes", cs_slice_make(whole, length)};
         value.n = CUT_BYTES;
-        err = cs_kafka_out_send(k->out, k->dead_letter, key, value, headers, n, CS_JOURNAL__LETTER_TAG, &e);
+        err = cs_kafka_out_send(k->out, k->dead_letter, key, value, headers, n, 0, CS_JOURNAL__LETTER_TAG, &e);
     }
     if (err == CS_OK) {
         k->letters++;
@@ -182,7 +215,7 @@ static void send_letter(cs_journal__kafka *k, const cs_kafka_record *record, con
 
 /* The record's timestamp where it can be one. A producer's clock may say anything; what lies days ahead would make the
  * ledger forget. */
-static int64_t arrival(cs_journal__kafka *k, const cs_kafka_record *record)
+int64_t cs_journal__kafka_arrival(cs_journal__kafka *k, const cs_kafka_record *record)
 {
     int64_t now = cs_time_wall_ns();
     int64_t stamp = record->timestamp_ns;
@@ -221,7 +254,7 @@ void cs_journal__kafka_record(cs_journal__kafka *k, const cs_kafka_record *recor
         }
         return;
     }
-    event.arrived_ns = arrival(k, record);
+    event.arrived_ns = cs_journal__kafka_arrival(k, record);
     event.partition = record->part;
     event.offset = (uint64_t)record->offset;
     event.past = record->offset < part->goal;

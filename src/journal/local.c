@@ -17,6 +17,7 @@ typedef struct local {
     _Atomic int64_t busy_mono; /* when the oldest batch of the group at hand was queued; 0 = idle */
     cs_journal_batch *group[GROUP_BATCHES];
     size_t n_group;
+    size_t imported; /* in the open transaction */
 } local;
 
 /* ---- the past */
@@ -234,6 +235,54 @@ static cs_err resume(cs_journal *j, const cs_journal__positions *from, cs_error 
     return CS_OK;
 }
 
+/* ---- moving */
+
+typedef struct walking {
+    cs_journal_each *each;
+    void *self;
+} walking;
+
+static cs_err walk_one(void *self, uint64_t offset, int64_t arrived_ns, cs_slice body, cs_error *e)
+{
+    const walking *w = self;
+    cs_journal_entry entry = {.topic = CS_LIT(""), .offset = offset, .arrived_ns = arrived_ns, .body = body};
+    return w->each(w->self, &entry, e);
+}
+
+static cs_err walk(cs_journal *j, cs_journal_each *each, void *self, cs_error *e)
+{
+    walking w = {each, self};
+    return cs_journal__file_walk(((local *)j->log)->file, 1, walk_one, &w, e);
+}
+
+static cs_err flush(cs_journal *j, cs_error *e)
+{
+    local *l = j->log;
+    cs_err err = l->imported > 0 ? cs_journal__file_commit(l->file, e) : CS_OK;
+    if (err != CS_OK) {
+        cs_journal__file_undo(l->file);
+    }
+    l->imported = 0;
+    return err;
+}
+
+static cs_err put(cs_journal *j, const cs_event *event, cs_error *e)
+{
+    local *l = j->log;
+    if (l->imported == 0) {
+        CS_TRY(cs_journal__file_begin(l->file, e));
+    }
+    uint64_t offset = 0;
+    l->imported++;
+    cs_err err = cs_journal__file_put(l->file, event->arrived_ns, event->body, &offset, e);
+    if (err != CS_OK) {
+        cs_journal__file_undo(l->file);
+        l->imported = 0;
+        return err;
+    }
+    return l->imported >= GROUP_EVENTS ? flush(j, e) : CS_OK;
+}
+
 static void close_local(cs_journal *j)
 {
     local *l = j->log;
@@ -241,8 +290,15 @@ static void close_local(cs_journal *j)
     cs_free(l);
 }
 
-static const cs_journal__kind kind = {
-    .run = run, .lag = lag, .sources = sources, .positions = positions, .resume = resume, .close = close_local};
+static const cs_journal__kind kind = {.run = run,
+                                      .lag = lag,
+                                      .sources = sources,
+                                      .positions = positions,
+                                      .resume = resume,
+                                      .walk = walk,
+                                      .put = put,
+                                      .flush = flush,
+                                      .close = close_local};
 
 cs_err cs_journal__local_open(const cs_journal_options *options, cs_journal *j, cs_error *e)
 {

@@ -162,7 +162,8 @@ const char *cs_kafka_out_name(const cs_kafka_out *o)
 }
 
 cs_err cs_kafka_out_send(cs_kafka_out *o, const char *topic, cs_slice key, cs_slice value,
-                         const cs_kafka_header *headers, size_t n_headers, uint64_t tag, cs_error *e)
+                         const cs_kafka_header *headers, size_t n_headers, int64_t timestamp_ns, uint64_t tag,
+                         cs_error *e)
 {
     if (o->client == NULL) {
         return cs_fail(e, CS_ERR_IO, "there is no producer");
@@ -177,6 +178,7 @@ cs_err cs_kafka_out_send(cs_kafka_out *o, const char *topic, cs_slice key, cs_sl
         {.vtype = RD_KAFKA_VTYPE_KEY, .u = {.mem = {(void *)(uintptr_t)key.p, key.p != NULL ? key.n : 0}}},
         {.vtype = RD_KAFKA_VTYPE_VALUE, .u = {.mem = {(void *)(uintptr_t)value.p, value.n}}},
         {.vtype = RD_KAFKA_VTYPE_HEADERS, .u = {.headers = list}},
+        {.vtype = RD_KAFKA_VTYPE_TIMESTAMP, .u = {.i64 = timestamp_ns / 1000000}},
         {.vtype = RD_KAFKA_VTYPE_OPAQUE, .u = {.ptr = (void *)(uintptr_t)tag}},
     };
     rd_kafka_error_t *error = rd_kafka_produceva(o->client, fields, sizeof fields / sizeof *fields);

@@ -345,6 +345,50 @@ def brokers_may_be_away_at_the_start_and_later(w):
     s.stop()
 
 
+def move(w, word, config, lines=b"", status=0):
+    path = w.write(f"move-{uuid.uuid4()}.json", json.dumps(config))
+    done = subprocess.run([COUNTERSIGN, "journal", word, "-c", path], input=lines, capture_output=True, timeout=60)
+    assert done.returncode == status, done
+    return done
+
+
+@case
+def a_log_moves_between_a_file_and_a_cluster(w):
+    file = {"sqlite": {"path": w.path("move.db")}}
+    s = Service(w, "move", file)
+    refund = spend_event("acme", "-1")
+    refund["data"].update(kind="refund", corrects={"source": "/tests", "id": "later"})
+    s.post([spend_event("acme", f"0.{i:06d}") for i in range(1, 200)] + [refund])
+    before = s.row("acme")
+    config = s.config
+    assert "another process holds it" in move(w, "export", config, status=1).stderr.decode()
+    assert s.stop() == 0
+    out = move(w, "export", config).stdout
+    lines = [json.loads(line) for line in out.splitlines()]
+    assert [x["offset"] for x in lines] == list(range(1, 201)) and lines[0]["arrived_ns"] > 0, lines[0]
+    there = dict(config, journal=w.journal("move"))
+    bad = b'no event\n{"event": {"specversion": "1.0"}}\n\n'
+    done = move(w, "import", there, out + bad, status=1)
+    text = done.stderr.decode()
+    assert "200 events imported, 2 left out" in text and "line 201: not taken" in text, text
+    headers, value = binary(spend_event("acme", "4"))
+    w.produce("move", [value], headers=headers)
+    w.produce("move", [b"garbage"])
+    s = Service(w, "move-there", there["journal"])
+    s.comes_to(201)
+    assert s.daily()["posted_nanos"] == before["USD"]["daily"]["posted_nanos"] + 4 * UNIT
+    s.stop()
+    back = move(w, "export", there)
+    assert "201 events exported, 1 left out" in back.stderr.decode(), back.stderr
+    arrived = {x["event"]["id"]: x["arrived_ns"] // 10**6 for x in map(json.loads, back.stdout.splitlines())}
+    assert all(arrived[x["event"]["id"]] == x["arrived_ns"] // 10**6 for x in lines)
+    again = dict(config, journal={"sqlite": {"path": w.path("again.db")}})
+    move(w, "import", again, back.stdout)
+    s = Service(w, "move-again", again["journal"])
+    assert s.daily()["events"] == 201 and s.daily()["late_nanos"] == before["USD"]["daily"]["late_nanos"], s.daily()
+    s.stop()
+
+
 def main():
     world = KafkaWorld()
     borrowed = [c for c in spend_test.CASES if not getattr(c, "about_the_file", False)]

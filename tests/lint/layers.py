@@ -20,6 +20,9 @@ DOORS = ("countersign/rego.h", "countersign/host.h", "countersign/trace.h", "cou
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.M)
 
 
+HEADERS["move"] = "journal"
+
+
 def layers():
     """{folder: folders it may use, itself among them}; a line may name only lines above it."""
     may = {}
