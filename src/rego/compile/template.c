@@ -64,9 +64,10 @@ static void check_declared(cs_compiler *c, const cs_syms *safe, const cs_term *t
     cs_syms vars = cs_syms__new(&c->scratch);
     cs_vars__term(&vars, t, CS_VARS_SAFETY);
     cs_syms__sort(&vars);
+    cs_loc loc = t->kind == CS_TERM_CALL ? (cs_loc){0} : t->loc; /* OPA has no place for a call */
     for (uint32_t i = 0; i < vars.n; i++) {
         if (!cs_syms__has(safe, vars.v[i].sym)) {
-            (void)cs_compile__error(c, CS_ERR_REGO_COMPILE, t->loc, "var %s is undeclared",
+            (void)cs_compile__error(c, CS_ERR_REGO_COMPILE, loc, "var %s is undeclared",
                                     cs_compile__name(cs_compile__original(c, vars.v[i].sym)));
         }
     }

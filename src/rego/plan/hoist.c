@@ -1,5 +1,6 @@
 /* Rule bodies with their cheapest conditions first: reads of documents that are there from the start (input, base
- * data), alone, compared with a constant, or given a name.
+ * data), alone, compared with a constant, or given a name; and the tests of what was read against constants that an
+ * index knows.
  *
  * OPA's index leaves out a rule that one of them makes fail before any of its body runs (v1/ast/index.go), so an error
  * that the body would run into is never seen there. Moving these statements to the front has the same effect, for rules
@@ -82,13 +83,77 @@ static bool goes_first(const cs_builder *b, cs_body body, uint32_t i)
     return plain && reads_base(b, right);
 }
 
+/* Constants of the kinds that an index looks at. */
+static bool is_constant(const cs_term *t)
+{
+    if (t->kind != CS_TERM_ARRAY && t->kind != CS_TERM_SET) {
+        return t->kind == CS_TERM_SCALAR;
+    }
+    for (uint32_t i = 0; i < t->u.list.n; i++) {
+        if (t->u.list.v[i]->kind != CS_TERM_SCALAR) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Is it a read of base documents, or the name that a statement in front gives to one? */
+static bool is_read(const cs_builder *b, cs_body body, const bool *first, uint32_t i, const cs_term *t)
+{
+    if (t->kind != CS_TERM_VAR) {
+        return reads_base(b, t);
+    }
+    for (uint32_t k = 0; k < i; k++) {
+        const cs_expr *e = body.v[k];
+        if (first[k] && e->kind == CS_EXPR_CALL && e->u.call.n == 3 && cs_ref_is(e->u.call.v[0], "eq") &&
+            (cs_term_equal(e->u.call.v[1], t) || cs_term_equal(e->u.call.v[2], t))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A test of something read against constants. */
+static bool is_test(const cs_builder *b, cs_body body, const bool *first, uint32_t i)
+{
+    static const struct {
+        const char *name;
+        uint32_t n;
+        uint32_t read; /* the operand that is read; the others are constants. 0: either */
+    } tests[] = {{"startswith", 3, 1},
+                 {"endswith", 3, 1},
+                 {"strings.any_prefix_match", 3, 1},
+                 {"strings.any_suffix_match", 3, 1},
+                 {"internal.member_2", 3, 0},
+                 {"glob.match", 4, 3}};
+    const cs_expr *e = body.v[i];
+    if (e->negated || e->n_with || e->kind != CS_EXPR_CALL) {
+        return false;
+    }
+    const cs_terms *call = &e->u.call;
+    size_t t = 0;
+    while (t < sizeof tests / sizeof *tests && (call->n != tests[t].n || !cs_ref_is(call->v[0], tests[t].name))) {
+        t++;
+    }
+    if (t == sizeof tests / sizeof *tests) {
+        return false;
+    }
+    uint32_t read = tests[t].read ? tests[t].read : is_constant(call->v[1]) ? 2 : 1;
+    for (uint32_t k = 1; k < call->n; k++) {
+        if (k == read ? !is_read(b, body, first, i, call->v[k]) : !is_constant(call->v[k])) {
+            return false;
+        }
+    }
+    return true;
+}
+
 void cs_plan__rule_body(cs_builder *b, cs_body body)
 {
     cs_expr **order = cs_arena_array(b->p->arena, cs_expr *, body.n + 1);
     bool *first = cs_arena_array(b->p->arena, bool, body.n + 1);
     uint32_t n = 0;
     for (uint32_t i = 0; i < body.n; i++) {
-        first[i] = body.n <= STATEMENTS_MAX && goes_first(b, body, i);
+        first[i] = body.n <= STATEMENTS_MAX && (goes_first(b, body, i) || is_test(b, body, first, i));
         if (first[i]) {
             order[n++] = body.v[i];
         }
