@@ -198,6 +198,8 @@ bench: build $(PERF_BIN) ## this server and opa in turn, ratios; evaluation alon
 	@B=$(B) BENCH=$(BENCH) W="$(W)" tests/perf/run
 	@B=$(B) tests/perf/scale
 	@B=$(B) tests/perf/money
+	@for n in 1000 100000; do $(B)/release/tests/perf/fold_bench 2000000 $$n; done
+	@$(B)/release/tests/perf/restart_bench 1000000
 
 libraries: build ## folders of Rego with tests, by both programs: DIR="dir ...", FLAGS="--flags=--v0-compatible --each"
 	@OPA=$(OPA) COUNTERSIGN=$(B)/countersign tests/libraries/run $(FLAGS) $(DIR)
