@@ -60,6 +60,20 @@ static bool is_new(const cs_builder *b, cs_body body, uint32_t i, const cs_sym *
     return !l.found;
 }
 
+/* Constants of the kinds that an index looks at. */
+static bool is_constant(const cs_term *t)
+{
+    if (t->kind != CS_TERM_ARRAY && t->kind != CS_TERM_SET) {
+        return t->kind == CS_TERM_SCALAR;
+    }
+    for (uint32_t i = 0; i < t->u.list.n; i++) {
+        if (t->u.list.v[i]->kind != CS_TERM_SCALAR) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static bool goes_first(const cs_builder *b, cs_body body, uint32_t i)
 {
     const cs_expr *e = body.v[i];
@@ -79,22 +93,9 @@ static bool goes_first(const cs_builder *b, cs_body body, uint32_t i)
         right = left;
         left = other;
     }
-    bool plain = left->kind == CS_TERM_SCALAR || (left->kind == CS_TERM_VAR && is_new(b, body, i, left->u.var));
+    bool plain = left->kind == CS_TERM_SCALAR || (left->kind == CS_TERM_ARRAY && is_constant(left)) ||
+                 (left->kind == CS_TERM_VAR && is_new(b, body, i, left->u.var));
     return plain && reads_base(b, right);
-}
-
-/* Constants of the kinds that an index looks at. */
-static bool is_constant(const cs_term *t)
-{
-    if (t->kind != CS_TERM_ARRAY && t->kind != CS_TERM_SET) {
-        return t->kind == CS_TERM_SCALAR;
-    }
-    for (uint32_t i = 0; i < t->u.list.n; i++) {
-        if (t->u.list.v[i]->kind != CS_TERM_SCALAR) {
-            return false;
-        }
-    }
-    return true;
 }
 
 /* Is it a read of base documents, or the name that a statement in front gives to one? */
