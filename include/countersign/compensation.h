@@ -24,14 +24,11 @@ typedef struct cs_compensation_replay {
     cs_slice author;
 } cs_compensation_replay;
 
-/* `error` is NULL when all requests are durable. On the journal's thread, or, where there is nothing to append, on the
- * caller's before this returns. */
-typedef void cs_compensation_done(void *self, const cs_error *error);
 /* The document, in `a`: {"dry_run", "requested": n, "compensations": [{tenant, request_id, decided_at, state,
  * compensation}]}, newest first; state is "requested" (now, or before: "requested_at") or, in a dry run, "recorded".
  * `done` is called exactly once if this returns CS_OK. CS_ERR_IO, CS_ERR_LIMIT: the journal takes nothing. Any thread.
  */
 CS_MUST_CHECK cs_err cs_compensations_replay(cs_compensations *c, const cs_compensation_replay *replay, cs_arena *a,
-                                             cs_value *document, cs_compensation_done *done, void *self, cs_error *e);
+                                             cs_value *document, cs_journal_told *done, void *self, cs_error *e);
 
 #endif

@@ -126,6 +126,11 @@ cs_journal_batch *cs_journal_batch_new(cs_journal_done *done, void *self);
 void cs_journal_batch_add(cs_journal_batch *batch, const cs_event *event);
 void cs_journal_batch_free(cs_journal_batch *batch);
 
+/* For whoever only wants to know: `told` is called once when the batch is durable and applied (`error` NULL) or
+ * refused, on the journal's thread; the batch frees itself then. */
+typedef void cs_journal_told(void *self, const cs_error *error);
+cs_journal_batch *cs_journal_batch_telling(cs_journal_told *told, void *self);
+
 /* Gives the batch away. Any thread; never waits. CS_ERR_LIMIT if the queue is full, CS_ERR_IO if the journal is broken:
  * then the batch is still the caller's. */
 CS_MUST_CHECK cs_err cs_journal_append(cs_journal *journal, cs_journal_batch *batch, cs_error *e);

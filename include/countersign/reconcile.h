@@ -26,15 +26,12 @@ typedef struct cs_bill {
     size_t n_lines;
 } cs_bill;
 
-/* `error` is NULL when it is durable and in force. On the journal's thread. */
-typedef void cs_reconcile_done(void *self, const cs_error *error);
-
 /* Compares and records. The document, in `a`, is {"id", "source", "currency", "from", "to", "tolerance", "captured",
  * "billed", "delta", "ratio", "accuracy", "within", "applied", "tenants": [{tenant, captured, billed, delta, ratio,
  * within}]}: money as decimal strings; `ratio` is captured over billed, null where nothing was billed. `done` is called
  * once if this returns CS_OK. CS_ERR_IO, CS_ERR_LIMIT: the journal takes nothing. Any thread. */
 CS_MUST_CHECK cs_err cs_spend_reconcile(cs_spend *spend, const cs_bill *bill, cs_arena *a, cs_value *document,
-                                        cs_reconcile_done *done, void *self, cs_error *e);
+                                        cs_journal_told *done, void *self, cs_error *e);
 
 /* GET /v1/reconciliations: {"age_s", "fresh_ratio", "accuracy", "tenants": [{tenant, currency, source, from, to,
  * captured, billed, delta, ratio, within, at}]}: the last one of each tenant; fresh_ratio is the part of them under 24

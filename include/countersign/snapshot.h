@@ -18,6 +18,7 @@
 #ifndef CS_SNAPSHOT_H
 #define CS_SNAPSHOT_H
 
+#include "countersign/base/buf.h"
 #include "countersign/base/slice.h"
 #include "countersign/base/vec.h"
 
@@ -73,5 +74,24 @@ void cs_dirty_gone(cs_dirty *d, void *row, cs_slice key);
 void cs_dirty_cut(cs_dirty *d, cs_snapshot *out);
 bool cs_dirty_save(cs_dirty *d, int64_t until_mono);
 void cs_dirty_saved(cs_dirty *d, bool ok);
+
+/* ---- a fold that is one row, of a size that is soon written */
+
+typedef struct cs_whole {
+    bool changed;                           /* since the last cut; set by the fold, under its lock */
+    void (*write)(void *self, cs_buf *out); /* the row now; takes the fold's lock and clears `changed` */
+    void *self;
+    cs_buf bytes; /* of the snapshot under way */
+    cs_snapshot *out;
+} cs_whole;
+
+void cs_whole_init(cs_whole *w, void (*write)(void *self, cs_buf *out), void *self);
+void cs_whole_destroy(cs_whole *w);
+/* For the functions of a fold with the same names: the row is as it was at the cut. Nothing is put if it has not
+ * changed. */
+void cs_whole_cut(cs_whole *w, cs_snapshot *out);
+bool cs_whole_save(cs_whole *w);
+/* true if the row is to be written again: then set `changed` under the fold's lock. */
+bool cs_whole_saved(cs_whole *w, bool ok);
 
 #endif

@@ -74,11 +74,9 @@ typedef struct cs_budget_change {
     bool reset;         /* take the last change back; limit and expiry do not matter */
 } cs_budget_change;
 
-/* `error` is NULL when it is durable and in force. On the journal's thread. */
-typedef void cs_spend_done(void *self, const cs_error *error);
 /* Records the change; `done` is called exactly once if this returns CS_OK. CS_ERR_NOT_FOUND: the tenant has no such
  * budget in that currency; CS_ERR_IO, CS_ERR_LIMIT: the journal takes nothing. All texts are copied. Any thread. */
-CS_MUST_CHECK cs_err cs_spend_change_budget(cs_spend *spend, const cs_budget_change *change, cs_spend_done *done,
+CS_MUST_CHECK cs_err cs_spend_change_budget(cs_spend *spend, const cs_budget_change *change, cs_journal_told *done,
                                             void *self, cs_error *e);
 /* GET /v1/tenants/{tenant}/budget: {"tenant", "tier", "budgets": {id: {window, currency, limit, configured_limit,
  * change: null or {id, author, reason, at, expires_at}}}}. Undefined if the tenant is not configured. */

@@ -25,9 +25,7 @@ struct cs_compensations {
     CS_VEC(item *) items; /* by time of decision; the oldest go */
     cs_map by_request;    /* tenant, NUL, request id */
     cs_buf key;           /* the journal's thread */
-    cs_snapshot *out;
-    cs_buf bytes; /* of the snapshot under way */
-    bool changed; /* since the last one */
+    cs_whole row;
 };
 
 /* ---- items. Under the lock. */
@@ -86,7 +84,7 @@ static item *add(cs_compensations *c, const item *from)
     if (c->items.n > cs_limits_get()->compensations) {
         drop_oldest(c);
     }
-    c->changed = true;
+    c->row.changed = true;
     return i;
 }
 
@@ -125,7 +123,7 @@ static cs_event_outcome fold_request(void *self, const cs_event *event)
     bool first = i != NULL && i->requested_ns == 0;
     if (first) {
         i->requested_ns = event->time_ns > 0 ? event->time_ns : 1;
-        c->changed = true;
+        c->row.changed = true;
     }
     cs_mutex_unlock(&c->lock);
     return first || i == NULL ? CS_EVENT_APPLIED : CS_EVENT_DUPLICATE;
@@ -133,41 +131,39 @@ static cs_event_outcome fold_request(void *self, const cs_event *event)
 
 /* ---- snapshots: one row with all of them */
 
-static void cut(void *self, cs_snapshot *out)
+static void write_row(void *self, cs_buf *out)
 {
     cs_compensations *c = self;
-    c->out = out;
-    cs_buf_clear(&c->bytes);
     cs_mutex_lock(&c->lock);
-    for (size_t k = 0; c->changed && k < c->items.n; k++) {
+    for (size_t k = 0; c->row.changed && k < c->items.n; k++) {
         const item *i = c->items.v[k];
-        cs_bytes_put_text(&c->bytes, i->tenant);
-        cs_bytes_put_text(&c->bytes, i->request_id);
-        cs_bytes_put_text(&c->bytes, i->document);
-        cs_bytes_put_signed(&c->bytes, i->decided_ns);
-        cs_bytes_put_signed(&c->bytes, i->requested_ns);
+        cs_bytes_put_text(out, i->tenant);
+        cs_bytes_put_text(out, i->request_id);
+        cs_bytes_put_text(out, i->document);
+        cs_bytes_put_signed(out, i->decided_ns);
+        cs_bytes_put_signed(out, i->requested_ns);
     }
-    c->changed = false;
+    c->row.changed = false;
     cs_mutex_unlock(&c->lock);
+}
+
+static void cut(void *self, cs_snapshot *out)
+{
+    cs_whole_cut(&((cs_compensations *)self)->row, out);
 }
 
 static bool save(void *self, int64_t until_mono)
 {
     (void)until_mono;
-    cs_compensations *c = self;
-    if (c->bytes.n > 0) {
-        cs_snapshot_put(c->out, CS_LIT("all"), cs_buf_view(&c->bytes));
-    }
-    return true;
+    return cs_whole_save(&((cs_compensations *)self)->row);
 }
 
 static void saved(void *self, bool ok)
 {
     cs_compensations *c = self;
     cs_mutex_lock(&c->lock);
-    c->changed = c->changed || (!ok && c->bytes.n > 0);
+    c->row.changed = cs_whole_saved(&c->row, ok) || c->row.changed;
     cs_mutex_unlock(&c->lock);
-    c->out = NULL;
 }
 
 static cs_err restore(void *self, cs_slice key, cs_slice value, cs_error *e)
@@ -186,7 +182,7 @@ static cs_err restore(void *self, cs_slice key, cs_slice value, cs_error *e)
             (void)add(c, &i);
         }
     }
-    c->changed = false;
+    c->row.changed = false;
     cs_mutex_unlock(&c->lock);
     return b.bad ? cs_fail(e, CS_ERR_INVALID, "the row of compensations is damaged") : CS_OK;
 }
@@ -200,7 +196,7 @@ cs_compensations *cs_compensations_new(cs_journal *journal)
     cs_mutex_init(&c->lock);
     cs_map_init(&c->by_request);
     cs_buf_init(&c->key);
-    cs_buf_init(&c->bytes);
+    cs_whole_init(&c->row, write_row, c);
     cs_fold decisions = {.types = "io.countersign.decision.",
                          .self = c,
                          .apply = fold_decision,
@@ -228,25 +224,12 @@ void cs_compensations_free(cs_compensations *c)
     CS_VEC_FREE(&c->items);
     cs_map_destroy(&c->by_request);
     cs_buf_destroy(&c->key);
-    cs_buf_destroy(&c->bytes);
+    cs_whole_destroy(&c->row);
     cs_mutex_destroy(&c->lock);
     cs_free(c);
 }
 
 /* ---- replay */
-
-typedef struct asking {
-    cs_compensation_done *done;
-    void *self;
-} asking;
-
-static void appended(void *self, cs_journal_batch *batch, const cs_error *error)
-{
-    asking *q = self;
-    q->done(q->self, error);
-    cs_journal_batch_free(batch);
-    cs_free(q);
-}
 
 static cs_value instant(cs_arena *a, int64_t ns)
 {
@@ -294,11 +277,9 @@ static void request(cs_journal_batch *batch, const item *i, cs_slice author, int
 }
 
 cs_err cs_compensations_replay(cs_compensations *c, const cs_compensation_replay *r, cs_arena *a, cs_value *document,
-                               cs_compensation_done *done, void *self, cs_error *e)
+                               cs_journal_told *done, void *self, cs_error *e)
 {
-    asking *q = cs_zalloc(sizeof *q);
-    *q = (asking){.done = done, .self = self};
-    cs_journal_batch *batch = cs_journal_batch_new(appended, q);
+    cs_journal_batch *batch = cs_journal_batch_telling(done, self);
     CS_VEC(cs_value) items = {0};
     int64_t now = cs_time_wall_ns();
     cs_mutex_lock(&c->lock);
@@ -319,13 +300,13 @@ cs_err cs_compensations_replay(cs_compensations *c, const cs_compensation_replay
     cs_object_put_text(a, *document, "requested", cs_int((int64_t)batch->n));
     cs_object_put_text(a, *document, "compensations", cs_array(items.v, items.n));
     if (batch->n == 0) {
-        appended(q, batch, NULL);
+        done(self, NULL);
+        cs_journal_batch_free(batch);
         return CS_OK;
     }
     cs_err err = cs_journal_append(c->journal, batch, e);
     if (err != CS_OK) {
         cs_journal_batch_free(batch);
-        cs_free(q);
     }
     return err;
 }

@@ -1,4 +1,4 @@
-/* Events of our own, as CloudEvents 1.0 documents. */
+/* Events of our own: CloudEvents 1.0 documents, and batches of them whose fate is all that matters. */
 #include "countersign/base/time.h"
 #include "countersign/journal.h"
 #include "countersign/json.h"
@@ -32,4 +32,25 @@ cs_event cs_event_compose(cs_arena *a, const cs_event_head *head, cs_value data)
     cs_assert(err == CS_OK);
     event.key = head->key;
     return event;
+}
+
+typedef struct telling {
+    cs_journal_told *told;
+    void *self;
+} telling;
+
+static void done(void *self, cs_journal_batch *batch, const cs_error *error)
+{
+    telling t = *(const telling *)self; /* lies in the batch */
+    t.told(t.self, error);
+    cs_journal_batch_free(batch);
+}
+
+cs_journal_batch *cs_journal_batch_telling(cs_journal_told *told, void *self)
+{
+    cs_journal_batch *batch = cs_journal_batch_new(done, NULL);
+    telling *t = cs_arena_new(&batch->arena, telling);
+    *t = (telling){.told = told, .self = self};
+    batch->self = t;
+    return batch;
 }

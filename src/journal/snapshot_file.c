@@ -117,14 +117,7 @@ static cs_err prepare(cs_journal__snapfile *f, cs_error *e)
 
 cs_err cs_journal__snapfile_open(const char *path, cs_journal__snapfile **out, cs_error *e)
 {
-    const char *slash = strrchr(path, '/');
-    if (slash != NULL && slash != path) {
-        char *folder = cs_strdup(path);
-        folder[slash - path] = '\0';
-        cs_err made = cs_file_mkdirs(folder, e);
-        cs_free(folder);
-        CS_TRY(made);
-    }
+    CS_TRY(cs_file_mkdirs_above(path, e));
     cs_journal__snapfile *f = cs_zalloc(sizeof *f);
     (void)snprintf(f->path, sizeof f->path, "%s", path);
     int rc = sqlite3_open_v2(path, &f->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL);

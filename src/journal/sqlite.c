@@ -144,24 +144,9 @@ static cs_err prepare(cs_journal__file *f, bool sync_normal, cs_error *e)
     return rc == SQLITE_OK ? CS_OK : failed(f, rc, "opening", e);
 }
 
-static cs_err make_folder(const char *path, cs_error *e)
-{
-    const char *slash = strrchr(path, '/');
-    if (slash == NULL || slash == path) {
-        return CS_OK;
-    }
-    size_t n = (size_t)(slash - path);
-    char *folder = cs_alloc(n + 1);
-    memcpy(folder, path, n);
-    folder[n] = '\0';
-    cs_err err = cs_file_mkdirs(folder, e);
-    cs_free(folder);
-    return err;
-}
-
 cs_err cs_journal__file_open(const char *path, bool sync_normal, cs_journal__file **out, cs_error *e)
 {
-    CS_TRY(make_folder(path, e));
+    CS_TRY(cs_file_mkdirs_above(path, e));
     cs_journal__file *f = cs_zalloc(sizeof *f);
     (void)snprintf(f->path, sizeof f->path, "%s", path);
     int rc = sqlite3_open_v2(path, &f->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL);

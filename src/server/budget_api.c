@@ -106,29 +106,19 @@ static void fill(cs_server__request *r, cs_slice tenant, cs_budget_change *c)
 
 /* ---- recording it */
 
-static void answer(void *self)
+static void answer(cs_server__request *r)
 {
-    cs_server__request *r = self;
     cs_slice tenant;
-    if (r->at != 0) {
-        cs_server__fail(r, 503, "journal_unavailable", "the journal took nothing; try again");
-    } else if (tenant_of(r, &tenant)) {
+    if (tenant_of(r, &tenant)) {
         send_budgets(r, tenant);
     }
-}
-
-/* On the journal's thread. */
-static void recorded(void *self, const cs_error *error)
-{
-    cs_server__request *r = self;
-    r->at = error != NULL;
-    cs_loop_post(r->w->loop, answer, r);
 }
 
 static void record(cs_server__request *r, const cs_budget_change *c)
 {
     cs_error e;
-    cs_err err = cs_spend_change_budget(r->server->o.spend, c, recorded, r, &e);
+    r->job = answer;
+    cs_err err = cs_spend_change_budget(r->server->o.spend, c, cs_server__when_recorded, r, &e);
     if (err == CS_ERR_NOT_FOUND) {
         cs_server__fail(r, 404, "resource_not_found", "%s", e.text);
     } else if (err != CS_OK) {

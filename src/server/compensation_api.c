@@ -43,23 +43,6 @@ static bool read(cs_server__request *r, cs_compensation_replay *replay)
     return true;
 }
 
-static void answer(void *self)
-{
-    cs_server__request *r = self;
-    if (r->at != 0) {
-        cs_server__fail(r, 503, "journal_unavailable", "the journal took nothing; try again");
-    } else {
-        cs_server__send_value(r, 200, *(const cs_value *)r->data);
-    }
-}
-
-static void recorded(void *self, const cs_error *error)
-{
-    cs_server__request *r = self;
-    r->at = error != NULL;
-    cs_loop_post(r->w->loop, answer, r);
-}
-
 void cs_server__compensations_replay(cs_server__request *r)
 {
     cs_compensation_replay replay;
@@ -73,7 +56,9 @@ void cs_server__compensations_replay(cs_server__request *r)
     }
     cs_value *document = cs_arena_new(r->arena, cs_value);
     r->data = document;
-    if (cs_compensations_replay(r->server->o.compensations, &replay, r->arena, document, recorded, r, &e) != CS_OK) {
+    r->job = cs_server__send_data;
+    if (cs_compensations_replay(r->server->o.compensations, &replay, r->arena, document, cs_server__when_recorded, r,
+                                &e) != CS_OK) {
         cs_server__fail(r, 503, "journal_unavailable", "%s", e.text);
     }
 }

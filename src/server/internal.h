@@ -106,6 +106,11 @@ void cs_server__field(cs_server__request *r, const char *name, cs_value v);
 void cs_server__field_text(cs_server__request *r, const char *name, cs_slice text);
 void cs_server__object_end(cs_server__request *r);
 
+/* For cs_journal_told: goes on with r->job, on the worker's loop; or replies that the journal took nothing. */
+void cs_server__when_recorded(void *request, const cs_error *error);
+/* A job: replies with the value that r->data points to. */
+void cs_server__send_data(cs_server__request *r);
+
 /* ---- writes */
 /* Runs `job` on the control thread; the reply it gives is sent by the worker. */
 void cs_server__on_control(cs_server__request *r, cs_server__handler *job);

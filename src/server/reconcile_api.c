@@ -158,25 +158,6 @@ static bool read_bill(cs_server__request *r, cs_value body, cs_bill *b)
     return read_time(r, body, b) && read_lines(r, body, b);
 }
 
-/* ---- recording it */
-
-static void answer(void *self)
-{
-    cs_server__request *r = self;
-    if (r->at != 0) {
-        cs_server__fail(r, 503, "journal_unavailable", "the journal took nothing; try again");
-    } else {
-        cs_server__send_value(r, 200, *(const cs_value *)r->data);
-    }
-}
-
-static void recorded(void *self, const cs_error *error)
-{
-    cs_server__request *r = self;
-    r->at = error != NULL;
-    cs_loop_post(r->w->loop, answer, r);
-}
-
 void cs_server__reconciliations_post(cs_server__request *r)
 {
     cs_value body;
@@ -191,8 +172,9 @@ void cs_server__reconciliations_post(cs_server__request *r)
     cs_bill bill = {0};
     cs_value *document = cs_arena_new(r->arena, cs_value);
     r->data = document;
+    r->job = cs_server__send_data;
     if (read_bill(r, body, &bill) &&
-        cs_spend_reconcile(r->server->o.spend, &bill, r->arena, document, recorded, r, &e) != CS_OK) {
+        cs_spend_reconcile(r->server->o.spend, &bill, r->arena, document, cs_server__when_recorded, r, &e) != CS_OK) {
         cs_server__fail(r, 503, "journal_unavailable", "%s", e.text);
     }
 }

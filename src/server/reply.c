@@ -229,3 +229,27 @@ void cs_server__fail_eval(cs_server__request *r)
     cs_server__fail_list(r, 500, "internal_error", "error(s) occurred while evaluating query",
                          cs_array_copy(r->arena, &item, 1));
 }
+
+/* ---- after the journal */
+
+static void go_on(void *self)
+{
+    cs_server__request *r = self;
+    if (r->at != 0) {
+        cs_server__fail(r, 503, "journal_unavailable", "the journal took nothing; try again");
+    } else {
+        r->job(r);
+    }
+}
+
+void cs_server__when_recorded(void *request, const cs_error *error)
+{
+    cs_server__request *r = request;
+    r->at = error != NULL;
+    cs_loop_post(r->w->loop, go_on, r);
+}
+
+void cs_server__send_data(cs_server__request *r)
+{
+    cs_server__send_value(r, 200, *(const cs_value *)r->data);
+}

@@ -120,19 +120,6 @@ cs_event_outcome cs_spend__change_fold(cs_spend *s, const cs_event *event)
 
 /* ---- asking for a change */
 
-typedef struct asking {
-    cs_spend_done *done;
-    void *self;
-} asking;
-
-static void appended(void *self, cs_journal_batch *batch, const cs_error *error)
-{
-    asking *q = self;
-    q->done(q->self, error);
-    cs_journal_batch_free(batch);
-    cs_free(q);
-}
-
 /* Is there such a budget, in that currency? */
 static cs_err find_budget(cs_spend *s, cs_budget_change *c, char currency[4], cs_error *e)
 {
@@ -157,14 +144,13 @@ static cs_err find_budget(cs_spend *s, cs_budget_change *c, char currency[4], cs
     return CS_OK;
 }
 
-cs_err cs_spend_change_budget(cs_spend *s, const cs_budget_change *change, cs_spend_done *done, void *self, cs_error *e)
+cs_err cs_spend_change_budget(cs_spend *s, const cs_budget_change *change, cs_journal_told *done, void *self,
+                              cs_error *e)
 {
     cs_budget_change c = *change;
     char currency[4];
     CS_TRY(find_budget(s, &c, currency, e));
-    asking *q = cs_zalloc(sizeof *q);
-    *q = (asking){.done = done, .self = self};
-    cs_journal_batch *batch = cs_journal_batch_new(appended, q);
+    cs_journal_batch *batch = cs_journal_batch_telling(done, self);
     cs_event_head head = {.type = c.reset ? RESET : CHANGED,
                           .source = CS_LIT("/countersign/budgets"),
                           .id = c.request_id,
@@ -176,7 +162,6 @@ cs_err cs_spend_change_budget(cs_spend *s, const cs_budget_change *change, cs_sp
     cs_err err = cs_journal_append(s->journal, batch, e);
     if (err != CS_OK) {
         cs_journal_batch_free(batch);
-        cs_free(q);
     }
     return err;
 }

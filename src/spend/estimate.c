@@ -24,9 +24,7 @@ typedef struct learned {
 struct cs_spend__estimates {
     cs_mutex lock;
     cs_map by_operation;
-    cs_snapshot *out;
-    cs_buf bytes; /* of the snapshot under way */
-    bool changed; /* since the last one */
+    cs_whole row;
 };
 
 void cs_spend__learn(cs_spend *s, cs_slice operation, int64_t estimate_nanos, int64_t posted_nanos)
@@ -51,7 +49,7 @@ void cs_spend__learn(cs_spend *s, cs_slice operation, int64_t estimate_nanos, in
         l->ratio = l->ratio * DECAY + ratio;
         l->squares = l->squares * DECAY + ratio * ratio;
         l->samples++;
-        t->changed = true;
+        t->row.changed = true;
     }
     cs_mutex_unlock(&t->lock);
 }
@@ -169,45 +167,43 @@ static double take_double(cs_bytes *b)
     return isfinite(x) ? x : 0;
 }
 
-static void cut(void *self, cs_snapshot *out)
+static void write_row(void *self, cs_buf *out)
 {
     cs_spend__estimates *t = self;
-    t->out = out;
-    cs_buf_clear(&t->bytes);
     cs_mutex_lock(&t->lock);
     size_t cursor = 0;
     const cs_map_entry *entry = NULL;
-    while (t->changed && (entry = cs_map_next(&t->by_operation, &cursor)) != NULL) {
+    while (t->row.changed && (entry = cs_map_next(&t->by_operation, &cursor)) != NULL) {
         const learned *l = entry->value;
-        cs_bytes_put_text(&t->bytes, entry->key);
-        put_double(&t->bytes, l->weight);
-        put_double(&t->bytes, l->estimated);
-        put_double(&t->bytes, l->posted);
-        put_double(&t->bytes, l->ratio);
-        put_double(&t->bytes, l->squares);
-        cs_bytes_put_var(&t->bytes, l->samples);
+        cs_bytes_put_text(out, entry->key);
+        put_double(out, l->weight);
+        put_double(out, l->estimated);
+        put_double(out, l->posted);
+        put_double(out, l->ratio);
+        put_double(out, l->squares);
+        cs_bytes_put_var(out, l->samples);
     }
-    t->changed = false;
+    t->row.changed = false;
     cs_mutex_unlock(&t->lock);
+}
+
+static void cut(void *self, cs_snapshot *out)
+{
+    cs_whole_cut(&((cs_spend__estimates *)self)->row, out);
 }
 
 static bool save(void *self, int64_t until_mono)
 {
     (void)until_mono;
-    cs_spend__estimates *t = self;
-    if (t->bytes.n > 0) {
-        cs_snapshot_put(t->out, CS_LIT("all"), cs_buf_view(&t->bytes));
-    }
-    return true;
+    return cs_whole_save(&((cs_spend__estimates *)self)->row);
 }
 
 static void saved(void *self, bool ok)
 {
     cs_spend__estimates *t = self;
     cs_mutex_lock(&t->lock);
-    t->changed = t->changed || (!ok && t->bytes.n > 0);
+    t->row.changed = cs_whole_saved(&t->row, ok) || t->row.changed;
     cs_mutex_unlock(&t->lock);
-    t->out = NULL;
 }
 
 static cs_err restore(void *self, cs_slice key, cs_slice value, cs_error *e)
@@ -237,7 +233,7 @@ void cs_spend__estimates_new(cs_spend *s)
     cs_spend__estimates *t = s->estimates = cs_zalloc(sizeof *t);
     cs_mutex_init(&t->lock);
     cs_map_init(&t->by_operation);
-    cs_buf_init(&t->bytes);
+    cs_whole_init(&t->row, write_row, t);
     /* No event is of this type: holds that are posted teach. */
     cs_journal_fold(s->journal, &(cs_fold){.types = "io.countersign.estimate.",
                                            .self = t,
@@ -258,7 +254,7 @@ void cs_spend__estimates_free(cs_spend__estimates *t)
         cs_free(entry->value);
     }
     cs_map_destroy(&t->by_operation);
-    cs_buf_destroy(&t->bytes);
+    cs_whole_destroy(&t->row);
     cs_mutex_destroy(&t->lock);
     cs_free(t);
 }

@@ -112,19 +112,6 @@ static void add_events(cs_journal_batch *batch, const cs_bill *b, const cs_bill_
     }
 }
 
-typedef struct asking {
-    cs_reconcile_done *done;
-    void *self;
-} asking;
-
-static void appended(void *self, cs_journal_batch *batch, const cs_error *error)
-{
-    asking *q = self;
-    q->done(q->self, error);
-    cs_journal_batch_free(batch);
-    cs_free(q);
-}
-
 static cs_value document_of(cs_arena *a, const cs_bill *b, const int64_t *got)
 {
     double sum_got = 0, sum_billed = 0, sum_off = 0;
@@ -160,14 +147,12 @@ static cs_value document_of(cs_arena *a, const cs_bill *b, const int64_t *got)
     return v;
 }
 
-cs_err cs_spend_reconcile(cs_spend *s, const cs_bill *b, cs_arena *a, cs_value *document, cs_reconcile_done *done,
+cs_err cs_spend_reconcile(cs_spend *s, const cs_bill *b, cs_arena *a, cs_value *document, cs_journal_told *done,
                           void *self, cs_error *e)
 {
     int64_t now = s->now_ns(s->now_self);
     int64_t *got = cs_arena_array(a, int64_t, b->n_lines + 1);
-    asking *q = cs_zalloc(sizeof *q);
-    *q = (asking){.done = done, .self = self};
-    cs_journal_batch *batch = cs_journal_batch_new(appended, q);
+    cs_journal_batch *batch = cs_journal_batch_telling(done, self);
     for (size_t i = 0; i < b->n_lines; i++) {
         got[i] = captured(s, b->lines[i].tenant, b->currency, b->from_ns, b->to_ns);
         add_events(batch, b, &b->lines[i], got[i], now);
@@ -176,7 +161,6 @@ cs_err cs_spend_reconcile(cs_spend *s, const cs_bill *b, cs_arena *a, cs_value *
     cs_err err = cs_journal_append(s->journal, batch, e);
     if (err != CS_OK) {
         cs_journal_batch_free(batch);
-        cs_free(q);
     }
     return err;
 }

@@ -177,20 +177,6 @@ static int64_t limit_in_tier(const cs_spend__tier *tier, bool promoted, const cs
     return budget->limit;
 }
 
-static size_t first_bucket(const cs_spend__book *book, int64_t slot)
-{
-    size_t low = 0, high = book->buckets.n;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (book->buckets.v[middle].slot < slot) {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
-    }
-    return low;
-}
-
 /* The windows from `from_ns` to now in which more was spent than the limit: the end of the quarter of an hour that did
  * it. */
 static void find_excess(const cs_spend__tenant *tenant, const cs_spend__budget *budget, const cs_spend__book *book,
@@ -200,7 +186,7 @@ static void find_excess(const cs_spend__tenant *tenant, const cs_spend__budget *
     cs_spend__window_at(&budget->window, tenant->zone, from_ns, &from, &to);
     int64_t sum = 0;
     bool over = false;
-    for (size_t i = first_bucket(book, from); i < book->buckets.n; i++) {
+    for (size_t i = cs_spend__book_at(book, from); i < book->buckets.n; i++) {
         int64_t slot = book->buckets.v[i].slot;
         if (slot >= to) {
             cs_spend__window_at(&budget->window, tenant->zone, slot * CS_SPEND__SLOT_NS, &from, &to);
