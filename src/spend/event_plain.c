@@ -122,6 +122,22 @@ static bool operation(const cs_event_member *m, cs_spend__event *out)
     return m->kind == CS_OBJECT;
 }
 
+static bool quantity(const cs_event_member *m, cs_spend__event *out)
+{
+    bool valued = false;
+    for (size_t i = 1; i <= m->inside; i++) {
+        if (IS(m[i].name, "value")) {
+            cs_money_read read = m[i].kind == CS_STRING || m[i].kind == CS_NUMBER
+                                     ? cs_money_parse(m[i].text, &out->quantity)
+                                     : CS_MONEY_MALFORMED;
+            valued = read == CS_MONEY_OK || read == CS_MONEY_ROUNDED;
+        } else if (IS(m[i].name, "unit") && !optional(&m[i], &out->unit)) {
+            return false;
+        }
+    }
+    return m->kind == CS_OBJECT && valued;
+}
+
 typedef struct found {
     const cs_event_member *tenant, *amount, *kind, *currency;
 } found;
@@ -146,6 +162,9 @@ static bool member(const cs_event_member *m, cs_spend__event *out, found *f)
     case 8:
         if (IS(m->name, "currency")) {
             f->currency = m;
+        }
+        if (IS(m->name, "quantity")) {
+            return m->kind == CS_NULL || quantity(m, out);
         }
         return !IS(m->name, "corrects") || m->kind == CS_NULL || link_of(m, out);
     case 9:
@@ -175,9 +194,10 @@ static bool currency_in_order(cs_slice c)
 
 static void clear(cs_spend__event *out, const cs_event *event)
 {
-    const cs_slice none = {NULL, 0};
+    const cs_slice none = CS_LIT("");
     out->rounded = out->estimated = out->linked = false;
-    out->corrects_source = out->corrects_id = out->hold = out->document_id = out->operation = none;
+    out->corrects_source = out->corrects_id = out->hold = out->document_id = out->operation = out->unit = none;
+    out->quantity = 0;
     out->scope.n = out->tags.n = 0;
     out->hash[0] = out->hash[1] = 0;
     out->correlation = event->correlation;

@@ -51,6 +51,8 @@ static void same_spend(const cs_spend__event *x, const cs_spend__event *y)
     same(x->operation, y->operation);
     same_pairs(&x->scope, &y->scope);
     same_pairs(&x->tags, &y->tags);
+    same(x->unit, y->unit);
+    cs_assert(x->quantity == y->quantity);
 }
 
 /* In bulk and in general: the same verdict, words and content. */
