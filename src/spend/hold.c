@@ -82,7 +82,9 @@ static void leave(cs_spend__holds *t, cs_spend__hold *hold)
 
 static size_t copy_text(char *to, cs_slice text, cs_slice *out)
 {
-    memcpy(to, text.p, text.n);
+    if (text.n > 0) {
+        memcpy(to, text.p, text.n);
+    }
     *out = cs_slice_make(to, text.n);
     return text.n;
 }

@@ -48,6 +48,8 @@ static void put_hold(void *self, void *row, cs_snapshot *out)
     cs_bytes_put_u8(b, (uint8_t)hold->state);
     cs_bytes_put_text(b, hold->account->name);
     cs_bytes_put_text(b, hold->request_id);
+    cs_bytes_put_text(b, hold->document_id);
+    cs_bytes_put_signed(b, hold->estimate);
     cs_buf_put(b, hold->currency, 3);
     cs_bytes_put_signed(b, hold->amount);
     cs_bytes_put_signed(b, hold->posted);
@@ -86,6 +88,8 @@ static bool read_row(cs_slice key, cs_bytes *in, cs_hold *out, uint8_t *flags, c
     uint8_t state = cs_bytes_u8(in);
     out->tenant = cs_bytes_text(in);
     out->request_id = cs_bytes_text(in);
+    out->document_id = cs_bytes_text(in);
+    out->estimate_nanos = cs_bytes_signed(in);
     out->currency = cs_bytes_take(in, 3);
     out->amount_nanos = cs_bytes_signed(in);
     out->posted_nanos = cs_bytes_signed(in);
@@ -192,7 +196,7 @@ void cs_spend__hold_save_destroy(cs_spend *s)
 void cs_spend__hold_save_hooks(cs_fold *fold)
 {
     fold->name = "holds";
-    fold->format = 1;
+    fold->format = 2;
     fold->cut = cut;
     fold->save = save;
     fold->saved = saved;

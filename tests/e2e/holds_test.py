@@ -18,7 +18,7 @@ import time
 import uuid
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from serving import COUNTERSIGN, RENAME, ROOT, World, ask, base_config, close, free_port  # noqa: E402
+from serving import COUNTERSIGN, World, about_the_file, ask, base_config, close, free_port  # noqa: E402
 from serving import run_cases, spend_event, wait_for  # noqa: E402
 
 CASES = []
@@ -126,6 +126,7 @@ class Service:
 
     def start(self):
         self.process, self.port = self.w.serve(self.config)
+        wait_for("the journal", lambda: self.ask("GET", "/health/budget").json()["caught_up"], 30, self.process)
 
     def stop(self, how=signal.SIGTERM):
         return self.w.stop(self.process, how)
@@ -416,6 +417,7 @@ def nothing_is_counted_twice_when_the_process_dies_between(w):
 
 
 @case
+@about_the_file
 def a_hold_that_cannot_be_recorded_refuses_the_decision(w):
     """The disk is full: no answer says allow, and nothing stays held."""
     s = Service(w, "full")

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Several replicas on one Kafka: together they never admit more than a limit allows, refuse nothing that there is money
-for, and know each other's holds and answers.
+for, and know each other's holds and answers. Then the suite of holds, on Kafka instead of the file.
 
 Environment: COUNTERSIGN (the built program); build/kafka and build/venv of deploy/build/install-deps.sh test."""
 
@@ -34,7 +34,11 @@ class KafkaWorld(World):
 
     def journal(self, name):
         self.broker.create(name, name + ".own", partitions=2)
-        return {"kafka": {"brokers": [self.broker.bootstrap], "topics": {"spend": name, "own": name + ".own"}}}
+        topics = {"spend": name, "own": name + ".own"}
+        return {
+            "kafka": {"brokers": [self.broker.bootstrap], "topics": topics},
+            "snapshot": {"path": self.path(name + ".rows")},
+        }
 
 
 class Cluster:
@@ -208,5 +212,12 @@ def without_a_broker_nothing_is_admitted(w):
     c.stop()
 
 
+def main():
+    borrowed = [c for c in holds_test.CASES if not getattr(c, "about_the_file", False)]
+    only = sys.argv[1:]
+    chosen = [c for c in CASES + borrowed if not only or any(o in c.__name__ for o in only)]
+    close(*run_cases(chosen, KafkaWorld(), seconds=280))
+
+
 if __name__ == "__main__":
-    close(*run_cases(CASES, KafkaWorld(), seconds=170))
+    main()
