@@ -7,7 +7,6 @@
 #include "spend/internal.h"
 
 #define REMEMBERED_NS (24 * 3600 * CS_NS_PER_S)
-#define EARLY_NS (600 * CS_NS_PER_S)
 enum { EARLY_MAX = 65536, SWEEP = 4 };
 
 const char *cs_hold_state_name(cs_hold_state state)
@@ -212,7 +211,7 @@ void cs_spend__holds_sweep(cs_spend *s)
         }
         cs_spend__hold_forget(s, hold);
     }
-    while (t->early.first != NULL && (t->early.n > EARLY_MAX || t->early.first->placed_ns < now - EARLY_NS)) {
+    while (t->early.first != NULL && (t->early.n > EARLY_MAX || t->early.first->placed_ns < now - CS_SPEND__EARLY_NS)) {
         cs_spend__hold_forget(s, t->early.first);
     }
     for (size_t i = 0; i < t->limbo.n; i++) {

@@ -60,6 +60,8 @@ int64_t cs_spend__overdue_sum(const cs_spend__account *account, const cs_spend__
 void cs_spend__pins_free(cs_spend__account *account);
 
 /* ---- holds */
+
+#define CS_SPEND__EARLY_NS (600 * CS_NS_PER_S) /* what settles an unknown hold is remembered so long */
 struct cs_spend__hold {
     cs_slice id, request_id; /* in the same block, as the scope's texts */
     cs_spend__account *account;

@@ -399,7 +399,9 @@ void cs_spend__hold_spent(cs_spend *s, const cs_event *event, const cs_spend__ev
     cs_spend__shard *shard = cs_spend__shard_of(s, spend->tenant);
     cs_mutex_lock(&shard->lock);
     cs_spend__account *account = cs_spend__account_make(s, shard, spend->tenant);
-    bool holds = account->pins != NULL; /* or else nobody places any: most events carry some correlationid */
+    /* Or else nobody places any: most events carry some correlationid. At a start on Kafka the topics come apart. */
+    bool holds = account->pins != NULL ||
+                 (s->shared && event->past && event->arrived_ns >= s->now_ns(s->now_self) - CS_SPEND__EARLY_NS);
     cs_mutex_unlock(&shard->lock);
     if (spend->hold.n == 0 && !holds) {
         return;
