@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Money under kill -9: events twice, out of order by hours, corrections before and after what they correct, garbage; the
-service killed again and again. At the end every window of every tenant is what tests/e2e/oracle.py says.
+"""Money under kill -9: events twice, out of order by hours, corrections before and after what they correct, garbage;
+the service killed again and again. At the end every window of every tenant is what tests/e2e/oracle.py says.
 
 Environment: COUNTERSIGN (the built program), SEED."""
 
