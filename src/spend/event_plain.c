@@ -162,8 +162,6 @@ static bool member(const cs_event_member *m, cs_spend__event *out, found *f)
     case 8:
         if (IS(m->name, "currency")) {
             f->currency = m;
-        } else if (IS(m->name, "quantity") && m->kind != CS_NULL) {
-            return false; /* rare: read with its own messages */
         }
         if (IS(m->name, "quantity")) {
             return m->kind == CS_NULL || quantity(m, out);

@@ -316,6 +316,7 @@ Test(hold, is_forgotten_a_day_after_it_was_placed)
     wall += 200 * SECOND;
     mono += 200 * SECOND;
     cr_expect_eq(place("d", 10, 60), CS_HOLD_PLACED);
+    cr_expect_eq(commit(ask("d", 10, 60)), CS_EVENT_APPLIED); /* the journal's thread forgets */
     cr_expect_str_eq(state("a"), "unknown");
     cr_expect_str_eq(state("b"), "unknown");
     cr_expect_str_eq(state("c"), "expired");
