@@ -107,7 +107,7 @@ def versions(ours, opa):
     for i, (version, digest) in enumerate(recorded.items()):
         text = of_version(ours, version)
         same = hashlib.sha256(text).hexdigest() == digest
-        same = same and (not opa or i % 8 or of_version(opa, version) == text)
+        same = same and (not opa or i % 8 != 0 or of_version(opa, version) == text)
         right += same
         print("" if same else "the capabilities of %s differ\n" % version, end="")
     return right, len(recorded) + 1
