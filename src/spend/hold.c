@@ -109,7 +109,7 @@ cs_spend__hold *cs_spend__hold_make(cs_spend__account *account, const cs_hold *f
     hold->n_scope = (uint32_t)scope->n;
     hold->account = account;
     memcpy(hold->currency, from->currency.p, 3);
-    hold->amount = from->amount_nanos;
+    hold->amount = hold->pinned = from->amount_nanos;
     hold->estimate = from->estimate_nanos;
     hold->placed_ns = from->placed_ns;
     hold->expires_ns = from->expires_ns;
@@ -251,11 +251,11 @@ static bool covered(const cs_spend__pin *p, const cs_hold *asked, int64_t now, b
         }
         cs_spend__total_refresh(p->account, total, now);
         uint64_t before = (uint64_t)total->held - (logged ? (uint64_t)total->inflight : 0);
-        int64_t others = (int64_t)(before - (uint64_t)p->hold->amount);
+        int64_t others = (int64_t)(before - (uint64_t)p->hold->pinned);
         bool overflow =
             (total->book != NULL && total->book->overflow) || __builtin_add_overflow(others, total->overdue, &others);
         int64_t left = cs_spend__remaining(limit_of(p, total, asked, now), total->sum.posted, others, overflow);
-        if (p->hold->amount > left) {
+        if (p->hold->pinned > left) {
             *doubt = total->doubtful != 0;
             cs_err err = cs_fail(why, CS_ERR_LIMIT, "budget %.*s of %.*s does not cover it", CS_FMT(total->budget->id),
                                  CS_FMT(p->account->name));
@@ -416,6 +416,16 @@ cs_hold_verdict cs_holds_place(cs_spend *s, cs_hold *holds, size_t n, cs_error *
     }
     cs_mutex_unlock(&t->lock);
     return verdict;
+}
+
+void cs_spend__hold_becomes(cs_spend *s, cs_spend__hold *hold, int64_t nanos)
+{
+    cs_spend__chain chain;
+    cs_spend__chain_lock(s, hold->account->name, true, &chain);
+    unpin(hold); /* its accounts are the chain's, unless limits change, which takes the table's lock */
+    hold->pinned = nanos;
+    pin(hold, &chain, s->mono_ns(s->now_self), s->now_ns(s->now_self));
+    cs_spend__chain_unlock(s, &chain);
 }
 
 bool cs_spend__hold_fits(cs_spend *s, const cs_spend__hold *hold, const cs_hold *asked, const cs_spend__chain *chain)

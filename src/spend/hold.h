@@ -76,6 +76,7 @@ struct cs_spend__hold {
     cs_hold_state state;  /* of a pending one the time tells whether it has expired */
     cs_slice document_id; /* in the same block */
     int64_t estimate;
+    int64_t pinned; /* what it counts as: the amount, or what it is known to have come to */
     int64_t amount, placed_ns, expires_ns;
     int64_t deadline; /* monotonic */
     int64_t posted, resolved_ns;
@@ -113,6 +114,8 @@ void cs_spend__hold_enter(struct cs_spend__holds *t, cs_spend__hold *hold);
 /* Pins it in every account that its money counts in; gives up all pins. */
 void cs_spend__hold_pin(cs_spend *s, cs_spend__hold *hold);
 void cs_spend__hold_release(cs_spend *s, cs_spend__hold *hold);
+/* It came to this, and will be posted in a moment: until then it counts as this. */
+void cs_spend__hold_becomes(cs_spend *s, cs_spend__hold *hold, int64_t nanos);
 void cs_spend__hold_forget(cs_spend *s, cs_spend__hold *hold);
 void cs_spend__hold_drop(cs_spend__hold *hold);
 /* On the journal's thread. */

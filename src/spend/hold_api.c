@@ -22,6 +22,7 @@ void cs_spend__hold_copy(const cs_spend__hold *hold, int64_t mono_ns, cs_arena *
                      .charge = hold->charge,
                      .state = cs_spend__hold_state(hold, mono_ns),
                      .doubtful = hold->doubtful,
+                     .family = hold->n_pins > 0 ? hold->pins[hold->n_pins - 1].account->name : hold->account->name,
                      .posted_nanos = hold->posted,
                      .resolved_ns = hold->resolved_ns};
     if (hold->n_scope > 0) {
@@ -141,6 +142,21 @@ static void appended(void *self, cs_journal_batch *batch, const cs_error *error)
     }
 }
 
+/* Beside the spend event, in the topic and the order of the holds: what comes behind knows that there is room. */
+static void add_settled(asking *q, const cs_event_head *like, int64_t nanos)
+{
+    cs_arena *a = &q->batch->arena;
+    cs_value data = cs_object_new(a, 3);
+    cs_object_put_text(a, data, "tenant", cs_string(q->hold.tenant));
+    cs_object_put_text(a, data, "hold", cs_string(q->hold.id));
+    cs_object_put_text(a, data, "posted_nanos", cs_int(nanos));
+    cs_event_head head = *like;
+    head.type = "io.countersign.hold.settled.v1";
+    head.key = q->hold.family;
+    cs_event event = cs_event_compose(a, &head, data);
+    cs_journal_batch_add(q->batch, &event);
+}
+
 static void add_event(asking *q, int64_t nanos, cs_slice reason)
 {
     cs_arena *a = &q->batch->arena;
@@ -161,10 +177,14 @@ static void add_event(asking *q, int64_t nanos, cs_slice reason)
                           .source = CS_LIT("/countersign/holds"),
                           .id = q->hold.id,
                           .tenant = q->hold.tenant,
+                          .key = q->settles ? CS_LIT("") : q->hold.family,
                           .correlation = q->hold.request_id,
                           .time_ns = q->spend->now_ns(q->spend->now_self)};
     cs_event event = cs_event_compose(a, &head, data);
     cs_journal_batch_add(q->batch, &event);
+    if (q->settles && q->spend->shared) {
+        add_settled(q, &head, nanos);
+    }
 }
 
 static void ask(cs_spend *s, cs_slice id, bool settles, int64_t nanos, cs_slice reason, cs_hold_done *done, void *self)

@@ -6,6 +6,7 @@
 
 #define COMMITTED "io.countersign.decision.committed.v1"
 #define VOIDED "io.countersign.hold.voided.v1"
+#define SETTLED "io.countersign.hold.settled.v1"
 #define REMEMBERED_NS (24 * 3600 * CS_NS_PER_S)
 
 /* ---- data.holds */
@@ -306,10 +307,31 @@ static bool fold_contended(cs_spend *s, const cs_event *event, cs_spend__hold *h
     return true;
 }
 
+/* The spend event is in the other topic, and may come later: until then the hold counts as what it came to. */
+static cs_event_outcome fold_settled(cs_spend *s, const cs_event *event)
+{
+    cs_slice id;
+    int64_t nanos = 0;
+    if (!cs_event_text(event->data, "hold", &id) || !whole(event->data, "posted_nanos", &nanos) || nanos < 0) {
+        return CS_EVENT_UNSEEN;
+    }
+    cs_mutex_lock(&s->holds->lock);
+    cs_spend__hold *hold = cs_map_get(&s->holds->by_id, id);
+    bool open = hold != NULL && hold->state == CS_HOLD_PENDING && hold->committed;
+    if (open) {
+        cs_spend__hold_becomes(s, hold, nanos);
+    }
+    cs_mutex_unlock(&s->holds->lock);
+    return open ? CS_EVENT_APPLIED : CS_EVENT_DUPLICATE;
+}
+
 static cs_event_outcome fold_hold(void *self, const cs_event *event)
 {
     cs_spend *s = self;
     cs_slice id;
+    if (cs_slice_is(event->type, SETTLED)) {
+        return fold_settled(s, event);
+    }
     if (!cs_slice_is(event->type, VOIDED) || !cs_event_text(event->data, "hold", &id)) {
         return CS_EVENT_UNSEEN;
     }

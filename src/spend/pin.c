@@ -41,7 +41,7 @@ static void count(cs_spend__pin *pin, int64_t amount)
 void cs_spend__pin_commit(cs_spend__pin *pin)
 {
     if (pin->inflight && pin->where == CS_SPEND__PIN_PENDING) {
-        count_inflight(pin, -pin->hold->amount);
+        count_inflight(pin, -pin->hold->pinned);
     }
     pin->inflight = false;
 }
@@ -50,7 +50,7 @@ void cs_spend__pin_doubt(cs_spend__pin *pin, int64_t mono_ns)
 {
     if (!pin->doubtful && pin->where == CS_SPEND__PIN_PENDING) {
         pin->doubtful = true;
-        count_doubtful(pin, pin->hold->amount);
+        count_doubtful(pin, pin->hold->pinned);
         pin->account->pins->n_doubts++;
         pin->account->pins->doubt_until = mono_ns + DOUBT_NS;
     }
@@ -61,7 +61,7 @@ static void end_doubts(cs_spend__pins *pins)
 {
     for (size_t i = 0; i < pins->pending.n; i++) {
         if (pins->pending.v[i]->doubtful) {
-            count_doubtful(pins->pending.v[i], -pins->pending.v[i]->hold->amount);
+            count_doubtful(pins->pending.v[i], -pins->pending.v[i]->hold->pinned);
             pins->pending.v[i]->doubtful = false;
         }
     }
@@ -116,7 +116,7 @@ static void leave_heap(cs_spend__pin *pin)
         rise(pins, at);
         sink(pins, last->at);
     }
-    count(pin, -pin->hold->amount);
+    count(pin, -pin->hold->pinned);
     pins->n_doubts -= pin->doubtful;
     pin->inflight = pin->doubtful = false;
     pin->where = CS_SPEND__PIN_OUT;
@@ -146,7 +146,7 @@ static void become_overdue(cs_spend__pin *pin)
     pin->where = CS_SPEND__PIN_OVERDUE;
     pin->at = (uint32_t)pins->overdue.n;
     CS_VEC_PUSH(&pins->overdue, pin);
-    count_overdue(pin, pin->hold->amount);
+    count_overdue(pin, pin->hold->pinned);
 }
 
 static void leave_overdue(cs_spend__pin *pin)
@@ -155,7 +155,7 @@ static void leave_overdue(cs_spend__pin *pin)
     cs_spend__pin *last = pins->overdue.v[--pins->overdue.n];
     pins->overdue.v[pin->at] = last;
     last->at = pin->at;
-    count_overdue(pin, -pin->hold->amount);
+    count_overdue(pin, -pin->hold->pinned);
     pin->where = CS_SPEND__PIN_OUT;
 }
 
@@ -178,7 +178,7 @@ int64_t cs_spend__overdue_sum(const cs_spend__account *account, const cs_spend__
         const cs_spend__pin *pin = account->pins->overdue.v[i];
         for (size_t k = 0; k < pin->totals.n; k++) {
             if (pin->totals.v[k].total == total && in_window(total, pin->hold)) {
-                sum = plus(sum, pin->hold->amount);
+                sum = plus(sum, pin->hold->pinned);
             }
         }
     }
@@ -222,7 +222,7 @@ void cs_spend__pin_add(cs_spend__pin *pin, int64_t mono_ns, int64_t now_ns)
         put(account->pins, account->pins->pending.n - 1, pin);
         rise(account->pins, pin->at);
         pin->inflight = !hold->committed;
-        count(pin, hold->amount);
+        count(pin, hold->pinned);
     } else if (hold->charge) {
         for (size_t i = 0; i < pin->totals.n; i++) {
             cs_spend__total_refresh(account, pin->totals.v[i].total, now_ns);
