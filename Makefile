@@ -172,7 +172,7 @@ SECONDS ?= 60
 SEED ?= 1
 ifeq ($(F),rego_diff)
 fuzz: build
-	OPA=$(OPA) COUNTERSIGN=$(B)/countersign tests/fuzz/rego_diff/run --seconds $(SECONDS) --seed $(SEED)
+	OPA=$(OPA) COUNTERSIGN=$(abspath $(B)/countersign) tests/fuzz/rego_diff/run --seconds $(SECONDS) --seed $(SEED)
 else
 DICT = $(wildcard tests/fuzz/dict/$(F).dict)
 fuzz: $(B)/fuzz/tests/fuzz/fuzz_$(F) ## libFuzzer on one target: F=json SECONDS=60; new inputs go to build/fuzz/corpus

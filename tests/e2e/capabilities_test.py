@@ -91,6 +91,60 @@ def granted(ours):
         return right, len(commands)
 
 
+CUSTOM = {"name": "custom.f", "decl": {"type": "function", "args": [{"type": "string"}], "result": {"type": "any"}}}
+CALLER = """package a
+
+p := custom.f("x")
+
+ok := 1
+
+test_function if p == "gx" with custom.f as data.a.g
+
+test_builtin if p == "X" with custom.f as upper
+
+test_value if p == 7 with custom.f as 7
+
+test_stand_in if upper("a") with upper as custom.f
+
+g(x) := concat("", ["g", x])
+"""
+UNSUPPORTED = "eval_internal_error: unsupported built-in: custom.f"
+# What is run with the capabilities, the exit status, and what the output has.
+CUSTOM_RUNS = [
+    (["check", "a.rego"], 0, ""),
+    (["test", "a.rego", "-r", "test_(function|builtin)"], 0, "PASS: 2/2"),
+    (["test", "a.rego", "-r", "test_value"], 2, "a.rego:3: " + UNSUPPORTED),
+    (["test", "a.rego", "-r", "test_stand_in"], 2, "a.rego:13: " + UNSUPPORTED),
+    (["eval", "-f", "pretty", "-d", "a.rego", "data.a.ok"], 0, "1"),
+    (["eval", "-f", "pretty", "-d", "a.rego", "data.a.p"], 2, "a.rego:3: " + UNSUPPORTED),
+    (["eval", "-f", "pretty", "-d", "a.rego", 'not custom.f("a")'], 2, UNSUPPORTED),
+    (["eval", "-f", "pretty", 'x := custom.f("a") with custom.f as upper'], 0, '"A"'),
+    (["eval", "-f", "pretty", 'x := custom.f("a") with custom.f as 3'], 2, UNSUPPORTED),
+    (["eval", "-f", "pretty", "custom.f(1)"], 2, "custom.f: invalid argument(s)"),
+]
+
+
+def custom(ours, opa):
+    """A built-in that only the capabilities know can be called and mocked; a call that is met is an error."""
+    right = 0
+    with tempfile.TemporaryDirectory() as folder:
+        more = json.loads(document(ours))
+        more["builtins"].append(CUSTOM)
+        with open(os.path.join(folder, "c.json"), "w", encoding="utf-8") as file:
+            json.dump(more, file)
+        with open(os.path.join(folder, "a.rego"), "w", encoding="utf-8") as file:
+            file.write(CALLER)
+        for command, status, text in CUSTOM_RUNS:
+            for program in filter(None, (ours, opa)):
+                done = subprocess.run(
+                    [program, *command, "--capabilities", "c.json"], capture_output=True, text=True, cwd=folder
+                )
+                fits = done.returncode == status and text in done.stdout + done.stderr
+                right += fits
+                print("" if fits else "%s: %s\n%s%s\n" % (program, command, done.stdout, done.stderr), end="")
+    return right, len(CUSTOM_RUNS) * (2 if opa else 1)
+
+
 def of_version(program, version):
     return subprocess.run([program, "capabilities", "--version", version], capture_output=True, check=True).stdout
 
@@ -114,7 +168,7 @@ def versions(ours, opa):
 
 
 def main():
-    ours = os.environ.get("COUNTERSIGN", "build/release/countersign")
+    ours = os.path.abspath(os.environ.get("COUNTERSIGN", "build/release/countersign"))
     opa = os.environ.get("OPA", "")
     if "--record" in sys.argv:
         with open(RECORD, "w", encoding="utf-8") as file:
@@ -127,7 +181,7 @@ def main():
     with open(RECORD, encoding="utf-8") as file:
         recorded = file.read().splitlines()
     passed = failed = 0
-    for right, asked in (granted(ours), versions(ours, opa)):
+    for right, asked in (granted(ours), custom(ours, opa), versions(ours, opa)):
         passed, failed = passed + right, failed + asked - right
     for expected, flags in zip(recorded, ([], ["--v0-compatible"])):
         checks = [(by_name(expected), False, "the record")]

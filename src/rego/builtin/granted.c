@@ -37,6 +37,17 @@ const cs_builtin *cs_granted_find(const cs_capabilities *c, cs_slice name)
     return NULL;
 }
 
+const cs_builtin *cs_granted_row(const cs_capabilities *c, uint32_t index)
+{
+    size_t n;
+    const cs_builtin *rows = cs_builtin_rows(&n);
+    if (index < n) {
+        return &rows[index];
+    }
+    index -= (uint32_t)n;
+    return c && index < c->grants->n && c->grants->rows[index].index == n + index ? &c->grants->rows[index] : NULL;
+}
+
 static bool is_set(cs_value row, const char *key)
 {
     const cs_value *v = cs_object_get_text(row, key);
@@ -77,6 +88,13 @@ static cs_err read_builtins(cs_arena *a, cs_value document, struct cs_builtin_gr
     }
     qsort(out->rows, n, sizeof *out->rows, by_name);
     out->n = n;
+    size_t n_known;
+    (void)cs_builtin_rows(&n_known);
+    for (uint32_t i = 0; i < n; i++) {
+        if (!out->rows[i].run && !cs_builtin_is_language(&out->rows[i])) {
+            out->rows[i].index = (uint32_t)n_known + i;
+        }
+    }
     return CS_OK;
 }
 

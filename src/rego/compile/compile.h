@@ -87,6 +87,8 @@ uint32_t cs_rule_test_name(const cs_rule *r, cs_slice *name);
 /* The built-in function that a ref of a name and words ([var io, "jwt", "decode"]) stands for; NULL if there is none.
  */
 const cs_builtin *cs_builtin_of_ref(const cs_term *ref);
+/* The same for a policy with capabilities (may be NULL): one that they grant and that has no function is found, too. */
+const cs_builtin *cs_builtin_granted(const cs_capabilities *c, const cs_term *ref);
 
 /* ---- queries */
 typedef struct cs_query_var {

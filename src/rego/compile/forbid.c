@@ -19,16 +19,11 @@ static void report_arity(cs_compiler *c, const cs_expr *e, int want, uint32_t ha
 
 bool cs_compile__usable(cs_compiler *c, const cs_builtin *b, cs_loc loc)
 {
-    if (b->run || cs_builtin_is_language(b) || (c->policy && c->policy->check_only)) {
-        return true;
+    if (b->run || cs_builtin_is_language(b) || (c->policy && c->policy->check_only) || c->compiled->capabilities) {
+        return true; /* with capabilities an error of the evaluation, when the call is met */
     }
-    if (c->compiled->capabilities) {
-        /* In OPA an error of the evaluation, when the call is met. */
-        (void)cs_compile__error(c, CS_ERR_EVAL_INTERNAL, loc, "unsupported built-in: %s", b->name);
-    } else {
-        (void)cs_compile__error(c, CS_ERR_REGO_TYPE, loc,
-                                "undefined function %s (this build does not have the built-in)", b->name);
-    }
+    (void)cs_compile__error(c, CS_ERR_REGO_TYPE, loc, "undefined function %s (this build does not have the built-in)",
+                            b->name);
     return false;
 }
 

@@ -176,6 +176,14 @@ const cs_builtin *cs_builtin_of_ref(const cs_term *ref)
     return cs_builtin_find(dotted_name(ref, name));
 }
 
+const cs_builtin *cs_builtin_granted(const cs_capabilities *c, const cs_term *ref)
+{
+    char name[NAME_BYTES];
+    cs_slice dotted = dotted_name(ref, name);
+    const cs_builtin *granted = c ? cs_granted_find(c, dotted) : NULL;
+    return granted && !granted->run && !cs_builtin_is_language(granted) ? granted : cs_builtin_find(dotted);
+}
+
 static const cs_capabilities *capabilities_of(const cs_compiler *c)
 {
     return c->compiled ? c->compiled->capabilities : NULL;

@@ -2,6 +2,7 @@
  * them. All others keep the results that are known outside it.
  *
  * Codes that print or trace count as affected by everything: they are to be heard each time. */
+#include "rego/builtin/granted.h"
 #include "rego/plan/internal.h"
 
 /* Sets of targets that get a row of their own; more sites share nothing. */
@@ -109,10 +110,14 @@ static void see_with(survey *s, uint32_t code, const cs_with_site *site)
     }
 }
 
+static bool is_loud(const cs_builtin *b)
+{
+    return strcmp(b->name, "internal.print") == 0 || strcmp(b->name, "trace") == 0 ||
+           strcmp(b->name, "internal.test_case") == 0;
+}
+
 static void see_code(survey *s, const cs_code *code)
 {
-    size_t n_rows;
-    const cs_builtin *rows = cs_builtin_rows(&n_rows);
     for (uint32_t i = 0; i < code->n_insns; i++) {
         const cs_insn *insn = &code->insns[i];
         switch (cs_op_infos[insn->op].u) {
@@ -127,8 +132,7 @@ static void see_code(survey *s, const cs_code *code)
             break;
         case 'B':
             add_builtin(s, insn->u, code->id);
-            if (strcmp(rows[insn->u].name, "internal.print") == 0 || strcmp(rows[insn->u].name, "trace") == 0 ||
-                strcmp(rows[insn->u].name, "internal.test_case") == 0) {
+            if (is_loud(cs_granted_row(s->program->capabilities, insn->u))) {
                 s->loud[code->id / 64] |= 1ULL << code->id % 64;
             }
             break;

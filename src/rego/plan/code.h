@@ -132,6 +132,7 @@ typedef struct cs_program {
     uint32_t n_codes;
     cs_node *nodes; /* [0] is data */
     uint32_t n_nodes;
+    const cs_capabilities *capabilities; /* rows of built-ins past the table's are theirs; may be NULL */
 } cs_program;
 
 #endif

@@ -60,6 +60,11 @@ static bool plan_comparison(cs_builder *b, const cs_builtin *builtin, const cs_t
     return false;
 }
 
+const cs_builtin *cs_plan__builtin(const cs_builder *b, const cs_term *ref)
+{
+    return cs_builtin_granted(b->p->program->capabilities, ref);
+}
+
 /* walk(x, [_, value]) */
 static bool drops_paths(const cs_terms *call)
 {
@@ -73,7 +78,7 @@ static uint32_t plan_invoke(cs_builder *b, const cs_terms *call, uint32_t *arity
 {
     const cs_term *operator_ref = call->v[0];
     uint32_t code = cs_plan__function(b, operator_ref);
-    *builtin = code == CS_NO_CODE ? cs_builtin_of_ref(operator_ref) : NULL;
+    *builtin = code == CS_NO_CODE ? cs_plan__builtin(b, operator_ref) : NULL;
     uint32_t result = cs_plan__reg(b);
     if (code != CS_NO_CODE) {
         *arity = b->p->program->codes[code]->n_params;
@@ -90,7 +95,7 @@ static uint32_t plan_invoke(cs_builder *b, const cs_terms *call, uint32_t *arity
         *arity = call->n - 1;
         return result;
     }
-    if (!(*builtin)->run) {
+    if (!(*builtin)->run && !b->p->program->capabilities) {
         cs_plan__fail(
             b, cs_arena_printf(b->p->arena, NULL, "built-in function %s is not part of this build", (*builtin)->name));
     }
@@ -124,7 +129,7 @@ uint32_t cs_plan__call_value(cs_builder *b, const cs_terms *call)
 
 static void plan_call(cs_builder *b, const cs_terms *call)
 {
-    const cs_builtin *builtin = cs_plan__function(b, call->v[0]) == CS_NO_CODE ? cs_builtin_of_ref(call->v[0]) : NULL;
+    const cs_builtin *builtin = cs_plan__function(b, call->v[0]) == CS_NO_CODE ? cs_plan__builtin(b, call->v[0]) : NULL;
     if (builtin && call->n == 3 && strcmp(builtin->name, "eq") == 0) {
         cs_plan__equal(b, call->v[1], call->v[2]);
         return;

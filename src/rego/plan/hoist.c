@@ -5,7 +5,9 @@
  * OPA's index leaves out a rule that one of them makes fail before any of its body runs (v1/ast/index.go), so an error
  * that the body would run into is never seen there. Moving these statements to the front has the same effect, for rules
  * that have no index, too, and a body that fails fails early. They depend on nothing, and what they name cannot be used
- * before, so the order of the others is what it was. */
+ * before, so the order of the others is what it was.
+ *
+ * The index asks of a reference that stands alone only whether it is defined: that it is false is seen in its turn. */
 #include "rego/plan/internal.h"
 
 /* Longer bodies are planned as they stand: looking back from each statement is quadratic. */
@@ -155,6 +157,11 @@ void cs_plan__rule_body(cs_builder *b, cs_body body)
     uint32_t n = 0;
     for (uint32_t i = 0; i < body.n; i++) {
         first[i] = body.n <= STATEMENTS_MAX && (goes_first(b, body, i) || is_test(b, body, first, i));
+        if (first[i] && n < i && body.v[i]->kind == CS_EXPR_TERM) {
+            b->loc = body.v[i]->loc.source ? body.v[i]->loc : b->loc;
+            cs_plan__term(b, body.v[i]->u.term);
+            first[i] = false;
+        }
         if (first[i]) {
             order[n++] = body.v[i];
         }

@@ -92,6 +92,8 @@ void cs_plan__equal(cs_builder *b, const cs_term *left, const cs_term *right);
 void cs_plan__body(cs_builder *b, cs_body body);
 /* A call used as a value. */
 uint32_t cs_plan__call_value(cs_builder *b, const cs_terms *call);
+/* The built-in that a ref names; NULL if there is none. */
+const cs_builtin *cs_plan__builtin(const cs_builder *b, const cs_term *ref);
 
 /* ---- with.c */
 void cs_plan__with(cs_builder *b, const cs_expr *e);

@@ -126,6 +126,7 @@ cs_err cs_plan_policy(cs_arena *arena, const cs_compiled *compiled, cs_program *
     cs_planner p = {.arena = arena, .program = program, .growing = program, .compiled = compiled, .e = e};
     uint32_t n = count_nodes(compiled->root);
     p.cap_codes = 3 * n + 1;
+    program->capabilities = compiled->capabilities;
     program->nodes = cs_arena_array(arena, cs_node, n);
     program->codes = cs_arena_array(arena, cs_code *, p.cap_codes);
     tree_builder t = {&p, program, cs_arena_array(arena, const cs_rule_node *, n)};

@@ -1,24 +1,26 @@
 /* Which codes are quiet: evaluating them neither ends in an error nor can be noticed otherwise, so that it makes no
  * difference whether they are evaluated, apart from limits. Conflicts of values are the errors of codes; whatever may
  * have one is not quiet, nor is what prints, asks the world, or finds out at run time which documents it reads. */
+#include "rego/builtin/granted.h"
 #include "rego/plan/internal.h"
 
 static bool quiet_builtin(const cs_builtin *b)
 {
     unsigned noticed = CS_BUILTIN_VOID | CS_BUILTIN_NONDETERMINISTIC | CS_BUILTIN_OWN_MEMO | CS_BUILTIN_TEST;
-    return !(b->flags & noticed) && strcmp(b->name, "trace") != 0 && strcmp(b->name, "internal.template_string") != 0;
+    return b->run && !(b->flags & noticed) && strcmp(b->name, "trace") != 0 &&
+           strcmp(b->name, "internal.template_string") != 0;
 }
 
 #define BIT(op) (1ULL << (op))
 _Static_assert(CS_OP_COUNT <= 64, "a set of operations fits a word");
 
 /* By itself, whatever it calls. What KEYS and FORCE evaluate was named by a NODE, or is a live document. */
-static bool quiet_insn(const cs_insn *i)
+static bool quiet_insn(const cs_program *program, const cs_insn *i)
 {
     static const uint64_t loud = BIT(CS_OP_NODE) | BIT(CS_OP_PUT) | BIT(CS_OP_PUTPATH) | BIT(CS_OP_UNDERLAY) |
                                  BIT(CS_OP_RESULT) | BIT(CS_OP_WITH);
-    size_t n;
-    return !(loud >> i->op & 1) && (i->op != CS_OP_BUILTIN || quiet_builtin(&cs_builtin_rows(&n)[i->u]));
+    return !(loud >> i->op & 1) &&
+           (i->op != CS_OP_BUILTIN || quiet_builtin(cs_granted_row(program->capabilities, i->u)));
 }
 
 typedef struct calls {
@@ -76,7 +78,7 @@ void cs_plan__quiet(cs_planner *p)
         cs_code *code = program->codes[at];
         code->quiet = true;
         for (uint32_t i = 0; i < code->n_insns && code->quiet; i++) {
-            code->quiet = quiet_insn(&code->insns[i]);
+            code->quiet = quiet_insn(program, &code->insns[i]);
         }
         if (!code->quiet) {
             CS_VEC_PUSH_IN(&work, &loud, at);

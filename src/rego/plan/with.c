@@ -1,3 +1,4 @@
+#include "rego/builtin/granted.h"
 #include "rego/plan/internal.h"
 
 /* What is replaced: input.…, data.… (a document or a function), or a built-in. */
@@ -17,7 +18,7 @@ static bool plan_target(cs_builder *b, const cs_term *target, cs_with_target *ou
         return true;
     }
     if (!is_data && !cs_slice_eq(head, CS_LIT("input"))) {
-        const cs_builtin *builtin = cs_builtin_of_ref(&ref);
+        const cs_builtin *builtin = cs_plan__builtin(b, &ref);
         if (!builtin) {
             cs_plan__fail(b, "a with modifier of nothing known reached the planner");
             return false;
@@ -53,13 +54,22 @@ static void plan_mock(cs_builder *b, const cs_term *value, cs_with_target *out)
         return;
     }
     uint32_t code = cs_plan__function(b, ref);
-    const cs_builtin *builtin = code == CS_NO_CODE ? cs_builtin_of_ref(ref) : NULL;
+    const cs_builtin *builtin = code == CS_NO_CODE ? cs_plan__builtin(b, ref) : NULL;
     if (code != CS_NO_CODE) {
         out->mock = CS_MOCK_FUNCTION;
         out->mock_with = code;
     } else if (builtin) {
         out->mock = CS_MOCK_BUILTIN;
         out->mock_with = builtin->index;
+    }
+}
+
+/* No value stands for a built-in without a function: it is called all the same, and that is an error as in OPA. */
+static void keep_unsupported(const cs_builder *b, cs_with_target *t)
+{
+    if (t->kind == CS_TARGET_BUILTIN && !cs_granted_row(b->p->program->capabilities, t->target)->run) {
+        t->mock = CS_MOCK_BUILTIN;
+        t->mock_with = t->target;
     }
 }
 
@@ -77,6 +87,7 @@ static uint32_t plan_context(cs_builder *b, const cs_expr *e)
         }
         if (site.v[i].mock == CS_MOCK_VALUE) {
             cs_plan__term_into(b, e->with[i].value, values + i);
+            keep_unsupported(b, &site.v[i]);
         } else {
             cs_plan__emit(b, CS_OP_CLEAR, values + i, 0, 0, 0, 0);
         }

@@ -1,4 +1,5 @@
 /* Calls: of replacements, of the policy's functions, of built-ins (OPA: evalCall, evalBuiltin). */
+#include "rego/builtin/granted.h"
 #include "rego/topdown/internal.h"
 #include "rego/topdown/save.h"
 
@@ -178,11 +179,12 @@ cs_go cs_td__call(cs_td_frame *f, const cs_term *const *terms, uint32_t n, cs_k 
         cs_td_rules rules = run->partial ? cs_td__rules(f, node, NULL, 0) : cs_td__rules(f, node, terms + 1, n - 1);
         return cs_td__function(f, &rules, terms, n, k);
     }
-    const cs_builtin *b = cs_builtin_of_ref(operator_term);
+    const cs_builtin *b = cs_builtin_granted(run->policy->capabilities, operator_term);
     const cs_expr *e = f->query.v[f->index];
     if (!b || !b->run) {
         cs_slice name = cs_ref_name(run->arena, operator_term);
-        return cs_td__fail(run, e->loc, CS_ERR_EVAL_INTERNAL, "unsupported built-in: %.*s", CS_FMT(name));
+        return cs_td__fail(run, e->loc, CS_ERR_EVAL_INTERNAL, CS_UNSUPPORTED_BUILTIN,
+                           b ? b->name : cs_arena_dup(run->arena, name.p, name.n));
     }
     uint32_t arity = cs_builtin_arity(b);
     if (mock) {

@@ -75,7 +75,7 @@ bool cs_td__is_function(const cs_td *run, const cs_term *ref)
     if (ref->kind != CS_TERM_REF || ref->u.list.v[0]->kind != CS_TERM_VAR) {
         return false;
     }
-    return cs_td__is_policy_function(run, ref) || cs_builtin_of_ref(ref) != NULL;
+    return cs_td__is_policy_function(run, ref) || cs_builtin_granted(run->policy->capabilities, ref) != NULL;
 }
 
 const cs_opd *cs_td__mock(cs_td *run, const cs_term *function)
@@ -135,7 +135,7 @@ static cs_opd stand_in(cs_td *run, cs_opd value)
 {
     if (cs_opd_is(value, CS_TERM_VAR)) {
         const cs_term *ref = as_ref(run, value.t);
-        value.t = cs_builtin_of_ref(ref) ? ref : value.t;
+        value.t = cs_builtin_granted(run->policy->capabilities, ref) ? ref : value.t;
     }
     return value;
 }

@@ -1,3 +1,4 @@
+#include "rego/builtin/granted.h"
 #include "rego/vm/internal.h"
 
 static void print_field(cs_buf *out, const char *name, char form, uint32_t value)
@@ -30,7 +31,6 @@ static void print_path(cs_buf *out, const cs_path *path)
 /* What the number in `u` stands for. */
 static void print_meaning(cs_buf *out, const cs_program *program, const cs_code *code, const cs_insn *i)
 {
-    size_t n;
     switch (cs_op_infos[i->op].u) {
     case 'K':
         cs_buf_byte(out, ' ');
@@ -43,7 +43,7 @@ static void print_meaning(cs_buf *out, const cs_program *program, const cs_code 
         cs_buf_printf(out, " %.*s", CS_FMT(program->codes[i->u]->name));
         return;
     case 'B':
-        cs_buf_printf(out, " %s", cs_builtin_rows(&n)[i->u].name);
+        cs_buf_printf(out, " %s", cs_granted_row(program->capabilities, i->u)->name);
         return;
     case 'S':
         cs_buf_printf(out, " (%u lists)", code->switches[i->u].n_lists);

@@ -1,4 +1,5 @@
 /* The loop: fetch, dispatch, fast paths. Whatever gets interesting leaves for a function. */
+#include "rego/builtin/granted.h"
 #include "rego/vm/internal.h"
 
 static inline bool fast_equal(cs_value x, cs_value y)
@@ -93,11 +94,22 @@ static bool retreat(cs_run *run)
     return true;
 }
 
+/* A call of what capabilities grant without there being a function for it. */
+static cs_err unsupported(cs_run *run, const cs_code *code, const cs_insn *i, uint32_t row)
+{
+    return cs_vm__fail(run, code, i, CS_ERR_EVAL_INTERNAL, CS_UNSUPPORTED_BUILTIN,
+                       cs_granted_row(run->program->capabilities, row)->name);
+}
+
 /* Calls a built-in; false when the expression is undefined (or run->err is set). */
 static bool call_builtin(cs_run *run, cs_frame *f, const cs_insn *i, uint32_t row, cs_value *out)
 {
     size_t n_rows;
     const cs_builtin *rows = cs_builtin_rows(&n_rows);
+    if (__builtin_expect(row >= n_rows, 0)) {
+        (void)unsupported(run, f->code, i, row);
+        return false;
+    }
     const cs_loc *loc = &f->code->locs[i - f->code->insns];
     cs_call call = {.arena = run->arena,
                     .args = run->regs + f->base + i->b,

@@ -1,3 +1,4 @@
+#include "rego/builtin/granted.h"
 #include "rego/vm/internal.h"
 
 typedef struct verifier {
@@ -25,11 +26,15 @@ static cs_err check_small(const verifier *v, char form, uint32_t value, uint32_t
     return CS_OK;
 }
 
+/* Without a function: only what capabilities grant. */
+static bool is_builtin(const cs_builtin *b, const cs_capabilities *capabilities)
+{
+    return b && (b->run || (capabilities && !cs_builtin_is_language(b)));
+}
+
 static cs_err check_wide(const verifier *v, char form, uint32_t value)
 {
     const cs_code *c = v->code;
-    size_t builtins;
-    const cs_builtin *rows = cs_builtin_rows(&builtins);
     switch (form) {
     case 'K':
         return value < c->n_k ? CS_OK : bad(v, "constant", value);
@@ -46,7 +51,9 @@ static cs_err check_wide(const verifier *v, char form, uint32_t value)
     case 'L':
         return value < c->n_insns ? CS_OK : bad(v, "label", value);
     case 'B':
-        return value < builtins && rows[value].run ? CS_OK : bad(v, "built-in", value);
+        return is_builtin(cs_granted_row(v->program->capabilities, value), v->program->capabilities)
+                   ? CS_OK
+                   : bad(v, "built-in", value);
     default:
         return CS_OK;
     }
