@@ -58,7 +58,9 @@ static void begin(cs_spend__cost *c)
         cs_spend__cost_sums_free(c->waiting.v[old++]);
     }
     c->waiting.n -= old;
-    memmove(c->waiting.v, c->waiting.v + old, c->waiting.n * sizeof *c->waiting.v);
+    if (old > 0) {
+        memmove(c->waiting.v, c->waiting.v + old, c->waiting.n * sizeof *c->waiting.v);
+    }
     cs_cond_signal(&c->changed);
 }
 
