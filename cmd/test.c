@@ -11,6 +11,7 @@ static void free_results(cs_test_run *run)
 {
     for (size_t i = 0; i < run->n; i++) {
         cs_query_release(run->results[i].query);
+        cs_arena_destroy(&run->results[i].evaluated);
         cs_arena_destroy(&run->results[i].arena);
     }
     cs_free(run->results);

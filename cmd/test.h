@@ -36,7 +36,8 @@ typedef struct cs_test_bench {
 
 typedef struct cs_test_result {
     const cs_policy_test *test;
-    cs_arena arena; /* of everything in it; destroyed with the results */
+    cs_arena arena;     /* of everything in it; destroyed with the results */
+    cs_arena evaluated; /* what the trace points into, if there is one */
     cs_test_outcome outcome;
     int64_t ns;
     cs_cmd_problems problems; /* CS_TEST_ERROR: one */

@@ -132,7 +132,10 @@ static const cs_tracer *make_tracer(const cs_test_run *run, listener *l, cs_test
         cs_explain level = CS_EXPLAIN_OFF;
         (void)cs_explain_parse(cs_slice_of(f->explain), &level);
         bool locals = f->var_values || strcmp(f->format, "json") == 0;
-        l->trace = cs_trace_new(&r->arena, &(cs_trace_options){.locals = locals, .unify = level == CS_EXPLAIN_DEBUG});
+        cs_trace_options options = {.locals = locals,
+                                    .unify = level == CS_EXPLAIN_DEBUG,
+                                    .brief = !f->var_values && level != CS_EXPLAIN_DEBUG && level != CS_EXPLAIN_FULL};
+        l->trace = cs_trace_new(l->arena, &options);
         r->trace = l->trace;
         tracers[n++] = cs_trace_tracer(l->trace);
     }
@@ -211,23 +214,42 @@ static bool take(cs_test_run *run, size_t *i)
     return any;
 }
 
+/* What a trace points to lives as long as it may be shown: to the report, or not at all for a test that passed, unless
+ * the report shows everybody's. */
+static void keep_or_forget(const cs_test_run *run, cs_test_result *r, cs_arena *arena)
+{
+    if (r->outcome != CS_TEST_PASS || strcmp(run->flags->format, "json") == 0) {
+        r->evaluated = *arena;
+        cs_arena_init(arena, 0);
+        return;
+    }
+    cs_query_release(r->query);
+    r->query = NULL;
+    r->trace = NULL;
+    cs_arena_reset(arena);
+}
+
 static void work(void *self)
 {
     cs_test_run *run = self;
     cs_arena arena;
-    cs_arena_init(&arena, cs_limits_get()->eval_memory);
+    bool traced = run->flags->verbose || run->flags->var_values;
+    cs_arena_init(&arena, traced ? 0 : cs_limits_get()->eval_memory);
     for (size_t i; take(run, &i);) {
         cs_test_result *r = &run->results[i];
         cs_arena_init(&r->arena, 0);
+        cs_arena_init(&r->evaluated, 0);
         if (r->test->todo) {
             r->outcome = CS_TEST_SKIPPED;
         } else if (run->flags->bench) {
             cs_test__bench(run, r);
         } else {
-            /* What a trace points to lives as long as the result. */
-            bool kept = run->flags->verbose || run->flags->var_values;
-            cs_test__once(run, r, kept ? &r->arena : &arena);
-            cs_arena_reset(&arena);
+            cs_test__once(run, r, &arena);
+            if (r->trace) {
+                keep_or_forget(run, r, &arena);
+            } else {
+                cs_arena_reset(&arena);
+            }
         }
         cs_mutex_lock(&run->lock);
         r->done = true;

@@ -26,6 +26,7 @@ typedef struct cs_trace cs_trace;
 typedef struct cs_trace_options {
     bool locals; /* keep the values of variables with each event */
     bool unify;  /* keep unifications (explain=debug) */
+    bool brief;  /* keep only what the levels notes and fails may show: those, and the entries that lead there */
 } cs_trace_options;
 
 /* Keeps at most the limit trace_events; what comes later is lost. */

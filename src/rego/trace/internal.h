@@ -42,6 +42,7 @@ struct cs_trace {
     cs_trace_options options;
     cs_tracer tracer;
     cs_trace__steps steps;
+    CS_VEC(cs_trace__local) locals; /* of the event that is being recorded */
 };
 
 const char *cs_trace__op_name(cs_trace_op op);

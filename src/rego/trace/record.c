@@ -14,8 +14,7 @@ const char *cs_trace__op_name(cs_trace_op op)
 }
 
 typedef struct gathering {
-    cs_arena *arena;
-    CS_VEC(cs_trace__local) locals;
+    cs_trace *trace;
     CS_VEC(cs_trace__document) documents;
 } gathering;
 
@@ -23,14 +22,14 @@ static void add_local(void *self, const cs_term *var, const cs_term *value, cs_s
 {
     gathering *g = self;
     cs_trace__local local = {var, value, written, loc};
-    CS_VEC_PUSH_IN(g->arena, &g->locals, local);
+    CS_VEC_PUSH_IN(g->trace->arena, &g->trace->locals, local);
 }
 
 static void add_document(void *self, const cs_term *ref, cs_value value)
 {
     gathering *g = self;
     cs_trace__document document = {ref, value};
-    CS_VEC_PUSH_IN(g->arena, &g->documents, document);
+    CS_VEC_PUSH_IN(g->trace->arena, &g->documents, document);
 }
 
 static bool full(const cs_trace *t)
@@ -38,10 +37,36 @@ static bool full(const cs_trace *t)
     return t->steps.n >= cs_limits_get()->trace_events || cs_arena_exceeded(t->arena);
 }
 
+static bool is_kept(const cs_trace *t, const cs_trace_event *event)
+{
+    bool enters = event->op == CS_TRACE_ENTER || event->op == CS_TRACE_REDO;
+    return !t->options.brief || event->op == CS_TRACE_NOTE || event->op == CS_TRACE_FAIL ||
+           (enters && (event->rule || event->body));
+}
+
+/* The names that authors wrote are in the frame, so it is asked even if values are not wanted. */
+static void record_frame(cs_trace *t, const cs_trace_event *event, cs_trace__step *step)
+{
+    gathering g = {.trace = t};
+    t->locals.n = 0;
+    cs_trace_locals(event, add_local, &g);
+    if (t->options.locals) {
+        cs_trace_documents(event, add_document, &g);
+    }
+    if (t->locals.n > 0) {
+        cs_trace__local *locals = cs_arena_array(t->arena, cs_trace__local, t->locals.n);
+        memcpy(locals, t->locals.v, t->locals.n * sizeof *locals);
+        step->locals = locals;
+        step->n_locals = (uint32_t)t->locals.n;
+    }
+    step->documents = g.documents.v;
+    step->n_documents = (uint32_t)g.documents.n;
+}
+
 static void record(void *self, const cs_trace_event *event)
 {
     cs_trace *t = self;
-    if (full(t)) {
+    if (full(t) || !is_kept(t, event)) {
         return;
     }
     cs_trace__step *step = cs_arena_new(t->arena, cs_trace__step);
@@ -60,16 +85,7 @@ static void record(void *self, const cs_trace_event *event)
     }
     step->message = cs_slice_make(cs_arena_dup(t->arena, event->message.p, event->message.n), event->message.n);
     if (event->frame) {
-        /* The names that authors wrote are in the frame, so it is asked even if values are not wanted. */
-        gathering g = {.arena = t->arena};
-        cs_trace_locals(event, add_local, &g);
-        if (t->options.locals) {
-            cs_trace_documents(event, add_document, &g);
-        }
-        step->locals = g.locals.v;
-        step->n_locals = (uint32_t)g.locals.n;
-        step->documents = g.documents.v;
-        step->n_documents = (uint32_t)g.documents.n;
+        record_frame(t, event, step);
     }
     CS_VEC_PUSH_IN(t->arena, &t->steps, step);
 }
