@@ -70,6 +70,10 @@ int main(int argc, char **argv)
     }
     uint64_t before = cs_mem_in_use();
     cs_spend *spend = cs_spend_new(&(cs_spend_options){.journal = j, .now_ns = simulated});
+    if (cs_spend_keep_costs(spend, NULL, &e) != CS_OK) {
+        printf("%s\n", e.text);
+        return 1;
+    }
     atomic_store(&j->caught_up, true);
     cs_arena a;
     cs_arena_init(&a, 0);
