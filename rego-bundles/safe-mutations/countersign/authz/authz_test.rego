@@ -502,3 +502,22 @@ test_a_budget_looks_at_its_scope if {
 	scoped_codes("bob", "core") == ["budget_exceeded"]
 	scoped_codes(null, "core") == ["facts_missing"]
 }
+
+# ---- no estimate: the tenant's default, or none at all
+
+unpriced_codes(tenants) := codes if {
+	codes := authz.codes with input as without(base, "/cost/estimate_nanos")
+		with data.operations as json.patch(data.operations, [{"op": "remove", "path": [rename, "cost"]}])
+		with data.tenants as tenants
+		with data.spend as spend_of(0)
+		with data.settings as settings
+}
+
+defaulted(nanos) := edit(data.tenants, "add", "/demo/default_estimate_nanos", nanos)
+
+test_a_default_estimate if {
+	"cost_unknown" in unpriced_codes(data.tenants)
+	not "cost_unknown" in unpriced_codes(defaulted(1000000))
+	"budget_exceeded" in unpriced_codes(defaulted(26000000000))
+	"cost_unknown" in unpriced_codes(defaulted("1"))
+}

@@ -55,6 +55,16 @@ estimates contains input.cost.estimate_nanos if valid_amount(input.cost.estimate
 
 estimates contains operation.cost.estimate_nanos if valid_amount(operation.cost.estimate_nanos)
 
+# Where nobody says anything of this operation: what the tenant's operations cost by default.
+estimates contains tenant.default_estimate_nanos if {
+	not priced
+	valid_amount(tenant.default_estimate_nanos)
+}
+
+priced if valid_amount(input.cost.estimate_nanos)
+
+priced if valid_amount(operation.cost.estimate_nanos)
+
 valid_amount(x) if {
 	is_number(x)
 	x >= 0

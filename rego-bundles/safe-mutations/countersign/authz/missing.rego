@@ -90,6 +90,11 @@ tenant_known if is_object(tenant)
 
 estimate_given if valid_amount(input.cost.estimate_nanos)
 
+estimate_given if {
+	not priced
+	valid_amount(tenant.default_estimate_nanos)
+}
+
 found contains {"code": "tenant_unknown", "tenant": object.get(input, ["actor", "tenant"], null)} if not tenant_known
 
 found contains {"code": "tenant_suspended"} if tenant.suspended
