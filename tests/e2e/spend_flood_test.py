@@ -226,8 +226,9 @@ def every_window_is_what_the_events_say_after_all_that(w):
     s.stop()
     broker.stop()
     print(f"{source.sent} records, {len(o.events)} events, {source.garbage} dead letters, {KILLS} kills, "
-          f"{BROKER_KILLS} of the broker; {produced - flooding:.1f} s to produce, {read - produced:.1f} s more to read, "
-          f"{rebuilt - again:.1f} s from the log alone, {time.monotonic() - began:.1f} s in all")
+          f"{BROKER_KILLS} of the broker; {produced - flooding:.1f} s to produce, "
+          f"{read - produced:.1f} s more to read, {rebuilt - again:.1f} s from the log alone, "
+          f"{time.monotonic() - began:.1f} s in all")
 
 
 if __name__ == "__main__":
