@@ -3,7 +3,7 @@
 .DEFAULT_GOAL := build
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: build run test check lint fmt clang asan race unit e2e conformance api bench fuzz replay libraries objects lib docs clean help FORCE
+.PHONY: build run test check lint fmt clang asan race unit e2e conformance api bench fuzz simulate replay libraries objects lib docs clean help FORCE
 MAKEFLAGS += --no-builtin-rules
 
 B ?= build
@@ -200,6 +200,10 @@ bench: build $(PERF_BIN) ## this server and opa in turn, ratios; evaluation alon
 	@B=$(B) tests/perf/money
 	@for n in 1000 100000; do $(B)/release/tests/perf/fold_bench 2000000 $$n; done
 	@$(B)/release/tests/perf/restart_bench 1000000
+
+STEPS ?= 1000000
+simulate: $(B)/release/tests/simulate/money ## the ledger and holds against the rules, step by step: SEED=1 STEPS=1000000
+	@$< $(SEED) $(STEPS)
 
 libraries: build ## folders of Rego with tests, by both programs: DIR="dir ...", FLAGS="--flags=--v0-compatible --each"
 	@OPA=$(OPA) COUNTERSIGN=$(B)/countersign tests/libraries/run $(FLAGS) $(DIR)

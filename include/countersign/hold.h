@@ -119,7 +119,7 @@ typedef void cs_hold_done(void *self, cs_hold_reply *reply);
  * counts once, whatever the number of tries and replicas. `done` is called exactly once: on the calling thread where
  * nothing had to be appended, else on the journal's when it is durable and counted. Any thread; never waits. */
 void cs_hold_settle(cs_spend *spend, cs_slice id, int64_t amount_nanos, cs_hold_done *done, void *self);
-/* Gives it up: nothing was spent. `reason` may be "". */
+/* Gives it up: nothing was spent. `reason` may be "". What was asked in time holds, also when the log is read back. */
 void cs_hold_void(cs_spend *spend, cs_slice id, cs_slice reason, cs_hold_done *done, void *self);
 void cs_hold_reply_free(cs_hold_reply *reply);
 

@@ -276,14 +276,12 @@ static bool resolve(cs_spend *s, const cs_event *event, cs_spend__hold *hold, cs
         return false;
     }
     bool over = event->past ? event->arrived_ns >= hold->expires_ns : hold->deadline <= s->mono_ns(s->now_self);
-    if (over && state == CS_HOLD_VOIDED) {
-        return false;
-    }
     if (hold->committed) {
         cs_spend__hold_touch(s->holds, hold);
     }
     cs_spend__hold_release(s, hold);
-    hold->state = over ? CS_HOLD_POSTED_LATE : state;
+    /* A void was asked for while the hold was open: that it is in the log says so, whatever a clock says by now. */
+    hold->state = over && state == CS_HOLD_POSTED ? CS_HOLD_POSTED_LATE : state;
     hold->posted = state == CS_HOLD_VOIDED ? 0 : nanos;
     hold->resolved_ns = event->arrived_ns;
     if (state == CS_HOLD_POSTED) {

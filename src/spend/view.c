@@ -2,6 +2,7 @@
  * after the lock. */
 #include <stdlib.h>
 
+#include "countersign/number.h"
 #include "spend/internal.h"
 
 /* ---- copies */
@@ -243,7 +244,7 @@ static cs_value values_line(const cs_spend *s, cs_arena *a, const cs_spend__line
     int64_t least = line->limit;
     for (size_t i = 0; i < line->n_values; i++) {
         const cs_spend__line *value = &line->values[i];
-        int64_t left = cs_spend__remaining(value->limit, value->sum.posted, 0, value->overflow);
+        int64_t left = cs_spend__remaining(value->limit, value->sum.posted, value->held, value->overflow);
         least = left < least ? left : least;
         cs_object_put(a, values, cs_string(value->id), line_value(s, a, value, tier));
     }
@@ -356,9 +357,11 @@ cs_value cs_spend_tenant_document(cs_spend *s, cs_slice tenant, cs_arena *a)
         cs_object_put_text(a, v, "limit", cs_spend__money(a, line->limit));
         cs_object_put_text(a, v, "posted", cs_spend__money(a, line->sum.posted));
         cs_object_put_text(a, v, "held", cs_spend__money(a, line->held));
-        cs_object_put_text(
-            a, v, "remaining",
-            cs_spend__money(a, cs_spend__remaining(line->limit, line->sum.posted, line->held, line->overflow)));
+        int64_t remaining = cs_spend__remaining(line->limit, line->sum.posted, line->held, line->overflow);
+        if (line->per.n > 0) { /* that of the value with least */
+            (void)cs_number_is_int(*cs_object_get_text(v, "remaining_nanos"), &remaining);
+        }
+        cs_object_put_text(a, v, "remaining", cs_spend__money(a, remaining));
         cs_object_put_text(a, v, "late", cs_spend__money(a, line->sum.late));
         cs_object_put_text(a, v, "corrected", cs_spend__money(a, line->sum.corrected));
     }

@@ -1,0 +1,244 @@
+/* A journal in memory for one thread, in the place of the library's own: what is appended is recorded, applied and
+ * answered before cs_journal_append returns. Its records and its snapshot outlive the folds, so that a crash is: free
+ * the ledger, make another one, restore and replay. Included by one program, which then does not link journal.c. */
+#ifndef CS_TESTS_MEMORY_H
+#define CS_TESTS_MEMORY_H
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "countersign/base/mem.h"
+#include "countersign/journal.h"
+
+typedef struct record {
+    char *text;
+    size_t n;
+    int64_t arrived_ns;
+} record;
+
+/* A row of the snapshot, or a change of one that is under way ('P', 'A', 'D'). */
+typedef struct memory_row {
+    size_t fold;
+    char op;
+    cs_slice key, value; /* owned */
+} memory_row;
+
+struct cs_snapshot {
+    cs_journal *journal;
+    size_t fold;
+};
+
+enum { FOLDS = 8 };
+struct cs_journal {
+    int64_t now_ns;
+    cs_fold folds[FOLDS];
+    cs_snapshot outs[FOLDS];
+    size_t n_folds;
+    CS_VEC(record) records;
+    CS_VEC(memory_row) rows;    /* of the last snapshot; pieces of one key follow each other */
+    CS_VEC(memory_row) changes; /* of the one under way */
+    size_t snapshot_at, cut_at; /* records that they cover */
+    size_t room;                /* rows until the writer is behind */
+    bool cutting;
+    CS_VEC(cs_journal_batch *) waiting;
+    bool busy;
+};
+
+static inline cs_slice memory_copy(cs_slice s)
+{
+    char *p = cs_alloc(s.n + 1);
+    if (s.n > 0) {
+        memcpy(p, s.p, s.n);
+    }
+    p[s.n] = 0;
+    return cs_slice_make(p, s.n);
+}
+static inline void memory_row_free(const memory_row *row)
+{
+    cs_free((char *)(uintptr_t)row->key.p);
+    cs_free((char *)(uintptr_t)row->value.p);
+}
+
+#include "memory_rows.h"
+
+/* ---- the journal that the ledger sees */
+
+bool cs_journal_keeps_snapshots(const cs_journal *j)
+{
+    (void)j;
+    return true;
+}
+void cs_journal_fold(cs_journal *j, const cs_fold *fold)
+{
+    cs_assert(j->n_folds < FOLDS);
+    j->folds[j->n_folds++] = *fold;
+}
+int64_t cs_journal_lag(cs_journal *j, int64_t *as_of_ns, bool *caught_up)
+{
+    if (as_of_ns != NULL) {
+        *as_of_ns = j->now_ns;
+    }
+    if (caught_up != NULL) {
+        *caught_up = true;
+    }
+    return 0;
+}
+size_t cs_journal_sources(cs_journal *j, cs_arena *a, cs_journal_source **out)
+{
+    (void)j;
+    (void)a;
+    *out = NULL;
+    return 0;
+}
+void cs_journal_get_status(cs_journal *j, cs_journal_status *out)
+{
+    *out = (cs_journal_status){.caught_up = true, .as_of_ns = j->now_ns};
+}
+cs_journal_batch *cs_journal_batch_new(cs_journal_done *done, void *self)
+{
+    cs_journal_batch *batch = cs_zalloc(sizeof *batch);
+    cs_arena_init(&batch->arena, 0);
+    batch->done = done;
+    batch->self = self;
+    return batch;
+}
+void cs_journal_batch_add(cs_journal_batch *batch, const cs_event *event)
+{
+    if (batch->n == batch->cap) {
+        cs_event *more = cs_arena_array(&batch->arena, cs_event, batch->cap * 2 + 4);
+        if (batch->n > 0) {
+            memcpy(more, batch->events, batch->n * sizeof *more);
+        }
+        batch->events = more;
+        batch->cap = batch->cap * 2 + 4;
+    }
+    batch->events[batch->n++] = *event;
+}
+void cs_journal_batch_free(cs_journal_batch *batch)
+{
+    cs_arena_destroy(&batch->arena);
+    cs_free(batch);
+}
+
+static void memory_fold(cs_journal *j, cs_event *event)
+{
+    event->outcome = CS_EVENT_UNSEEN;
+    for (size_t i = 0; i < j->n_folds; i++) {
+        const cs_fold *fold = &j->folds[i];
+        if (cs_slice_starts(event->type, cs_slice_of(fold->types))) {
+            cs_event_outcome outcome = fold->apply(fold->self, event);
+            event->outcome = outcome > event->outcome ? outcome : event->outcome;
+        }
+    }
+}
+
+static bool memory_redundant(const cs_journal *j, const cs_event *event)
+{
+    bool known = false;
+    for (size_t i = 0; i < j->n_folds; i++) {
+        const cs_fold *fold = &j->folds[i];
+        if (cs_slice_starts(event->type, cs_slice_of(fold->types))) {
+            if (fold->redundant == NULL || !fold->redundant(fold->self, event)) {
+                return false;
+            }
+            known = true;
+        }
+    }
+    return known;
+}
+
+static void memory_take(cs_journal *j, cs_journal_batch *batch)
+{
+    for (size_t i = 0; i < batch->n; i++) {
+        cs_event *event = &batch->events[i];
+        event->arrived_ns = j->now_ns;
+        event->offset = j->records.n + 1;
+        event->outcome = CS_EVENT_DUPLICATE;
+        if (!memory_redundant(j, event)) {
+            cs_slice text = memory_copy(event->body);
+            record r = {.text = (char *)(uintptr_t)text.p, .n = text.n, .arrived_ns = j->now_ns};
+            CS_VEC_PUSH(&j->records, r);
+            memory_fold(j, event);
+        }
+    }
+    batch->done(batch->self, batch, NULL);
+}
+
+cs_err cs_journal_append(cs_journal *j, cs_journal_batch *batch, cs_error *e)
+{
+    (void)e;
+    CS_VEC_PUSH(&j->waiting, batch);
+    if (!j->busy) { /* a fold may append: behind what is being folded */
+        j->busy = true;
+        for (size_t i = 0; i < j->waiting.n; i++) {
+            memory_take(j, j->waiting.v[i]);
+        }
+        j->waiting.n = 0;
+        j->busy = false;
+    }
+    return CS_OK;
+}
+
+/* What a start does: the snapshot, then the log from there. */
+static cs_err memory_start(cs_journal *j, cs_error *e)
+{
+    for (size_t i = 0; i < j->rows.n; i++) {
+        const cs_fold *fold = &j->folds[j->rows.v[i].fold];
+        CS_TRY(fold->restore(fold->self, j->rows.v[i].key, j->rows.v[i].value, e));
+    }
+    for (size_t i = 0; i < j->n_folds; i++) {
+        if (j->folds[i].restored != NULL) {
+            CS_TRY(j->folds[i].restored(j->folds[i].self, e));
+        }
+    }
+    cs_arena a;
+    cs_arena_init(&a, 0);
+    j->busy = true;
+    for (size_t i = j->snapshot_at; i < j->records.n; i++) {
+        const record *r = &j->records.v[i];
+        cs_event event;
+        cs_event_reject reject;
+        cs_err err = cs_event_read_bulk(&a, cs_slice_make(r->text, r->n), false, &event, &reject);
+        event.past = true;
+        event.arrived_ns = r->arrived_ns;
+        event.offset = i + 1;
+        for (size_t k = 0; err == CS_OK && k < j->n_folds; k++) {
+            const cs_fold *fold = &j->folds[k];
+            if (fold->check != NULL && cs_slice_starts(event.type, cs_slice_of(fold->types))) {
+                err = fold->check(fold->self, &a, &event, &reject);
+            }
+        }
+        if (err != CS_OK) {
+            return cs_fail(e, err, "record %zu cannot be read back: %s, %.*s: %.300s", i, reject.code,
+                           CS_FMT(reject.message), r->text);
+        }
+        memory_fold(j, &event);
+        cs_arena_reset(&a);
+    }
+    j->busy = false;
+    cs_arena_destroy(&a);
+    return CS_OK;
+}
+
+/* The process is gone, what is durable stays. */
+static void memory_crash(cs_journal *j)
+{
+    memory_drop_changes(j);
+    j->n_folds = 0;
+}
+
+static void memory_free(cs_journal *j)
+{
+    memory_drop_changes(j);
+    memory_lose_snapshot(j);
+    for (size_t i = 0; i < j->records.n; i++) {
+        cs_free(j->records.v[i].text);
+    }
+    CS_VEC_FREE(&j->records);
+    CS_VEC_FREE(&j->rows);
+    CS_VEC_FREE(&j->changes);
+    CS_VEC_FREE(&j->waiting);
+    cs_free(j);
+}
+
+#endif
