@@ -106,6 +106,14 @@ def trees(folder):
     check("head", list(head) == ["name", "value", "assign", "ref", "location"] and
           head["location"] == {"file": "t.rego", "row": 4, "col": 1, "text": "cCA6PSAtMQ=="})
     check("number", head["value"]["location"]["text"] == "LQ==", head["value"])
+    write(f"{folder}/m.rego", "# METADATA\n# schemas:\n#   - input: schema.s\n# compile:\n#   unknowns: [input.x]\n"
+          "#   mask_rule: mask\npackage a\n")
+    r = run(["parse", "-f", "json", "--json-include", "locations", "m.rego"], folder)
+    note = json.loads(r.stdout)["annotations"][0]
+    refs = [note["schemas"][0]["schema"], note["compile"]["unknowns"][0], note["compile"]["mask_rule"]]
+    places = [[(term["location"]["row"], term["location"]["col"]) for term in ref] for ref in refs]
+    check("places in annotations", places == [[(1, 1), (1, 8)], [(1, 1), (1, 7)], [(1, 1)]], places)
+    check("none in paths", note["schemas"][0]["path"] == [{"type": "var", "value": "input"}], note)
     r = run(["parse", "--json-include", "-comments", "t.rego"], folder)
     outline = ("module\n package\n  ref\n   data\n   \"a\"\n rule\n  head\n   ref\n    p\n   -1\n  body\n"
                "   expr index=0\n    ref\n     input\n     \"x\"\n")

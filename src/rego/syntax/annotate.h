@@ -13,6 +13,7 @@ struct cs_annotation {
     /* As OPA's AST JSON shows it: scope, title, description, entrypoint, organizations, related_resources, authors,
      * schemas, compile, custom, labels; what was not written is not there. */
     cs_value document;
+    cs_value placed; /* an object: schemas and compile once more, their terms with places in the field's text */
 };
 
 /* A field of `document`, or undefined. */

@@ -8,6 +8,7 @@ typedef struct fields {
     cs_slice yaml;
     cs_value raw;      /* as the YAML has it */
     cs_value document; /* what comes out */
+    bool places;       /* terms tell where they stand in their field */
     cs_annotate_problem *problem;
 } fields;
 
@@ -338,7 +339,7 @@ static const char *schema(fields *f, cs_value pair, cs_value *out)
         return "invalid document reference";
     }
     *out = cs_object_new(f->a, 2);
-    cs_object_put_text(f->a, *out, "path", cs_syntax__terms_json(f->a, path->u.list));
+    cs_object_put_text(f->a, *out, "path", cs_syntax__terms_json(f->a, path->u.list, false));
     if (cs_is(value, CS_OBJECT)) {
         cs_object_put_text(f->a, *out, "definition", value);
         return NULL;
@@ -354,7 +355,7 @@ static const char *schema(fields *f, cs_value pair, cs_value *out)
         !cs_slice_is(cs_sym_slice(ref->u.list.v[0]->u.var), "schema")) {
         return "invalid schema reference";
     }
-    cs_object_put_text(f->a, *out, "schema", cs_syntax__terms_json(f->a, ref->u.list));
+    cs_object_put_text(f->a, *out, "schema", cs_syntax__terms_json(f->a, ref->u.list, f->places));
     return NULL;
 }
 
@@ -392,7 +393,7 @@ static bool unknowns(fields *f, cs_value list, cs_value out)
             return fail(
                 f, cs_arena_printf(f->a, NULL, "invalid unknowns element \"%.*s\": expected ref", CS_FMT(cs_text(v))));
         }
-        items[i] = t ? cs_syntax__terms_json(f->a, t->u.list) : cs_null();
+        items[i] = t ? cs_syntax__terms_json(f->a, t->u.list, f->places) : cs_null();
     }
     if (n) {
         cs_object_put_text(f->a, out, "unknowns", cs_array(items, n));
@@ -424,7 +425,7 @@ static bool compile_field(fields *f)
             return fail(f, cs_arena_printf(f->a, NULL, "invalid mask_rule annotation \"%.*s\": expected a rule",
                                            CS_FMT(cs_text(*mask))));
         }
-        cs_object_put_text(f->a, out, "mask_rule", cs_syntax__terms_json(f->a, t->u.list));
+        cs_object_put_text(f->a, out, "mask_rule", cs_syntax__terms_json(f->a, t->u.list, f->places));
     }
     put(f, "compile", out);
     return true;
@@ -501,8 +502,13 @@ bool cs_annotate__fields(cs_parser *p, cs_slice yaml, cs_annotation *out, cs_ann
     f.document = cs_object_new(f.a, 8);
     put(&f, "scope", cs_string(CS_LIT("")));
     out->document = f.document;
-    return text_field(&f, "scope", &out->scope) && text_field(&f, "title", &title) && entrypoint_field(&f, out) &&
-           text_field(&f, "description", &description) && organizations(&f) &&
-           each(&f, "related_resources", "related-resource", related_resource) && compile_field(&f) && schemas(&f) &&
-           each(&f, "authors", "author", author) && free_field(&f, "custom") && free_field(&f, "labels");
+    out->placed = cs_object_new(f.a, 0);
+    bool read = text_field(&f, "scope", &out->scope) && text_field(&f, "title", &title) && entrypoint_field(&f, out) &&
+                text_field(&f, "description", &description) && organizations(&f) &&
+                each(&f, "related_resources", "related-resource", related_resource) && compile_field(&f) &&
+                schemas(&f) && each(&f, "authors", "author", author) && free_field(&f, "custom") &&
+                free_field(&f, "labels");
+    f.document = out->placed;
+    f.places = true;
+    return read && compile_field(&f) && schemas(&f);
 }

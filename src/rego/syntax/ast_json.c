@@ -50,9 +50,9 @@ static cs_value json_terms(const writer *w, cs_terms list)
     return cs_array(items, list.n);
 }
 
-cs_value cs_syntax__terms_json(cs_arena *a, cs_terms list)
+cs_value cs_syntax__terms_json(cs_arena *a, cs_terms list, bool places)
 {
-    writer w = {.arena = a};
+    writer w = {.arena = a, .places = places};
     return json_terms(&w, list);
 }
 
@@ -334,6 +334,8 @@ static cs_value json_annotation(const writer *w, const cs_annotation *v)
             cs_object_put_text(w->arena, o, "location", place);
             put = true;
         }
+        const cs_value *placed = w->places && !last ? cs_object_get(v->placed, key) : NULL;
+        value = placed ? *placed : value;
         if (!last) {
             cs_object_put(w->arena, o, key, field_json(w, cs_text(key), value));
         }

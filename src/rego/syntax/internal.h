@@ -237,7 +237,7 @@ cs_term *cs_parse__true_nowhere(cs_parser *p, cs_loc loc); /* the value of a hea
 /* Parses the # METADATA blocks among the comments, then attaches them; problems become errors of the parser. */
 cs_annotation *cs_annotate__parse(cs_parser *p, const cs_comment *comments, uint32_t n, uint32_t *count);
 void cs_annotate__attach(cs_parser *p, cs_module *m);
-cs_value cs_syntax__terms_json(cs_arena *a, cs_terms list); /* ast_json.c */
+cs_value cs_syntax__terms_json(cs_arena *a, cs_terms list, bool places); /* ast_json.c */
 void cs_syntax__print_annotation(cs_buf *out, const cs_annotation *a);
 
 /* ---- errors to the outside (parse_module.c) */
