@@ -42,9 +42,10 @@ static cs_map_entry *find(const cs_map *m, cs_slice key)
     if (m->slots == NULL) {
         return NULL;
     }
-    for (uint32_t at = cs_hash_bytes(key.p, key.n) & m->mask; m->slots[at] != 0; at = (at + 1) & m->mask) {
-        cs_map_entry *e = &m->entries[m->slots[at] - 1];
-        if (e->key.p != NULL && cs_slice_eq(e->key, key)) {
+    uint32_t hash = cs_hash_bytes(key.p, key.n);
+    for (uint32_t at = hash & m->mask; m->slots[at].index != 0; at = (at + 1) & m->mask) {
+        cs_map_entry *e = &m->entries[m->slots[at].index - 1];
+        if (m->slots[at].hash == hash && e->key.p != NULL && cs_slice_eq(e->key, key)) {
             return e;
         }
     }
@@ -54,11 +55,12 @@ static cs_map_entry *find(const cs_map *m, cs_slice key)
 static void link_entry(cs_map *m, size_t index)
 {
     cs_slice key = m->entries[index].key;
-    uint32_t at = cs_hash_bytes(key.p, key.n) & m->mask;
-    while (m->slots[at] != 0) {
+    uint32_t hash = cs_hash_bytes(key.p, key.n);
+    uint32_t at = hash & m->mask;
+    while (m->slots[at].index != 0) {
         at = (at + 1) & m->mask;
     }
-    m->slots[at] = (uint32_t)index + 1;
+    m->slots[at] = (cs_map_slot){.index = (uint32_t)index + 1, .hash = hash};
 }
 
 /* Drops removed entries and makes room for at least one more; slots are twice the entries. */

@@ -10,12 +10,18 @@ typedef struct cs_map_entry {
     void *value; /* NULL once removed */
 } cs_map_entry;
 
+/* The hash beside the index: a key that is not the one is mostly passed without being fetched. */
+typedef struct cs_map_slot {
+    uint32_t index; /* 1-based, into entries; 0 = empty */
+    uint32_t hash;
+} cs_map_slot;
+
 typedef struct cs_map {
     cs_map_entry *entries; /* in insertion order; removed ones have key.p == NULL */
     size_t n;              /* entries in use, removed ones included */
     size_t live;
     size_t cap;
-    uint32_t *slots; /* 1-based index into entries, 0 = empty; mask + 1 of them */
+    cs_map_slot *slots; /* mask + 1 of them */
     uint32_t mask;
 } cs_map;
 
