@@ -62,6 +62,7 @@ typedef struct limit {
     const char *window, *currency;
     const char *team; /* that of its scope; NULL = any */
     bool per, charge; /* for each user; on_expiry: charge_estimate */
+    bool own;         /* has a limit of its own; otherwise its tier's */
     int64_t nanos;
     struct {
         bool there;
@@ -75,12 +76,15 @@ static hold holds[HOLDS];
 static int n_holds;
 static struct {
     int zone;
+    int tier;
     limit limits[BUDGETS];
 } tenants[KNOWN];
 static const char *const names[TENANTS] = {"org", "cairo", "york", "kathmandu", "nobody"};
 static const int parents[TENANTS] = {-1, 0, 0, -1, -1};
 static const char *const windows[] = {
     "week:sunday", "month", "rolling:36h", "fixed:2026-03-01/2026-10-15", "hour", "day", "week", "quarter", "year"};
+static const char *const tiers[] = {"small", "large"};
+static int64_t tier_limits[2][BUDGETS];
 static const char *const currencies[] = {"USD", "EUR"};
 static const char *const teams[] = {"red", "blue", NULL};
 static const char *const users[] = {"u1", "u2", "u3", NULL};
@@ -182,10 +186,13 @@ static sums sums_of(int t, const limit *l, const char *user)
     return s;
 }
 
-static int64_t limit_now(const limit *l)
+static int64_t limit_now(int t, const limit *l)
 {
     int c = same(l->currency, "EUR");
-    return l->changes[c].there && now < l->changes[c].expires ? l->changes[c].nanos : l->nanos;
+    if (l->changes[c].there && now < l->changes[c].expires) {
+        return l->changes[c].nanos;
+    }
+    return l->own ? l->nanos : tier_limits[tenants[t].tier][l - tenants[t].limits];
 }
 
 /* ---- rows against the rules */
@@ -203,7 +210,8 @@ static void compare(int t, int b, const char *user, const sums *s, int64_t remai
         number(row, "posted_nanos") == s->posted && number(row, "held_nanos") == s->held &&
         number(row, "late_nanos") == s->late && number(row, "corrected_nanos") == s->corrected &&
         number(row, "events") == s->n && number(row, "last_event") == s->last &&
-        number(row, "limit_nanos") == limit_now(l) && number(row, "remaining_nanos") == remaining) {
+        cs_equal(cs_index(row, cs_string(CS_LIT("tier"))), cs_string(cs_slice_of(tiers[tenants[t].tier]))) &&
+        number(row, "limit_nanos") == limit_now(t, l) && number(row, "remaining_nanos") == remaining) {
         return;
     }
     char text[1200];
@@ -216,7 +224,8 @@ static void compare(int t, int b, const char *user, const sums *s, int64_t remai
                    names[t], b, user != NULL ? user : "", l->window, zones[tenants[t].zone],
                    (long long)(s->from * SLOT), (long long)(s->to * SLOT), (long long)s->posted, (long long)s->held,
                    (long long)s->late, (long long)s->corrected, (long long)s->n, (long long)s->last,
-                   (long long)limit_now(l), (long long)remaining, cs_is(row, CS_OBJECT) ? cs_buf_cstr(&is) : "nothing");
+                   (long long)limit_now(t, l), (long long)remaining,
+                   cs_is(row, CS_OBJECT) ? cs_buf_cstr(&is) : "nothing");
     cs_buf_destroy(&is);
     fail(text);
 }
@@ -234,11 +243,11 @@ static void compare_tenant(int t)
         cs_value line =
             cs_index(cs_index(row, cs_string(cs_slice_of(l->currency))), cs_string_copy(&a, cs_slice_of(id)));
         sums all = sums_of(t, l, NULL);
-        int64_t least = limit_now(l);
+        int64_t least = limit_now(t, l);
         cs_value by = cs_index(cs_index(line, cs_string(CS_LIT("by"))), cs_string(CS_LIT("user")));
         for (int u = 0; l->per && u < 3; u++) {
             sums one = sums_of(t, l, users[u]);
-            int64_t left = limit_now(l) - one.posted - one.held;
+            int64_t left = limit_now(t, l) - one.posted - one.held;
             cs_value value = cs_index(by, cs_string(cs_slice_of(users[u])));
             if (one.n > 0 || one.held != 0) {
                 compare(t, b, users[u], &one, left, value);
@@ -247,7 +256,7 @@ static void compare_tenant(int t)
                 fail("a user without spend has a row");
             }
         }
-        compare(t, b, NULL, &all, l->per ? least : limit_now(l) - all.posted - all.held, line);
+        compare(t, b, NULL, &all, l->per ? least : limit_now(t, l) - all.posted - all.held, line);
     }
     cs_arena_destroy(&a);
 }
@@ -265,15 +274,25 @@ static void compare_family(int t)
 static void draw_limit(limit *l)
 {
     l->nanos = upto(40) * CS_NANOS_PER_UNIT;
+    l->own = below(3) != 0;
     if (!l->charge) { /* what has expired and counts in no window is forgotten, for ever: those stay as they are */
         l->window = windows[below((int)(sizeof windows / sizeof *windows))];
         l->currency = currencies[below(4) == 0];
     }
 }
+static void draw_tier(int tier)
+{
+    for (int b = 0; b < BUDGETS; b++) {
+        tier_limits[tier][b] = upto(40) * CS_NANOS_PER_UNIT;
+    }
+}
 static void draw_tenants(void)
 {
+    draw_tier(0);
+    draw_tier(1);
     for (int t = 0; t < KNOWN; t++) {
         tenants[t].zone = below(ZONES);
+        tenants[t].tier = below(2);
         for (int b = 0; b < BUDGETS; b++) {
             limit *l = &tenants[t].limits[b];
             *l = (limit){.team = below(2) == 0 ? teams[below(2)] : NULL, .per = below(3) == 0};
@@ -291,15 +310,19 @@ static void configure(void)
     cs_buf text;
     cs_buf_init(&text);
     for (int t = 0; t < KNOWN; t++) {
-        cs_buf_printf(&text, "%s\"%s\":{\"timezone\":\"%s\",", t > 0 ? "," : "{", names[t], zones[tenants[t].zone]);
+        cs_buf_printf(&text, "%s\"%s\":{\"timezone\":\"%s\",\"tier\":{\"name\":\"%s\"},", t > 0 ? "," : "{", names[t],
+                      zones[tenants[t].zone], tiers[tenants[t].tier]);
         if (parents[t] >= 0) {
             cs_buf_printf(&text, "\"parent\":\"%s\",", names[parents[t]]);
         }
         cs_buf_text(&text, "\"budgets\":{");
         for (int b = 0; b < BUDGETS; b++) {
             const limit *l = &tenants[t].limits[b];
-            cs_buf_printf(&text, "%s\"b%d\":{\"window\":\"%s\",\"limit_nanos\":%lld,\"currency\":\"%s\"",
-                          b > 0 ? "," : "", b, l->window, (long long)l->nanos, l->currency);
+            cs_buf_printf(&text, "%s\"b%d\":{\"window\":\"%s\",\"currency\":\"%s\"", b > 0 ? "," : "", b, l->window,
+                          l->currency);
+            if (l->own) {
+                cs_buf_printf(&text, ",\"limit_nanos\":%lld", (long long)l->nanos);
+            }
             if (l->team != NULL) {
                 cs_buf_printf(&text, ",\"scope\":{\"team\":\"%s\"}", l->team);
             }
@@ -309,12 +332,24 @@ static void configure(void)
         cs_buf_text(&text, "}}");
     }
     cs_buf_byte(&text, '}');
-    cs_value v;
+    cs_value v, tiers_value;
     cs_error e;
+    cs_buf limits;
+    cs_buf_init(&limits);
+    for (int i = 0; i < 2; i++) {
+        cs_buf_printf(&limits, "%s\"%s\":{\"budgets\":{", i > 0 ? "," : "{", tiers[i]);
+        for (int b = 0; b < BUDGETS; b++) {
+            cs_buf_printf(&limits, "%s\"b%d\":\"%lld\"", b > 0 ? "," : "", b,
+                          (long long)(tier_limits[i][b] / CS_NANOS_PER_UNIT));
+        }
+        cs_buf_text(&limits, i > 0 ? "}}}" : "}}");
+    }
     if (cs_json_read(&a, cs_buf_view(&text), NULL, &v, NULL, &e) != CS_OK ||
-        cs_spend_configure(spend, v, cs_undefined(), &a, NULL, &e) != CS_OK) {
+        cs_json_read(&a, cs_buf_view(&limits), NULL, &tiers_value, NULL, &e) != CS_OK ||
+        cs_spend_configure(spend, v, tiers_value, &a, NULL, &e) != CS_OK) {
         fail(e.text);
     }
+    cs_buf_destroy(&limits);
     cs_buf_destroy(&text);
     cs_arena_destroy(&a);
 }
@@ -457,7 +492,7 @@ static cs_hold_verdict judge(hold *h)
                 continue;
             }
             sums s = sums_of(t, l, l->per ? h->user : NULL);
-            fit = fit && h->amount <= limit_now(l) - s.posted - s.held;
+            fit = fit && h->amount <= limit_now(t, l) - s.posted - s.held;
             h->charge = h->charge || l->charge;
         }
     }
@@ -665,6 +700,10 @@ static int one(void)
         int t = below(KNOWN);
         if (below(2) == 0 && may_go_back()) {
             tenants[t].zone = below(ZONES);
+        }
+        if (below(4) == 0) {
+            tenants[t].tier = below(2);
+            draw_tier(below(2));
         }
         draw_limit(&tenants[t].limits[below(BUDGETS)]);
         configure();
