@@ -87,14 +87,20 @@ cs_spend__account *cs_spend__account_make(cs_spend *s, cs_spend__shard *shard, c
 void cs_spend__total_refresh(const cs_spend__account *account, cs_spend__total *total, int64_t now_ns)
 {
     int64_t slot = cs_spend__slot(now_ns);
-    bool fixed = total->budget->window.unit == CS_SPEND__FIXED;
-    /* A rolling window moves with every slot, and its last slot is that of now. */
-    bool rolled = total->budget->window.unit == CS_SPEND__ROLLING ? slot != total->to - 1
-                                                                  : slot < total->from || slot >= total->to;
-    if (total->valid && (fixed || !rolled)) {
+    if (total->valid && total->at == slot) {
         return;
     }
-    cs_spend__window_at(&total->budget->window, account->tenant->zone, now_ns, &total->from, &total->to);
+    /* Asked in each slot, not while now is within: where clocks go back by half an hour, hours overlap. */
+    int64_t from = 0;
+    int64_t to = 0;
+    cs_spend__window_at(&total->budget->window, account->tenant->zone, now_ns, &from, &to);
+    bool same = total->valid && total->from == from && total->to == to;
+    total->at = slot;
+    if (same) {
+        return;
+    }
+    total->from = from;
+    total->to = to;
     total->sum = total->book != NULL ? cs_spend__book_sum(total->book, total->from, total->to)
                                      : (cs_spend__sum){.last_ns = INT64_MIN};
     total->overdue = cs_spend__overdue_sum(account, total);

@@ -10,8 +10,9 @@
 typedef struct cs_spend__total {
     const cs_spend__budget *budget;
     cs_spend__book *book; /* NULL until something is spent in its currency */
-    bool valid;           /* the rest is right for instants within [from, to) */
-    int64_t from, to;     /* slots */
+    bool valid;           /* the rest is right in the slot `at` */
+    int64_t at;
+    int64_t from, to; /* slots: the window of that slot */
     cs_spend__sum sum;
     int64_t overdue;  /* held by holds that expired and still count; right when the sum is */
     int64_t held;     /* by pending holds; of it: */
