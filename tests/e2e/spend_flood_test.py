@@ -52,7 +52,7 @@ class Source:
     in different partitions either may be read first."""
 
     def __init__(self, broker, o):
-        self.r, self.o, self.out = random.Random(SEED), o, broker.producer()
+        self.r, self.o, self.out = random.Random(SEED), o, broker.producer(enable_idempotence=True)
         self.names = [t for t in o.tenants for _ in range(1 if t.startswith("org") else 4)]
         self.recent, self.later, self.garbage, self.sent, self.n = [], [], 0, 0, 0
 
