@@ -1,6 +1,5 @@
 /* The file of a snapshot: SQLite, written in one transaction a snapshot, so that a crash leaves the old one or the new
  * one. A row carries a checksum over all of it: SQLite notices a damaged page, not a changed byte in one. */
-#include <sqlite3.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -8,86 +7,26 @@
 #include "countersign/base/file.h"
 #include "countersign/base/mem.h"
 #include "journal/snapshot.h"
+#include "journal/sql.h"
 
 #define APPLICATION_ID 0x63736e70 /* "csnp" */
 #define LAYOUT 1
 
 struct cs_journal__snapfile {
-    sqlite3 *db;
+    cs_journal__sql sql;
     sqlite3_stmt *put, *drop;
     int64_t piece; /* the number of the last one appended, of all rows */
-    char path[256];
 };
-
-static cs_err failed(const cs_journal__snapfile *f, int rc, const char *doing, cs_error *e)
-{
-    char reason[128];
-    switch (rc & 0xff) {
-    case SQLITE_FULL:
-        return cs_fail(e, CS_ERR_IO, "snapshot %s: %s: the disk is full", f->path, doing);
-    case SQLITE_BUSY:
-    case SQLITE_LOCKED:
-        return cs_fail(e, CS_ERR_IO, "snapshot %s: another process holds it", f->path);
-    case SQLITE_NOTADB:
-        return cs_fail(e, CS_ERR_INVALID, "snapshot %s: not an SQLite database, or damaged at its start", f->path);
-    case SQLITE_CORRUPT:
-        return cs_fail(e, CS_ERR_INVALID, "snapshot %s: %s: the file is damaged (%s)", f->path, doing,
-                       sqlite3_errmsg(f->db));
-    case SQLITE_IOERR:
-        return cs_fail(e, CS_ERR_IO, "snapshot %s: %s: %s (%s)", f->path, doing, sqlite3_errmsg(f->db),
-                       strerror_r(sqlite3_system_errno(f->db), reason, sizeof reason));
-    default:
-        return cs_fail(e, CS_ERR_IO, "snapshot %s: %s: %s", f->path, doing,
-                       f->db != NULL ? sqlite3_errmsg(f->db) : sqlite3_errstr(rc));
-    }
-}
-
-static cs_err run(cs_journal__snapfile *f, const char *sql, const char *doing, cs_error *e)
-{
-    int rc = sqlite3_exec(f->db, sql, NULL, NULL, NULL);
-    return rc == SQLITE_OK ? CS_OK : failed(f, rc, doing, e);
-}
-
-static cs_err ask(cs_journal__snapfile *f, const char *sql, int64_t *out, cs_error *e)
-{
-    sqlite3_stmt *s = NULL;
-    int rc = sqlite3_prepare_v2(f->db, sql, -1, &s, NULL);
-    if (rc == SQLITE_OK) {
-        rc = sqlite3_step(s);
-        *out = rc == SQLITE_ROW ? sqlite3_column_int64(s, 0) : 0;
-    }
-    cs_err err = rc == SQLITE_ROW || rc == SQLITE_DONE ? CS_OK : failed(f, rc, "reading", e);
-    sqlite3_finalize(s);
-    return err;
-}
-
-static cs_err check_kind(cs_journal__snapfile *f, cs_error *e)
-{
-    int64_t id = 0;
-    int64_t layout = 0;
-    int64_t tables = 0;
-    CS_TRY(ask(f, "PRAGMA application_id", &id, e));
-    CS_TRY(ask(f, "PRAGMA user_version", &layout, e));
-    CS_TRY(ask(f, "SELECT count(*) FROM sqlite_master", &tables, e));
-    if ((id == APPLICATION_ID && layout == LAYOUT) || (id == 0 && layout == 0 && tables == 0)) {
-        return CS_OK;
-    }
-    if (id == APPLICATION_ID) {
-        return cs_fail(e, CS_ERR_INVALID, "snapshot %s: written by another version of this program (layout %lld)",
-                       f->path, (long long)layout);
-    }
-    return cs_fail(e, CS_ERR_INVALID, "snapshot %s: another program's database", f->path);
-}
 
 static cs_err prepare(cs_journal__snapfile *f, cs_error *e)
 {
-    (void)sqlite3_extended_result_codes(f->db, 1);
-    CS_TRY(run(f, "PRAGMA locking_mode = EXCLUSIVE", "opening", e));
-    CS_TRY(check_kind(f, e));
-    CS_TRY(run(f,
-               "PRAGMA page_size = 8192; PRAGMA journal_mode = WAL; PRAGMA wal_autocheckpoint = 0;"
-               "PRAGMA synchronous = FULL; PRAGMA cache_size = -65536",
-               "opening", e));
+    (void)sqlite3_extended_result_codes(f->sql.db, 1);
+    CS_TRY(cs_journal__sql_run(&f->sql, "PRAGMA locking_mode = EXCLUSIVE", "opening", e));
+    CS_TRY(cs_journal__sql_check(&f->sql, APPLICATION_ID, LAYOUT, e));
+    CS_TRY(cs_journal__sql_run(&f->sql,
+                               "PRAGMA page_size = 8192; PRAGMA journal_mode = WAL; PRAGMA wal_autocheckpoint = 0;"
+                               "PRAGMA synchronous = FULL; PRAGMA cache_size = -65536",
+                               "opening", e));
     char sql[1024];
     (void)snprintf(sql, sizeof sql,
                    "BEGIN IMMEDIATE; PRAGMA application_id = %d; PRAGMA user_version = %d;"
@@ -101,27 +40,28 @@ static cs_err prepare(cs_journal__snapfile *f, cs_error *e)
                    " value BLOB NOT NULL, checksum INTEGER NOT NULL, PRIMARY KEY (fold, key, piece)) WITHOUT ROWID;"
                    "COMMIT",
                    APPLICATION_ID, LAYOUT);
-    cs_err err = run(f, sql, "making the tables", e);
+    cs_err err = cs_journal__sql_run(&f->sql, sql, "making the tables", e);
     if (err != CS_OK) {
         cs_journal__snapfile_undo(f);
         return err;
     }
-    int rc = sqlite3_prepare_v3(f->db, "INSERT OR REPLACE INTO rows VALUES (?, ?, ?, ?, ?)", -1,
+    int rc = sqlite3_prepare_v3(f->sql.db, "INSERT OR REPLACE INTO rows VALUES (?, ?, ?, ?, ?)", -1,
                                 SQLITE_PREPARE_PERSISTENT, &f->put, NULL);
     if (rc == SQLITE_OK) {
-        rc = sqlite3_prepare_v3(f->db, "DELETE FROM rows WHERE fold = ? AND key = ?", -1, SQLITE_PREPARE_PERSISTENT,
+        rc = sqlite3_prepare_v3(f->sql.db, "DELETE FROM rows WHERE fold = ? AND key = ?", -1, SQLITE_PREPARE_PERSISTENT,
                                 &f->drop, NULL);
     }
-    return rc == SQLITE_OK ? CS_OK : failed(f, rc, "opening", e);
+    return rc == SQLITE_OK ? CS_OK : cs_journal__sql_failed(&f->sql, rc, "opening", e);
 }
 
 cs_err cs_journal__snapfile_open(const char *path, cs_journal__snapfile **out, cs_error *e)
 {
     CS_TRY(cs_file_mkdirs_above(path, e));
     cs_journal__snapfile *f = cs_zalloc(sizeof *f);
-    (void)snprintf(f->path, sizeof f->path, "%s", path);
-    int rc = sqlite3_open_v2(path, &f->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL);
-    cs_err err = rc == SQLITE_OK ? prepare(f, e) : failed(f, rc, "opening", e);
+    f->sql.what = "snapshot";
+    (void)snprintf(f->sql.path, sizeof f->sql.path, "%s", path);
+    int rc = sqlite3_open_v2(path, &f->sql.db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL);
+    cs_err err = rc == SQLITE_OK ? prepare(f, e) : cs_journal__sql_failed(&f->sql, rc, "opening", e);
     if (err != CS_OK) {
         cs_journal__snapfile_close(f);
         return err;
@@ -135,7 +75,7 @@ void cs_journal__snapfile_close(cs_journal__snapfile *f)
     if (f != NULL) {
         sqlite3_finalize(f->put);
         sqlite3_finalize(f->drop);
-        (void)sqlite3_close(f->db);
+        (void)sqlite3_close(f->sql.db);
         cs_free(f);
     }
 }
@@ -179,12 +119,12 @@ static cs_err read_list(cs_journal__snapfile *f, const char *sql, void (*each)(c
                         cs_journal__snaphead *out, cs_error *e)
 {
     sqlite3_stmt *s = NULL;
-    int rc = sqlite3_prepare_v2(f->db, sql, -1, &s, NULL);
+    int rc = sqlite3_prepare_v2(f->sql.db, sql, -1, &s, NULL);
     while (rc == SQLITE_OK && (rc = sqlite3_step(s)) == SQLITE_ROW) {
         each(out, s);
         rc = SQLITE_OK;
     }
-    cs_err err = rc == SQLITE_DONE ? CS_OK : failed(f, rc, "reading", e);
+    cs_err err = rc == SQLITE_DONE ? CS_OK : cs_journal__sql_failed(&f->sql, rc, "reading", e);
     sqlite3_finalize(s);
     return err;
 }
@@ -219,7 +159,7 @@ static void read_position(cs_journal__snaphead *out, sqlite3_stmt *s)
 cs_err cs_journal__snapfile_head(cs_journal__snapfile *f, cs_journal__snaphead *out, cs_error *e)
 {
     *out = (cs_journal__snaphead){.there = false};
-    CS_TRY(ask(f, "SELECT max(piece) FROM rows", &f->piece, e));
+    CS_TRY(cs_journal__sql_ask(&f->sql, "SELECT max(piece) FROM rows", &f->piece, e));
     CS_TRY(read_list(f, "SELECT cut, identity FROM head", read_head, out, e));
     CS_TRY(read_list(f, "SELECT name, format FROM folds ORDER BY id", read_fold, out, e));
     return read_list(f, "SELECT topic, partition, next, mark FROM positions", read_position, out, e);
@@ -228,8 +168,8 @@ cs_err cs_journal__snapfile_head(cs_journal__snapfile *f, cs_journal__snaphead *
 cs_err cs_journal__snapfile_walk(cs_journal__snapfile *f, cs_journal__snaprow *each, void *self, cs_error *e)
 {
     sqlite3_stmt *s = NULL;
-    int rc = sqlite3_prepare_v2(f->db, "SELECT fold, key, piece, value, checksum FROM rows ORDER BY fold, key, piece",
-                                -1, &s, NULL);
+    int rc = sqlite3_prepare_v2(
+        f->sql.db, "SELECT fold, key, piece, value, checksum FROM rows ORDER BY fold, key, piece", -1, &s, NULL);
     cs_err err = CS_OK;
     while (rc == SQLITE_OK && err == CS_OK && (rc = sqlite3_step(s)) == SQLITE_ROW) {
         int64_t fold = sqlite3_column_int64(s, 0);
@@ -237,14 +177,14 @@ cs_err cs_journal__snapfile_walk(cs_journal__snapfile *f, cs_journal__snaprow *e
         cs_slice key = blob(s, 1);
         cs_slice value = blob(s, 3);
         if (checksum(fold, key, piece, value) != sqlite3_column_int64(s, 4)) {
-            err = cs_fail(e, CS_ERR_INVALID, "snapshot %s: a row is damaged", f->path);
+            err = cs_fail(e, CS_ERR_INVALID, "snapshot %s: a row is damaged", f->sql.path);
         } else {
             err = each(self, (uint32_t)fold, key, value, e);
         }
         rc = SQLITE_OK;
     }
     if (err == CS_OK && rc != SQLITE_DONE) {
-        err = failed(f, rc, "reading", e);
+        err = cs_journal__sql_failed(&f->sql, rc, "reading", e);
     }
     sqlite3_finalize(s);
     return err;
@@ -254,13 +194,13 @@ cs_err cs_journal__snapfile_walk(cs_journal__snapfile *f, cs_journal__snaprow *e
 
 cs_err cs_journal__snapfile_begin(cs_journal__snapfile *f, cs_error *e)
 {
-    return run(f, "BEGIN IMMEDIATE", "writing", e);
+    return cs_journal__sql_run(&f->sql, "BEGIN IMMEDIATE", "writing", e);
 }
 
 static cs_err step(cs_journal__snapfile *f, sqlite3_stmt *s, cs_error *e)
 {
     int rc = sqlite3_step(s);
-    cs_err err = rc == SQLITE_DONE ? CS_OK : failed(f, rc, "writing", e);
+    cs_err err = rc == SQLITE_DONE ? CS_OK : cs_journal__sql_failed(&f->sql, rc, "writing", e);
     (void)sqlite3_reset(s);
     return err;
 }
@@ -288,7 +228,7 @@ static cs_err insert(cs_journal__snapfile *f, const char *sql, cs_slice text, co
                      cs_error *e)
 {
     sqlite3_stmt *s = NULL;
-    int rc = sqlite3_prepare_v2(f->db, sql, -1, &s, NULL);
+    int rc = sqlite3_prepare_v2(f->sql.db, sql, -1, &s, NULL);
     if (rc == SQLITE_OK) {
         sqlite3_bind_text(s, 1, text.p, (int)text.n, SQLITE_STATIC);
         for (int i = 0; i < n; i++) {
@@ -296,14 +236,14 @@ static cs_err insert(cs_journal__snapfile *f, const char *sql, cs_slice text, co
         }
         rc = sqlite3_step(s);
     }
-    cs_err err = rc == SQLITE_DONE ? CS_OK : failed(f, rc, "writing", e);
+    cs_err err = rc == SQLITE_DONE ? CS_OK : cs_journal__sql_failed(&f->sql, rc, "writing", e);
     sqlite3_finalize(s);
     return err;
 }
 
 cs_err cs_journal__snapfile_finish(cs_journal__snapfile *f, const cs_journal__snaphead *head, cs_error *e)
 {
-    CS_TRY(run(f, "DELETE FROM head; DELETE FROM folds; DELETE FROM positions", "writing", e));
+    CS_TRY(cs_journal__sql_run(&f->sql, "DELETE FROM head; DELETE FROM folds; DELETE FROM positions", "writing", e));
     CS_TRY(insert(f, "INSERT INTO head (identity, cut) VALUES (?, ?)", cs_slice_of(head->positions.identity),
                   &head->cut_ns, 1, e));
     for (size_t i = 0; i < head->n_folds; i++) {
@@ -317,24 +257,24 @@ cs_err cs_journal__snapfile_finish(cs_journal__snapfile *f, const cs_journal__sn
         CS_TRY(insert(f, "INSERT INTO positions (topic, partition, next, mark) VALUES (?, ?, ?, ?)",
                       cs_slice_of(p->topic), numbers, 3, e));
     }
-    CS_TRY(run(f, "COMMIT", "writing", e));
+    CS_TRY(cs_journal__sql_run(&f->sql, "COMMIT", "writing", e));
     /* Readers there are none; what is in the log goes into the file now, not in a later snapshot's time. If it cannot,
      * it stays in the log, and is no less durable there. */
-    (void)sqlite3_exec(f->db, "PRAGMA wal_checkpoint(TRUNCATE)", NULL, NULL, NULL);
+    (void)sqlite3_exec(f->sql.db, "PRAGMA wal_checkpoint(TRUNCATE)", NULL, NULL, NULL);
     return CS_OK;
 }
 
 void cs_journal__snapfile_undo(cs_journal__snapfile *f)
 {
-    if (sqlite3_get_autocommit(f->db) == 0) {
-        (void)sqlite3_exec(f->db, "ROLLBACK", NULL, NULL, NULL);
+    if (sqlite3_get_autocommit(f->sql.db) == 0) {
+        (void)sqlite3_exec(f->sql.db, "ROLLBACK", NULL, NULL, NULL);
     }
 }
 
 uint64_t cs_journal__snapfile_bytes(const cs_journal__snapfile *f)
 {
     struct stat about;
-    return stat(f->path, &about) == 0 ? (uint64_t)about.st_size : 0;
+    return stat(f->sql.path, &about) == 0 ? (uint64_t)about.st_size : 0;
 }
 
 void cs_journal__snapfile_aside(const char *path)

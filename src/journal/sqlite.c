@@ -3,70 +3,24 @@
  * A row is an event's text as it came, when it arrived, and a checksum over both: SQLite notices a damaged page, not a
  * changed byte in it. Exclusive locking keeps the lock for the life of the process, so a second one is refused at its
  * start, and makes the shared-memory file needless. */
-#include <sqlite3.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "countersign/base/file.h"
 #include "countersign/base/mem.h"
 #include "journal/internal.h"
+#include "journal/sql.h"
 
 #define APPLICATION_ID 0x636a6e6c /* "cjnl" */
 #define LAYOUT 1
 
 struct cs_journal__file {
-    sqlite3 *db;
+    cs_journal__sql sql;
     sqlite3_stmt *put;
     uint64_t last; /* offset of the newest row, the open transaction's included */
     uint64_t committed;
-    char id[33];    /* made with the file */
-    char path[256]; /* for messages, perhaps cut */
+    char id[33]; /* made with the file */
 };
-
-/* The error of the last call, in words. */
-static cs_err failed(const cs_journal__file *f, int rc, const char *doing, cs_error *e)
-{
-    switch (rc & 0xff) {
-    case SQLITE_FULL:
-        return cs_fail(e, CS_ERR_IO, "journal %s: %s: the disk is full", f->path, doing);
-    case SQLITE_BUSY:
-    case SQLITE_LOCKED:
-        return cs_fail(e, CS_ERR_IO, "journal %s: another process holds it", f->path);
-    case SQLITE_NOTADB:
-        return cs_fail(e, CS_ERR_INVALID, "journal %s: not an SQLite database, or damaged at its start", f->path);
-    case SQLITE_CORRUPT:
-        return cs_fail(e, CS_ERR_INVALID, "journal %s: %s: the file is damaged (%s)", f->path, doing,
-                       sqlite3_errmsg(f->db));
-    case SQLITE_IOERR: {
-        char reason[128];
-        return cs_fail(e, CS_ERR_IO, "journal %s: %s: %s (%s)", f->path, doing, sqlite3_errmsg(f->db),
-                       strerror_r(sqlite3_system_errno(f->db), reason, sizeof reason));
-    }
-    default:
-        return cs_fail(e, CS_ERR_IO, "journal %s: %s: %s", f->path, doing,
-                       f->db != NULL ? sqlite3_errmsg(f->db) : sqlite3_errstr(rc));
-    }
-}
-
-static cs_err run(cs_journal__file *f, const char *sql, const char *doing, cs_error *e)
-{
-    int rc = sqlite3_exec(f->db, sql, NULL, NULL, NULL);
-    return rc == SQLITE_OK ? CS_OK : failed(f, rc, doing, e);
-}
-
-/* The first column of the first row as an integer; 0 without a row. */
-static cs_err ask(cs_journal__file *f, const char *sql, int64_t *out, cs_error *e)
-{
-    sqlite3_stmt *s = NULL;
-    int rc = sqlite3_prepare_v2(f->db, sql, -1, &s, NULL);
-    if (rc == SQLITE_OK) {
-        rc = sqlite3_step(s);
-        *out = rc == SQLITE_ROW ? sqlite3_column_int64(s, 0) : 0;
-    }
-    cs_err err = rc == SQLITE_ROW || rc == SQLITE_DONE ? CS_OK : failed(f, rc, "reading", e);
-    sqlite3_finalize(s);
-    return err;
-}
 
 /* FNV-1a, 64 bits. */
 static int64_t checksum(uint64_t offset, int64_t arrived_ns, cs_slice body)
@@ -79,47 +33,26 @@ static int64_t checksum(uint64_t offset, int64_t arrived_ns, cs_slice body)
     return (int64_t)h;
 }
 
-/* Is it ours, or new and still empty? */
-static cs_err check_kind(cs_journal__file *f, cs_error *e)
-{
-    int64_t id = 0;
-    int64_t layout = 0;
-    int64_t tables = 0;
-    CS_TRY(ask(f, "PRAGMA application_id", &id, e));
-    CS_TRY(ask(f, "PRAGMA user_version", &layout, e));
-    CS_TRY(ask(f, "SELECT count(*) FROM sqlite_master", &tables, e));
-    if (id == APPLICATION_ID && layout == LAYOUT) {
-        return CS_OK;
-    }
-    if (id == APPLICATION_ID) {
-        return cs_fail(e, CS_ERR_INVALID, "journal %s: written by another version of this program (layout %lld)",
-                       f->path, (long long)layout);
-    }
-    if (id != 0 || layout != 0 || tables != 0) {
-        return cs_fail(e, CS_ERR_INVALID, "journal %s: another program's database", f->path);
-    }
-    return CS_OK;
-}
-
 static cs_err read_id(cs_journal__file *f, cs_error *e)
 {
     sqlite3_stmt *s = NULL;
-    int rc = sqlite3_prepare_v2(f->db, "SELECT id FROM identity", -1, &s, NULL);
+    int rc = sqlite3_prepare_v2(f->sql.db, "SELECT id FROM identity", -1, &s, NULL);
     rc = rc == SQLITE_OK ? sqlite3_step(s) : rc;
     const unsigned char *id = rc == SQLITE_ROW ? sqlite3_column_text(s, 0) : NULL;
     (void)snprintf(f->id, sizeof f->id, "%s", id != NULL ? (const char *)id : "");
-    cs_err err = id != NULL ? CS_OK : failed(f, rc, "opening", e);
+    cs_err err = id != NULL ? CS_OK : cs_journal__sql_failed(&f->sql, rc, "opening", e);
     sqlite3_finalize(s);
     return err;
 }
 
 static cs_err prepare(cs_journal__file *f, bool sync_normal, cs_error *e)
 {
-    (void)sqlite3_extended_result_codes(f->db, 1);
-    CS_TRY(run(f, "PRAGMA locking_mode = EXCLUSIVE", "opening", e));
-    CS_TRY(check_kind(f, e));
-    CS_TRY(run(f, "PRAGMA journal_mode = WAL", "opening", e));
-    CS_TRY(run(f, sync_normal ? "PRAGMA synchronous = NORMAL" : "PRAGMA synchronous = FULL", "opening", e));
+    (void)sqlite3_extended_result_codes(f->sql.db, 1);
+    CS_TRY(cs_journal__sql_run(&f->sql, "PRAGMA locking_mode = EXCLUSIVE", "opening", e));
+    CS_TRY(cs_journal__sql_check(&f->sql, APPLICATION_ID, LAYOUT, e));
+    CS_TRY(cs_journal__sql_run(&f->sql, "PRAGMA journal_mode = WAL", "opening", e));
+    CS_TRY(cs_journal__sql_run(&f->sql, sync_normal ? "PRAGMA synchronous = NORMAL" : "PRAGMA synchronous = FULL",
+                               "opening", e));
     char sql[512];
     (void)snprintf(sql, sizeof sql,
                    "BEGIN IMMEDIATE; PRAGMA application_id = %d; PRAGMA user_version = %d;"
@@ -130,27 +63,28 @@ static cs_err prepare(cs_journal__file *f, bool sync_normal, cs_error *e)
                    "CREATE TABLE IF NOT EXISTS identity (one INTEGER PRIMARY KEY, id TEXT NOT NULL);"
                    "INSERT OR IGNORE INTO identity VALUES (1, lower(hex(randomblob(16)))); COMMIT",
                    APPLICATION_ID, LAYOUT);
-    cs_err err = run(f, sql, "making the tables", e);
+    cs_err err = cs_journal__sql_run(&f->sql, sql, "making the tables", e);
     if (err != CS_OK) {
         cs_journal__file_undo(f);
         return err;
     }
     CS_TRY(read_id(f, e));
     int64_t last = 0;
-    CS_TRY(ask(f, "SELECT max(offset) FROM events", &last, e));
+    CS_TRY(cs_journal__sql_ask(&f->sql, "SELECT max(offset) FROM events", &last, e));
     f->last = f->committed = (uint64_t)last;
-    int rc = sqlite3_prepare_v3(f->db, "INSERT INTO events VALUES (?, ?, ?, ?)", -1, SQLITE_PREPARE_PERSISTENT, &f->put,
-                                NULL);
-    return rc == SQLITE_OK ? CS_OK : failed(f, rc, "opening", e);
+    int rc = sqlite3_prepare_v3(f->sql.db, "INSERT INTO events VALUES (?, ?, ?, ?)", -1, SQLITE_PREPARE_PERSISTENT,
+                                &f->put, NULL);
+    return rc == SQLITE_OK ? CS_OK : cs_journal__sql_failed(&f->sql, rc, "opening", e);
 }
 
 cs_err cs_journal__file_open(const char *path, bool sync_normal, cs_journal__file **out, cs_error *e)
 {
     CS_TRY(cs_file_mkdirs_above(path, e));
     cs_journal__file *f = cs_zalloc(sizeof *f);
-    (void)snprintf(f->path, sizeof f->path, "%s", path);
-    int rc = sqlite3_open_v2(path, &f->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL);
-    cs_err err = rc == SQLITE_OK ? prepare(f, sync_normal, e) : failed(f, rc, "opening", e);
+    f->sql.what = "journal";
+    (void)snprintf(f->sql.path, sizeof f->sql.path, "%s", path);
+    int rc = sqlite3_open_v2(path, &f->sql.db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL);
+    cs_err err = rc == SQLITE_OK ? prepare(f, sync_normal, e) : cs_journal__sql_failed(&f->sql, rc, "opening", e);
     if (err != CS_OK) {
         cs_journal__file_close(f);
         return err;
@@ -165,7 +99,7 @@ void cs_journal__file_close(cs_journal__file *f)
         return;
     }
     sqlite3_finalize(f->put);
-    (void)sqlite3_close(f->db);
+    (void)sqlite3_close(f->sql.db);
     cs_free(f);
 }
 
@@ -182,8 +116,9 @@ const char *cs_journal__file_id(const cs_journal__file *f)
 cs_err cs_journal__file_walk(cs_journal__file *f, uint64_t from, cs_journal__each *each, void *self, cs_error *e)
 {
     sqlite3_stmt *s = NULL;
-    int rc = sqlite3_prepare_v2(
-        f->db, "SELECT offset, arrived, body, checksum FROM events WHERE offset >= ? ORDER BY offset", -1, &s, NULL);
+    int rc = sqlite3_prepare_v2(f->sql.db,
+                                "SELECT offset, arrived, body, checksum FROM events WHERE offset >= ? ORDER BY offset",
+                                -1, &s, NULL);
     if (rc == SQLITE_OK) {
         rc = sqlite3_bind_int64(s, 1, (int64_t)from);
     }
@@ -195,9 +130,10 @@ cs_err cs_journal__file_walk(cs_journal__file *f, uint64_t from, cs_journal__eac
         const void *bytes = sqlite3_column_blob(s, 2);
         cs_slice body = {bytes != NULL ? bytes : "", (size_t)sqlite3_column_bytes(s, 2)};
         if (checksum(offset, arrived, body) != sqlite3_column_int64(s, 3)) {
-            err = cs_fail(e, CS_ERR_INVALID, "journal %s: event %llu is damaged", f->path, (unsigned long long)offset);
+            err = cs_fail(e, CS_ERR_INVALID, "journal %s: event %llu is damaged", f->sql.path,
+                          (unsigned long long)offset);
         } else if (before != 0 && offset != before + 1) {
-            err = cs_fail(e, CS_ERR_INVALID, "journal %s: events are missing between %llu and %llu", f->path,
+            err = cs_fail(e, CS_ERR_INVALID, "journal %s: events are missing between %llu and %llu", f->sql.path,
                           (unsigned long long)before, (unsigned long long)offset);
         } else {
             err = each(self, offset, arrived, body, e);
@@ -206,7 +142,7 @@ cs_err cs_journal__file_walk(cs_journal__file *f, uint64_t from, cs_journal__eac
         rc = SQLITE_OK;
     }
     if (err == CS_OK && rc != SQLITE_DONE) {
-        err = failed(f, rc, "reading", e);
+        err = cs_journal__sql_failed(&f->sql, rc, "reading", e);
     }
     sqlite3_finalize(s);
     return err;
@@ -214,7 +150,7 @@ cs_err cs_journal__file_walk(cs_journal__file *f, uint64_t from, cs_journal__eac
 
 cs_err cs_journal__file_begin(cs_journal__file *f, cs_error *e)
 {
-    return run(f, "BEGIN IMMEDIATE", "writing", e);
+    return cs_journal__sql_run(&f->sql, "BEGIN IMMEDIATE", "writing", e);
 }
 
 cs_err cs_journal__file_put(cs_journal__file *f, int64_t arrived_ns, cs_slice body, uint64_t *offset, cs_error *e)
@@ -225,7 +161,7 @@ cs_err cs_journal__file_put(cs_journal__file *f, int64_t arrived_ns, cs_slice bo
     sqlite3_bind_blob64(f->put, 3, body.p, body.n, SQLITE_STATIC);
     sqlite3_bind_int64(f->put, 4, checksum(at, arrived_ns, body));
     int rc = sqlite3_step(f->put);
-    cs_err err = rc == SQLITE_DONE ? CS_OK : failed(f, rc, "writing", e);
+    cs_err err = rc == SQLITE_DONE ? CS_OK : cs_journal__sql_failed(&f->sql, rc, "writing", e);
     (void)sqlite3_reset(f->put);
     if (err == CS_OK) {
         *offset = f->last = at;
@@ -235,7 +171,7 @@ cs_err cs_journal__file_put(cs_journal__file *f, int64_t arrived_ns, cs_slice bo
 
 cs_err cs_journal__file_commit(cs_journal__file *f, cs_error *e)
 {
-    CS_TRY(run(f, "COMMIT", "writing", e));
+    CS_TRY(cs_journal__sql_run(&f->sql, "COMMIT", "writing", e));
     f->committed = f->last;
     return CS_OK;
 }
@@ -243,13 +179,13 @@ cs_err cs_journal__file_commit(cs_journal__file *f, cs_error *e)
 void cs_journal__file_undo(cs_journal__file *f)
 {
     /* SQLite rolls back by itself after some failures; then there is nothing to undo. */
-    if (sqlite3_get_autocommit(f->db) == 0) {
-        (void)sqlite3_exec(f->db, "ROLLBACK", NULL, NULL, NULL);
+    if (sqlite3_get_autocommit(f->sql.db) == 0) {
+        (void)sqlite3_exec(f->sql.db, "ROLLBACK", NULL, NULL, NULL);
     }
     f->last = f->committed;
 }
 
 cs_err cs_journal__file_probe(cs_journal__file *f, cs_error *e)
 {
-    return run(f, "UPDATE probe SET n = n + 1", "writing", e);
+    return cs_journal__sql_run(&f->sql, "UPDATE probe SET n = n + 1", "writing", e);
 }
