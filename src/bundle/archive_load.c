@@ -71,17 +71,7 @@ cs_err cs_bundle__archive_load(cs_error *e)
 }
 
 #define CALL(name) ((__typeof__(name) *)functions[AT_##name])
-#define FORWARD(result, name, parameters, arguments)                                                                   \
-    result name parameters                                                                                             \
-    {                                                                                                                  \
-        return CALL(name) arguments;                                                                                   \
-    }
-#define FORWARD_VOID(name, parameters, arguments)                                                                      \
-    void name parameters                                                                                               \
-    {                                                                                                                  \
-        CALL(name) arguments;                                                                                          \
-    }
-FUNCTIONS(FORWARD, FORWARD_VOID)
+FUNCTIONS(CS_LIBRARY_FORWARD, CS_LIBRARY_FORWARD_VOID)
 
 /* The words are ready, or a format of one string: that is how archive.c calls it. */
 void archive_set_error(struct archive *tar, int number, const char *format, ...)

@@ -67,17 +67,7 @@ static bool is_loaded(void)
 }
 
 #define CALL(name) ((__typeof__(name) *)functions[AT_##name])
-#define FORWARD(result, name, parameters, arguments)                                                                   \
-    result name parameters                                                                                             \
-    {                                                                                                                  \
-        return CALL(name) arguments;                                                                                   \
-    }
-#define FORWARD_VOID(name, parameters, arguments)                                                                      \
-    void name parameters                                                                                               \
-    {                                                                                                                  \
-        CALL(name) arguments;                                                                                          \
-    }
-FUNCTIONS(FORWARD, FORWARD_VOID)
+FUNCTIONS(CS_LIBRARY_FORWARD, CS_LIBRARY_FORWARD_VOID)
 
 CURLcode curl_global_init(long flags)
 {

@@ -129,14 +129,4 @@ cs_err cs_kafka__load(cs_error *e)
 }
 
 #define CALL(name) ((__typeof__(name) *)functions[AT_##name])
-#define FORWARD(result, name, parameters, arguments)                                                                   \
-    result name parameters                                                                                             \
-    {                                                                                                                  \
-        return CALL(name) arguments;                                                                                   \
-    }
-#define FORWARD_VOID(name, parameters, arguments)                                                                      \
-    void name parameters                                                                                               \
-    {                                                                                                                  \
-        CALL(name) arguments;                                                                                          \
-    }
-FUNCTIONS(FORWARD, FORWARD_VOID)
+FUNCTIONS(CS_LIBRARY_FORWARD, CS_LIBRARY_FORWARD_VOID)

@@ -16,4 +16,17 @@ typedef void cs_library_function(void);
 CS_MUST_CHECK cs_err cs_library_load(const char *file, const char *const *names, size_t n, cs_library_function **out,
                                      cs_error *e);
 
+/* The library's functions under their own names, each handed on to what was loaded. A file that does so lists them once
+ * as F(result, name, parameters, arguments), or V(…) for those without a result, and defines CALL(name). */
+#define CS_LIBRARY_FORWARD(result, name, parameters, arguments)                                                        \
+    result name parameters                                                                                             \
+    {                                                                                                                  \
+        return CALL(name) arguments;                                                                                   \
+    }
+#define CS_LIBRARY_FORWARD_VOID(name, parameters, arguments)                                                           \
+    void name parameters                                                                                               \
+    {                                                                                                                  \
+        CALL(name) arguments;                                                                                          \
+    }
+
 #endif
