@@ -37,8 +37,8 @@ void cs_spend__account_prefetch(cs_spend *s, cs_slice tenant)
     cs_spend__shard *shard = &s->shards[hash % CS_SPEND__SHARDS];
     cs_mutex_lock(&shard->lock);
     uint32_t i = (hash / CS_SPEND__SHARDS) & shard->mask;
-    if (shard->places != NULL) {
-        const cs_spend__account *account = shard->places[i].account; /* mostly the one */
+    const cs_spend__account *account = shard->places != NULL ? shard->places[i].account : NULL; /* mostly the one */
+    if (account != NULL) {
         __builtin_prefetch(account);
         __builtin_prefetch((const char *)account + 64);
     }

@@ -205,6 +205,18 @@ Test(spend, follows_limits_zones_and_the_clock)
     is(at(row("t"), "USD.daily.posted_nanos"), "3750000000");
 }
 
+/* A tenant that nobody knows falls into a place that is empty, in a shard that has none or some. */
+Test(spend, prefetches_tenants_that_are_not_there)
+{
+    configure(DAILY);
+    for (int i = 0; i < 1000; i++) {
+        size_t n;
+        const char *name = cs_arena_printf(&arena, &n, "nobody-%d", i);
+        cs_spend__account_prefetch(spend, cs_slice_make(name, n));
+        cr_expect(cs_is_undefined(row(name)));
+    }
+}
+
 /* ---- what counts where */
 Test(spend, counts_an_id_once)
 {
