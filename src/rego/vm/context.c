@@ -127,20 +127,21 @@ cs_context *cs_vm__with(cs_run *run, cs_context *from, const cs_with_site *site,
     c->mocks = copy_mocks(run, from, 0);
     for (uint32_t i = 0; i < site->n; i++) {
         const cs_with_target *t = &site->v[i];
+        cs_value v = cs_vm__plain(values[i]);
         switch (t->kind) {
         case CS_TARGET_INPUT:
-            c->input = t->path.n ? cs_upsert(run->arena, c->input, t->path.keys, t->path.n, values[i]) : values[i];
+            c->input = t->path.n ? cs_upsert(run->arena, c->input, t->path.keys, t->path.n, v) : v;
             break;
         case CS_TARGET_DATA:
             unfold_live(run, c, &t->path);
-            c->data = cs_upsert(run->arena, c->data, t->path.keys, t->path.n, values[i]);
+            c->data = cs_upsert(run->arena, c->data, t->path.keys, t->path.n, v);
             if (t->node != CS_NO_NODE) {
                 hide(run, c, t->node);
             }
             break;
         case CS_TARGET_FUNCTION:
         case CS_TARGET_BUILTIN:
-            add_mock(run, c, t, values[i]);
+            add_mock(run, c, t, v);
             break;
         }
     }

@@ -14,6 +14,19 @@ enum {
     CS_P_CANDIDATES /* p: cs_candidates, n: position */
 };
 
+/* What the aux of a register's collection says. */
+enum {
+    CS_AUX_SHAPE = 1, /* put.c */
+    CS_AUX_WRITTEN    /* written.c */
+};
+
+/* The value alone, to be kept inside of another, or outside of a register. */
+static inline cs_value cs_vm__plain(cs_value v)
+{
+    v.aux = v.aux == CS_AUX_WRITTEN ? 0 : v.aux;
+    return v;
+}
+
 typedef struct cs_growing {
     cs_value *items;
     uint32_t n, cap;
@@ -188,6 +201,17 @@ void cs_vm__seal_groups(cs_value groups); /* every array in the object */
 cs_value cs_vm__sealed(cs_value v);       /* the array; any other value as it is */
 /* The collection under `key`, made if there is none. */
 cs_value cs_vm__group(cs_run *run, cs_value groups, cs_value key, uint32_t kind);
+
+/* ---- written.c: collections of parts that were computed; n pairs make an object. They are marked by CS_AUX_WRITTEN if
+ * their parts may tell more than their value. */
+cs_value cs_vm__array(cs_run *run, const cs_value *items, uint32_t n);
+cs_value cs_vm__set(cs_run *run, const cs_value *items, uint32_t n);
+cs_value cs_vm__object(cs_run *run, const cs_value *pairs, uint32_t n);
+/* Of those that are marked: */
+uint32_t cs_vm__written_count(cs_value v);
+cs_value cs_vm__written_index(cs_value v, cs_value key);
+bool cs_vm__written_equal(cs_value x, cs_value y); /* as unification has it; either may be unmarked */
+bool cs_vm__written_next(cs_value v, uint32_t at, cs_value *key, cs_value *value); /* false: there is none */
 
 /* ---- conflict.c */
 void cs_vm__conflict(cs_run *run, cs_frame *f, cs_value first, uint32_t first_def, cs_value value, uint32_t def);

@@ -13,6 +13,12 @@ static inline bool fast_equal(cs_value x, cs_value y)
     return cs_equal(x, y);
 }
 
+static inline bool unify(cs_value x, cs_value y)
+{
+    bool written = x.aux == CS_AUX_WRITTEN || y.aux == CS_AUX_WRITTEN;
+    return __builtin_expect(written, 0) ? cs_vm__written_equal(x, y) : fast_equal(x, y);
+}
+
 /* Room for a frame of `code` above the current one; false when the depth limit is reached. */
 static bool push_frame(cs_run *run, const cs_code *code, const cs_value *args, uint32_t n_args)
 {
@@ -111,6 +117,9 @@ static bool call_builtin(cs_run *run, cs_frame *f, const cs_insn *i, uint32_t ro
         return false;
     }
     const cs_loc *loc = &f->code->locs[i - f->code->insns];
+    for (cs_value *arg = run->regs + f->base + i->b; arg < run->regs + f->base + i->b + i->c; arg++) {
+        *arg = cs_vm__plain(*arg); /* operands are copies */
+    }
     cs_call call = {.arena = run->arena,
                     .args = run->regs + f->base + i->b,
                     .n = i->c,
@@ -158,29 +167,14 @@ static void take_result(cs_run *run, cs_frame *f, cs_value *acc, cs_value v, uin
     }
 }
 
-static cs_value make_set(cs_run *run, const cs_value *items, uint32_t n)
-{
-    cs_value set = cs_set_new(run->arena, n);
-    for (uint32_t i = 0; i < n; i++) {
-        (void)cs_set_add(run->arena, set, items[i]);
-    }
-    return set;
-}
-
-static cs_value make_object(cs_run *run, const cs_value *pairs, uint32_t n)
-{
-    cs_value object = cs_object_new(run->arena, n);
-    for (uint32_t i = 0; i < n; i++) {
-        cs_object_put(run->arena, object, pairs[2 * i], pairs[2 * i + 1]);
-    }
-    return object;
-}
-
 /* The next entry of an iteration; false when there is none. */
 static inline bool next_entry(cs_value *state, cs_value *key, cs_value *value)
 {
     uint32_t at = state[1].n++;
     cs_value v = state[0];
+    if (__builtin_expect(v.aux == CS_AUX_WRITTEN, 0)) {
+        return cs_vm__written_next(v, at, key, value);
+    }
     if (v.kind == CS_ARRAY) {
         if (at >= v.n) {
             return false;
@@ -196,6 +190,11 @@ static inline bool next_entry(cs_value *state, cs_value *key, cs_value *value)
     *key = t->keys[at];
     *value = v.kind == CS_SET ? t->keys[at] : t->vals[at];
     return true;
+}
+
+static inline uint32_t entries(cs_value object)
+{
+    return object.aux == CS_AUX_WRITTEN ? cs_vm__written_count(object) : object.u.table->n;
 }
 
 static inline bool start_scan(cs_value *state, cs_value v)
@@ -278,7 +277,7 @@ next:
         goto set_or_fail;
     case CS_OP_DOTK:
         v = R[i->b];
-        if (__builtin_expect(v.kind == CS_OBJECT, 1)) {
+        if (__builtin_expect(v.kind == CS_OBJECT && v.aux != CS_AUX_WRITTEN, 1)) {
             const cs_value *item = cs_object_get_hashed(v, code->k[i->u], code->k_hash[i->u]);
             if (!item) {
                 FAIL();
@@ -311,7 +310,7 @@ next:
     case CS_OP_DEFINED:
         FAIL_IF(cs_is_undefined(R[i->a]));
     case CS_OP_EQ:
-        FAIL_IF(!fast_equal(R[i->a], R[i->b]));
+        FAIL_IF(!unify(R[i->a], R[i->b]));
     case CS_OP_EQK:
         FAIL_IF(!fast_equal(R[i->a], code->k[i->u]));
     case CS_OP_NE:
@@ -323,17 +322,17 @@ next:
     case CS_OP_ISARRAY:
         FAIL_IF(R[i->a].kind != CS_ARRAY || R[i->a].n != i->u);
     case CS_OP_ISOBJECT:
-        FAIL_IF(R[i->a].kind != CS_OBJECT || R[i->a].u.table->n != i->u);
+        FAIL_IF(R[i->a].kind != CS_OBJECT || entries(R[i->a]) != i->u);
     case CS_OP_ITERABLE:
         FAIL_IF(R[i->a].kind != CS_ARRAY && R[i->a].kind != CS_OBJECT && R[i->a].kind != CS_SET);
     case CS_OP_ARRAY:
-        R[i->a] = cs_array_copy(run->arena, R + i->b, i->c);
+        R[i->a] = cs_vm__array(run, R + i->b, i->c);
         goto next;
     case CS_OP_SET:
-        R[i->a] = make_set(run, R + i->b, i->c);
+        R[i->a] = cs_vm__set(run, R + i->b, i->c);
         goto next;
     case CS_OP_OBJECT:
-        R[i->a] = make_object(run, R + i->b, i->c);
+        R[i->a] = cs_vm__object(run, R + i->b, i->c);
         goto next;
     case CS_OP_NEWARRAY:
         R[i->a] = cs_vm__growing(run->arena);
@@ -348,10 +347,10 @@ next:
         cs_vm__push(run->arena, R[i->a].u.p, R[i->b]);
         goto next;
     case CS_OP_ADD:
-        (void)cs_set_add(run->arena, R[i->a], R[i->b]);
+        (void)cs_set_add(run->arena, R[i->a], cs_vm__plain(R[i->b]));
         goto next;
     case CS_OP_PUT:
-        if (!cs_object_put_once(run->arena, R[i->a], R[i->b], R[i->c])) {
+        if (!cs_object_put_once(run->arena, R[i->a], cs_vm__plain(R[i->b]), cs_vm__plain(R[i->c]))) {
             goto key_conflict;
         }
         goto next;
@@ -461,7 +460,7 @@ set_or_fail:
 
 dot: /* v is the key */
     if (__builtin_expect(R[i->b].kind != CS_PRIVATE, 1)) {
-        v = cs_index(R[i->b], v);
+        v = R[i->b].aux == CS_AUX_WRITTEN ? cs_vm__written_index(R[i->b], v) : cs_index(R[i->b], v);
         goto set_or_fail;
     }
     if (R[i->b].form == CS_P_LIVE) {
@@ -577,13 +576,13 @@ leave:
     if (f->memo_document) {
         cs_value *slot = cs_vm__memo_slot(run, f->own, code->id);
         *slot = v;
-        slot->aux = 1;
+        slot->aux = 1; /* as a value: only who asked first has it as it was written */
     } else if (f->memo_args) {
-        cs_vm__call_remember(run, f->own, code->id, f->memo_args, code->n_params, v);
+        cs_vm__call_remember(run, f->own, code->id, f->memo_args, code->n_params, cs_vm__plain(v));
     }
     run->n_frames--;
     if (run->n_frames == 0) {
-        run->result = v;
+        run->result = cs_vm__plain(v);
         run->done = true;
         *state = CS_RUN_DONE;
         return CS_OK;

@@ -1,12 +1,10 @@
 #include "rego/vm/internal.h"
 
-/* Inside a document under construction, aux marks the objects and sets that belong to the document's own shape, as
- * against values that rules gave: only the former may gain entries. */
-enum { SHAPE = 1 };
-
+/* Inside a document under construction, CS_AUX_SHAPE marks the objects and sets that belong to the document's own
+ * shape, as against values that rules gave: only the former may gain entries. */
 static cs_value shape_of(cs_value v)
 {
-    v.aux = SHAPE;
+    v.aux = CS_AUX_SHAPE;
     return v;
 }
 
@@ -39,17 +37,17 @@ bool cs_vm__put_path(cs_arena *a, cs_value root, const cs_value *path, uint32_t 
             at = fresh;
             continue;
         }
-        if (next->aux != SHAPE || next->kind != (set_here ? CS_SET : CS_OBJECT)) {
+        if (next->aux != CS_AUX_SHAPE || next->kind != (set_here ? CS_SET : CS_OBJECT)) {
             return false;
         }
         at = *next;
     }
     if (element) {
-        (void)cs_set_add(a, at, leaf);
+        (void)cs_set_add(a, at, cs_vm__plain(leaf));
         return true;
     }
     const cs_value *there = cs_object_get(at, path[n - 1]);
-    if (there && there->aux == SHAPE) {
+    if (there && there->aux == CS_AUX_SHAPE) {
         return merge_into(a, *there, leaf);
     }
     leaf.aux = 0;
@@ -67,7 +65,7 @@ void cs_vm__push(cs_arena *a, cs_growing *g, cs_value v)
         g->items = items;
         g->cap = cap;
     }
-    g->items[g->n++] = v;
+    g->items[g->n++] = cs_vm__plain(v);
 }
 
 cs_value cs_vm__growing(cs_arena *a)
