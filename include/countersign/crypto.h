@@ -46,6 +46,8 @@ cs_hasher *cs_hasher_start(cs_digest_alg alg);
 void cs_hasher_add(cs_hasher *h, cs_slice bytes);
 size_t cs_hasher_finish(cs_hasher *h, uint8_t out[CS_DIGEST_MAX]); /* also frees */
 void cs_hasher_drop(cs_hasher *h);                                 /* NULL is fine */
+/* The digest of what was added; it is as after the start then. For many small texts: it costs no allocation. */
+size_t cs_hasher_take(cs_hasher *h, uint8_t out[CS_DIGEST_MAX]);
 
 /* RFC 2104; any key length. Returns cs_digest_size(alg). */
 size_t cs_hmac(cs_digest_alg alg, cs_slice key, cs_slice bytes, uint8_t out[CS_DIGEST_MAX]);

@@ -102,6 +102,14 @@ size_t cs_hasher_finish(cs_hasher *h, uint8_t out[CS_DIGEST_MAX])
     return n;
 }
 
+size_t cs_hasher_take(cs_hasher *h, uint8_t out[CS_DIGEST_MAX])
+{
+    unsigned n = 0;
+    cs_assert(EVP_DigestFinal_ex(context_of(h), out, &n) == 1);
+    cs_assert(EVP_DigestInit_ex(context_of(h), NULL, NULL) == 1); /* the algorithm stays */
+    return n;
+}
+
 void cs_hasher_drop(cs_hasher *h)
 {
     EVP_MD_CTX_free(context_of(h));

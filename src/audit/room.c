@@ -1,0 +1,133 @@
+/* What waits to be written. Putting is a copy under a mutex that is held for copies only; the log's thread takes
+ * everything at once by exchanging two rooms. */
+#include "countersign/base/time.h"
+#include "internal.h"
+
+enum { DONE_ROOMS = 4 }; /* acts that are done may fill so many times the room of decisions */
+
+void cs_audit__room_init(cs_audit__room *room)
+{
+    *room = (cs_audit__room){.items = {0}};
+    cs_buf_init(&room->bytes);
+}
+
+void cs_audit__room_destroy(cs_audit__room *room)
+{
+    cs_buf_destroy(&room->bytes);
+    CS_VEC_FREE(&room->items);
+}
+
+/* Under the lock. */
+static bool is_full(const cs_audit *audit)
+{
+    return audit->failing || audit->filling.bytes.n + audit->writing_bytes >= audit->o.room;
+}
+
+static void add(cs_audit *audit, const cs_audit_record *record, cs_audit_told *told, void *self)
+{
+    cs_audit__room *room = &audit->filling;
+    cs_audit__item item = {.at = room->bytes.n, .told = told, .self = self, .since_mono = cs_time_mono_ns()};
+    item.parts = cs_audit__write_parts(&room->bytes, record);
+    CS_VEC_PUSH(&room->items, item);
+    if (room->items.n == 1) {
+        cs_cond_signal(&audit->more);
+    }
+}
+
+cs_audit_answer cs_audit_put(cs_audit *audit, const cs_audit_record *record, cs_audit_told *told, void *self)
+{
+    if (audit == NULL) {
+        return CS_AUDIT_TAKEN;
+    }
+    bool waits = told != NULL && audit->o.sync == CS_AUDIT_COMMIT;
+    cs_audit_answer answer = waits ? CS_AUDIT_TELLS : CS_AUDIT_TAKEN;
+    cs_mutex_lock(&audit->lock);
+    if (told != NULL && is_full(audit)) {
+        answer = CS_AUDIT_FULL;
+    } else if (audit->filling.bytes.n + audit->writing_bytes >= audit->o.room * DONE_ROOMS) {
+        audit->lost++;
+        cs_series_add(audit->lost_total, CS_METRICS_ANY, 1);
+    } else {
+        add(audit, record, waits ? told : NULL, self);
+    }
+    cs_mutex_unlock(&audit->lock);
+    return answer;
+}
+
+bool cs_audit_is_full(cs_audit *audit)
+{
+    if (audit == NULL) {
+        return false;
+    }
+    cs_mutex_lock(&audit->lock);
+    bool full = is_full(audit);
+    cs_mutex_unlock(&audit->lock);
+    return full;
+}
+
+bool cs_audit_wait(cs_audit *audit, int64_t timeout_ns)
+{
+    int64_t until = cs_time_mono_ns() + timeout_ns, now;
+    cs_mutex_lock(&audit->lock);
+    while (is_full(audit) && (now = cs_time_mono_ns()) < until) {
+        (void)cs_cond_wait_for(&audit->less, &audit->lock, until - now);
+    }
+    bool roomy = !is_full(audit);
+    cs_mutex_unlock(&audit->lock);
+    return roomy;
+}
+
+bool cs_audit_idle(cs_audit *audit)
+{
+    cs_mutex_lock(&audit->lock);
+    bool idle = audit->filling.items.n == 0 && audit->writing_bytes == 0;
+    cs_mutex_unlock(&audit->lock);
+    return idle;
+}
+
+bool cs_audit_blocks(const cs_audit *audit)
+{
+    return audit->o.block;
+}
+
+bool cs_audit_commits(const cs_audit *audit)
+{
+    return audit->o.sync == CS_AUDIT_COMMIT;
+}
+
+/* ---- what could not be kept */
+
+void cs_audit_count_refused(cs_audit *audit)
+{
+    if (audit != NULL) {
+        cs_mutex_lock(&audit->lock);
+        audit->refused_since_ns = audit->refused == 0 ? cs_time_wall_ns() : audit->refused_since_ns;
+        audit->refused++;
+        cs_series_add(audit->refused_total, CS_METRICS_ANY, 1);
+        cs_mutex_unlock(&audit->lock);
+    }
+}
+
+void cs_audit__put_losses(cs_audit *audit)
+{
+    cs_arena a;
+    cs_arena_init(&a, 0);
+    cs_mutex_lock(&audit->lock);
+    if (audit->refused != 0) {
+        char since[40];
+        size_t n = cs_time_format_rfc3339(audit->refused_since_ns, since);
+        cs_value data = cs_object_new(&a, 2);
+        cs_object_put_text(&a, data, "decisions", cs_int((int64_t)audit->refused));
+        cs_object_put_text(&a, data, "since", cs_string(cs_slice_make(since, n)));
+        audit->refused = 0;
+        add(audit, &(cs_audit_record){.type = "audit.refused", .actor = cs_undefined(), .data = data}, NULL, NULL);
+    }
+    if (audit->lost != 0) {
+        cs_value data = cs_object_new(&a, 1);
+        cs_object_put_text(&a, data, "records", cs_int((int64_t)audit->lost));
+        audit->lost = 0;
+        add(audit, &(cs_audit_record){.type = "audit.lost", .actor = cs_undefined(), .data = data}, NULL, NULL);
+    }
+    cs_mutex_unlock(&audit->lock);
+    cs_arena_destroy(&a);
+}
