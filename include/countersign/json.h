@@ -8,6 +8,7 @@
 
 typedef struct cs_json_options {
     bool borrow; /* strings without escapes and number texts point into the text, which must then outlive the value */
+    bool unique; /* two members of one name are an error: of what others may read otherwise nothing is believed */
     bool prefix; /* stop after the first value; otherwise anything but white space behind it is an error */
     uint32_t max_depth; /* 0 = the limit json_depth */
 } cs_json_options;

@@ -28,12 +28,29 @@ static cs_value all(void *self, cs_arena *arena)
     return ((const cs_app *)self)->settings;
 }
 
+/* Does the configuration give a tenant a phase of its own? */
+static bool tenants_have_phases(cs_value tenants)
+{
+    for (uint32_t i = 0; cs_is(tenants, CS_OBJECT) && i < cs_count(tenants); i++) {
+        cs_value tenant;
+        (void)cs_entry(tenants, i, &tenant);
+        const cs_value *pq = cs_is(tenant, CS_OBJECT) ? cs_object_get_text(tenant, "pq") : NULL;
+        if (pq != NULL && cs_is(*pq, CS_OBJECT) && cs_object_get_text(*pq, "phase") != NULL) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* `phase` goes before every tenant's; where the configuration has phases of tenants, its own is for the others, and
+ * only the environment (or an override) speaks for all. */
 static cs_value make_pq(cs_app *app)
 {
     const cs_config *c = app->config;
     cs_value pq = cs_object_new(&app->arena, 3);
     if (said_or_env(c, "phase", "PQ_PHASE")) {
-        cs_object_put_text(&app->arena, pq, "phase", cs_string(c->pq.phase));
+        bool others = cs_config_env("PQ_PHASE") == NULL && tenants_have_phases(c->tenants);
+        cs_object_put_text(&app->arena, pq, others ? "phase_for_others" : "phase", cs_string(c->pq.phase));
     }
     if (said_or_env(c, "bypass", "PQ_BYPASS")) {
         cs_object_put_text(&app->arena, pq, "bypass", cs_bool(c->pq.bypass));

@@ -4,6 +4,7 @@
 #include "countersign/base/limits.h"
 #include "countersign/base/log.h"
 #include "countersign/base/time.h"
+#include "countersign/persisted_query.h"
 #include "internal.h"
 
 /* ---- data.tenants */
@@ -31,6 +32,35 @@ void cs_server_world_changed(cs_server *server)
     }
     cs_txn_abort(txn);
     cs_arena_destroy(&scratch);
+}
+
+/* ---- data.operations */
+
+/* Without a section of ours the service is plain OPA, and data.operations is whatever its user likes. */
+static bool has_list(const cs_server *server)
+{
+    static const char *const sections[] = {"gateways",  "pq",        "push",     "journal", "spend",
+                                           "approvals", "overrides", "identity", "audit"};
+    cs_value document = server->o.config->document;
+    for (size_t i = 0; cs_is(document, CS_OBJECT) && i < sizeof sections / sizeof *sections; i++) {
+        if (cs_object_get_text(document, sections[i]) != NULL) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static cs_err check_list(cs_txn *txn, const cs_bundle *bundle, cs_error *e)
+{
+    for (size_t i = 0; i < bundle->n_files; i++) {
+        cs_slice path = bundle->files[i].path;
+        bool root = cs_slice_is(path, "data.json");
+        if (root || cs_slice_is(path, "operations/data.json")) {
+            CS_TRY(cs_pq_check_text(bundle->files[i].bytes, root ? "operations" : NULL, e));
+        }
+    }
+    cs_value operations = read_document(txn, "operations", NULL);
+    return cs_is_undefined(operations) ? CS_OK : cs_pq_check(operations, e);
 }
 
 /* ---- activation */
@@ -62,7 +92,7 @@ static cs_err put(cs_server *server, cs_txn *txn, const cs_bundle *bundle, cs_er
         }
         return CS_ERR_BUNDLE_INVALID;
     }
-    return CS_OK;
+    return has_list(server) ? check_list(txn, bundle, e) : CS_OK;
 }
 
 static cs_err activate(cs_server *server, const cs_bundle *const *bundles, size_t n, cs_errors *errors, cs_error *e)

@@ -5,6 +5,7 @@
 #include "countersign/base/time.h"
 #include "countersign/number.h"
 #include "countersign/patch.h"
+#include "countersign/persisted_query.h"
 #include "internal.h"
 
 static cs_value member(cs_value object, const char *name)
@@ -171,7 +172,9 @@ void cs_server__fill_facts(cs_server__request *r, cs_value input, bool trust_act
     cs_value given = member(input, "actor");
     bool keep = cs_is(given, CS_OBJECT) && trust_actor && cs_is_undefined(r->caller.end_user);
     cs_value actor = keep ? given : actor_of(r, trust_actor);
-    cs_value operation = row(data, "operations", member(graphql, "document_id"));
+    cs_value client = member(member(graphql, "client"), "name");
+    cs_value operation = cs_pq_find(member(data, "operations"), member(graphql, "document_id"),
+                                    cs_is(client, CS_STRING) ? cs_text(client) : CS_LIT(""));
     cs_object_put_text(a, input, "now", cs_int(cs_time_wall_ns()));
     cs_object_put_text(a, input, "actor", actor);
     cs_object_put_text(a, input, "cost",

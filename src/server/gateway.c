@@ -2,6 +2,7 @@
  * becomes a countersign/v1 input, the decision path of the configuration is asked, its answer becomes the reply that
  * the gateway understands. */
 #include "countersign/base/log.h"
+#include "countersign/persisted_query.h"
 #include "internal.h"
 
 typedef struct gateway {
@@ -62,212 +63,39 @@ static cs_value request_of(cs_server__request *r, const gateway *g)
     return out;
 }
 
-/* ---- input.graphql */
-
-/* "sha256:x" of the GraphQL-over-HTTP appendix is x. */
-static cs_value plain_id(cs_value id)
-{
-    return cs_slice_starts(cs_text(id), CS_LIT("sha256:")) ? cs_string(cs_slice_sub(cs_text(id), 7, id.n)) : id;
-}
-
-static bool take_id(cs_server__request *r, cs_value facts, cs_value id, const char *source)
-{
-    if (!cs_is(id, CS_STRING) || id.n == 0) {
-        return false;
-    }
-    put(r, facts, "document_id", plain_id(id));
-    put(r, facts, "id_source", cs_string(cs_slice_of(source)));
-    return true;
-}
-
-static cs_value persisted(cs_value extensions)
-{
-    return member(member(extensions, "persistedQuery"), "sha256Hash");
-}
-
-static const cs_slice *query_param(const cs_server__param *v, size_t n, const char *name)
-{
-    for (size_t i = n; i-- > 0;) {
-        if (cs_slice_is(v[i].name, name)) {
-            return &v[i].value;
-        }
-    }
-    return NULL;
-}
-
-/* Of a GraphQL request in a URL: texts, then JSON documents. */
-enum { N_URL_TEXTS = 4 };
-static const char *const url_params[] = {"query", "operationName", "documentId", "doc_id", "variables", "extensions"};
-
-/* The parameters of the original URL as a GraphQL request: query, operationName, variables and extensions as JSON. */
-static cs_value request_of_url(cs_server__request *r, cs_slice query)
-{
-    cs_arena *a = r->arena;
-    const cs_server__param *v;
-    size_t n = cs_server__parse_params(a, query, &v);
-    cs_value out = cs_object_new(a, 6);
-    for (size_t i = 0; i < sizeof url_params / sizeof *url_params; i++) {
-        const cs_slice *p = query_param(v, n, url_params[i]);
-        cs_value document;
-        if (p != NULL && i < N_URL_TEXTS) {
-            put(r, out, url_params[i], cs_string_copy(a, *p));
-        } else if (p != NULL && cs_json_read(a, *p, NULL, &document, NULL, NULL) == CS_OK) {
-            put(r, out, url_params[i], document);
-        }
-    }
-    return out;
-}
-
-/* Where the id of a persisted document may stand, in the order of weight. */
-static bool find_id(cs_server__request *r, cs_value facts, cs_value body, cs_value url)
-{
-    const cs_slice *header = cs_server__header(r, "X-GraphQL-Document-Id");
-    return take_id(r, facts, member(body, "documentId"), "documentId") ||
-           take_id(r, facts, persisted(member(body, "extensions")), "extensions.persistedQuery") ||
-           take_id(r, facts, member(body, "doc_id"), "doc_id") ||
-           take_id(r, facts, member(url, "documentId"), "url.documentId") ||
-           take_id(r, facts, persisted(member(url, "extensions")), "url.extensions.persistedQuery") ||
-           take_id(r, facts, member(url, "doc_id"), "url.doc_id") ||
-           (header != NULL && take_id(r, facts, cs_string_copy(r->arena, *header), "header"));
-}
-
-static bool differs(cs_value a, cs_value b)
-{
-    bool both = !cs_is_undefined(a) && !cs_is(a, CS_NULL) && !cs_is_undefined(b) && !cs_is(b, CS_NULL);
-    return both && !cs_equal(a, b);
-}
-
-/* A parameter that says two things: the first counts for some services, the last for others. */
-static bool url_is_ambiguous(cs_server__request *r, cs_slice query)
-{
-    const cs_server__param *v;
-    size_t n = cs_server__parse_params(r->arena, query, &v);
-    for (size_t i = 0; i < n; i++) {
-        bool ours = false;
-        for (size_t k = 0; k < sizeof url_params / sizeof *url_params; k++) {
-            ours |= cs_slice_is(v[i].name, url_params[k]);
-        }
-        for (size_t j = i + 1; ours && j < n; j++) {
-            if (cs_slice_eq(v[i].name, v[j].name) && !cs_slice_eq(v[i].value, v[j].value)) {
-                return true;
-            }
-        }
-    }
-    return false;
-}
-
-static bool ids_differ(cs_server__request *r, cs_value body, cs_value url)
-{
-    const cs_value ids[] = {member(body, "documentId"), persisted(member(body, "extensions")), member(body, "doc_id"),
-                            member(url, "documentId"),  persisted(member(url, "extensions")),  member(url, "doc_id")};
-    cs_value first = cs_undefined();
-    for (size_t i = 0; i < sizeof ids / sizeof *ids; i++) {
-        if (cs_is(ids[i], CS_STRING) && ids[i].n != 0) {
-            cs_value id = plain_id(ids[i]);
-            if (differs(first, id)) {
-                return true;
-            }
-            first = id;
-        }
-    }
-    for (size_t i = 0; i < r->http->n_headers; i++) {
-        const cs_http_header *h = &r->http->headers[i];
-        if (cs_slice_eq_nocase(h->name, CS_LIT("X-GraphQL-Document-Id")) && h->value.n != 0) {
-            cs_value id = plain_id(cs_string(h->value));
-            if (differs(first, id)) {
-                return true;
-            }
-            first = id;
-        }
-    }
-    return false;
-}
-
-/* Nobody can tell what the service behind will run: body, URL and headers name different documents or bring different
- * texts, names or variables, or there is a body that was not read as one request. Then no id counts. */
-static bool is_ambiguous(cs_server__request *r, const gateway *g, cs_value body, cs_value url)
-{
-    if (!g->header_only && r->http->body.n != 0 && !cs_is(body, CS_OBJECT)) {
-        return true;
-    }
-    return url_is_ambiguous(r, g->query) || ids_differ(r, body, url) ||
-           differs(member(body, "query"), member(url, "query")) ||
-           differs(member(body, "operationName"), member(url, "operationName")) ||
-           differs(member(body, "variables"), member(url, "variables"));
-}
-
-/* Id and text together: is the text what the id stands for? */
-static bool text_matches(cs_server__request *r, cs_value id, cs_slice text)
-{
-    cs_slice hex = cs_digest_hex(r->arena, CS_SHA256, text);
-    cs_value operations = member(cs_world_data(r->eval.world), "operations");
-    const cs_value *operation = cs_is(operations, CS_OBJECT) ? cs_object_get(operations, id) : NULL;
-    cs_value known = operation != NULL ? member(*operation, "document_sha256") : cs_undefined();
-    return cs_slice_eq(cs_is(known, CS_STRING) ? cs_text(known) : cs_text(id), hex);
-}
-
-static cs_value graphql_of(cs_server__request *r, const gateway *g, cs_value body, cs_value url)
-{
-    cs_arena *a = r->arena;
-    cs_value facts = cs_object_new(a, 12);
-    put(r, facts, "batch", cs_bool(cs_is(body, CS_ARRAY)));
-    bool ambiguous = is_ambiguous(r, g, body, url);
-    bool has_id = !ambiguous && find_id(r, facts, body, url);
-    cs_value text = member(body, "query");
-    text = cs_is(text, CS_STRING) ? text : member(url, "query");
-    bool has_text = cs_is(text, CS_STRING) && cs_slice_trim(cs_text(text)).n != 0;
-    put(r, facts, "freeform", cs_bool(ambiguous || (has_text && !has_id)));
-    cs_server__graphql looked = has_text ? cs_server__graphql_scan(cs_text(text)) : (cs_server__graphql){.kind = ""};
-    put(r, facts, "introspection", cs_bool(looked.introspection));
-    if (looked.kind[0] != 0) {
-        put(r, facts, "kind", cs_string(cs_slice_of(looked.kind)));
-    }
-    if (has_text && has_id) {
-        put(r, facts, "body_matches", cs_bool(text_matches(r, member(facts, "document_id"), cs_text(text))));
-    }
-    cs_value name = member(body, "operationName");
-    name = cs_is(name, CS_STRING) ? name : member(url, "operationName");
-    if (cs_is(name, CS_STRING)) {
-        put(r, facts, "operation_name", name);
-    }
-    cs_value variables = member(body, "variables");
-    variables = cs_is(variables, CS_OBJECT) ? variables : member(url, "variables");
-    put(r, facts, "variables", cs_is(variables, CS_OBJECT) ? variables : cs_object_new(a, 0));
-    return facts;
-}
-
 /* ---- the input */
 
-static const char *read_body(cs_server__request *r, const gateway *g, cs_value *body)
+static cs_value graphql_of(cs_server__request *r, const gateway *g, const char **body)
 {
-    *body = cs_undefined();
+    size_t n = r->http->n_headers;
+    cs_pq_header *headers = cs_arena_array(r->arena, cs_pq_header, n + 1);
+    for (size_t i = 0; i < n; i++) {
+        headers[i] = (cs_pq_header){r->http->headers[i].name, r->http->headers[i].value};
+    }
     const cs_slice *partial = cs_server__header(r, "x-envoy-auth-partial-body");
-    if (g->header_only || r->http->body.n == 0) {
-        return "absent";
-    }
-    if (partial != NULL && cs_slice_is(*partial, "true")) {
-        return "truncated";
-    }
-    if (cs_json_read(r->arena, r->http->body, &(cs_json_options){.borrow = true}, body, NULL, NULL) != CS_OK ||
-        (!cs_is(*body, CS_OBJECT) && !cs_is(*body, CS_ARRAY))) {
-        *body = cs_undefined();
-        return "not_json";
-    }
-    return "complete";
+    cs_pq_request request = {.path = g->path,
+                             .query = g->query,
+                             .headers = headers,
+                             .n_headers = n,
+                             .bodyless = g->header_only,
+                             .truncated = partial != NULL && cs_slice_is(*partial, "true"),
+                             .body = r->http->body};
+    return cs_pq_read_request(r->arena, &request, member(cs_world_data(r->eval.world), "operations"), body);
 }
 
 static bool make_input(cs_server__request *r)
 {
     const gateway *g = r->data;
     cs_arena *a = r->arena;
-    cs_value body, about = cs_object_new(a, 2), input = cs_object_new(a, 8);
-    const char *state = read_body(r, g, &body);
+    cs_value about = cs_object_new(a, 2), input = cs_object_new(a, 8);
+    const char *body;
+    cs_value graphql = graphql_of(r, g, &body);
     put(r, about, "kind", cs_string(cs_slice_of(g->kind)));
-    put(r, about, "body", cs_string(cs_slice_of(state)));
+    put(r, about, "body", cs_string(cs_slice_of(body)));
     put(r, input, "version", cs_string(CS_LIT("countersign/v1")));
     put(r, input, "gateway", about);
     put(r, input, "request", request_of(r, g));
-    put(r, input, "graphql", graphql_of(r, g, body, request_of_url(r, g->query)));
+    put(r, input, "graphql", graphql);
     bool trust = r->server->identity == NULL || cs_server__caller_has_role(r, "gateway");
     if (r->effects != NULL) {
         r->effects->given = input;

@@ -143,12 +143,6 @@ cs_value cs_server__metrics(cs_server__request *r, const cs_server__timer *timer
 /* ---- facts that the server knows better than who asks (facts.c) */
 /* Sets now, actor, cost and graphql.digest of a countersign/v1 input. `input` is an object that may be changed. */
 void cs_server__fill_facts(cs_server__request *r, cs_value input, bool trust_actor);
-/* What a GraphQL document is: its kinds of operations, looked for at the top level. "" where nothing is found. */
-typedef struct cs_server__graphql {
-    const char *kind; /* "mutation" if any operation is one, else "subscription" or "query" */
-    bool introspection;
-} cs_server__graphql;
-cs_server__graphql cs_server__graphql_scan(cs_slice document);
 
 /* ---- bundles and plugins (status.c) */
 typedef struct cs_server__status cs_server__status;

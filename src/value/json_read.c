@@ -35,6 +35,7 @@ typedef struct reader {
     const char *end;
     cs_arena *a;
     bool borrow;
+    bool unique;
     cs_err err;
     uint32_t max_depth;
     uint32_t depth;
@@ -455,6 +456,9 @@ static const char *close_frame(reader *r, const char *p, cs_value *out)
     } else {
         close_wide_object(r->a, t, from, n);
     }
+    if (r->unique && t->n != n) {
+        return fail_here(r, p, CS_ERR_SYNTAX, "two members of this object have the same name");
+    }
     *out = (cs_value){.kind = CS_OBJECT, .u.table = t};
     return p + 1;
 }
@@ -573,6 +577,7 @@ cs_err cs_json_read(cs_arena *a, cs_slice text, const cs_json_options *options, 
     r.end = r.begin + text.n;
     r.a = a;
     r.borrow = options != NULL && options->borrow;
+    r.unique = options != NULL && options->unique;
     r.err = CS_OK;
     r.max_depth =
         options != NULL && options->max_depth != 0 ? options->max_depth : (uint32_t)cs_limits_get()->json_depth;

@@ -12,7 +12,8 @@ import tree
 
 HEADERS = {"value": "value", "number": "value", "json": "value", "yaml": "value", "patch": "value", "rego": "rego",
            "host": "rego", "format": "rego", "trace": "rego", "partial": "rego", "build": "rego",
-           "capabilities": "rego", "hold": "spend", "reconcile": "spend", "effect": "decision",
+           "capabilities": "rego", "graphql": "rego/builtin",
+           "hold": "spend", "reconcile": "spend", "effect": "decision",
            "compensation": "decision", "kafka": "net",
            "snapshot": "journal", "event": "journal",
            "version": "base"}  # any other header belongs to the folder of its own name

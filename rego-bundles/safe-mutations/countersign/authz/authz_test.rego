@@ -141,9 +141,130 @@ cases["bypass does not open introspection"] := {
 	"codes": ["introspection_blocked"],
 }
 
+# ---- the allowlist: hashes, clients, revisions
+
+hash := "0f0c7b6f0a0e8f6b7a5d3c1e9b8a7f6e5d4c3b2a19080706050403020100ffee"
+
+list := object.union(data.operations, {
+	hash: object.union(data.operations[rename], {"document_sha256": hash}),
+	"illustrative": object.union(data.operations[rename], {"document_sha256": hash}),
+	"removed": {"state": "removed", "seen_in": "r40"},
+	"for-web": {"clients": {"web": data.operations[rename]}},
+	"risky-for-web": object.union(data.operations[rename], {"clients": {"web": data.operations[merge]}}),
+})
+
+named_by(id, client) := json.patch(base, [
+	{"op": "replace", "path": "/graphql/document_id", "value": id},
+	{"op": "add", "path": "/graphql/client", "value": {"name": client}},
+])
+
+cases["an id that is the document's hash"] := {
+	"input": named_by(concat("", ["sha256:", hash]), "web"), "operations": list, "codes": [],
+}
+
+cases["an id that claims to be a hash and is none"] := {
+	"input": named_by("sha256:illustrative", "web"), "operations": list, "codes": ["pq_unknown"],
+}
+
+cases["removed by a later revision"] := {
+	"input": named_by("removed", "web"), "operations": list, "codes": ["pq_unknown"],
+}
+
+cases["listed for this client"] := {"input": named_by("for-web", "web"), "operations": list, "codes": []}
+
+cases["listed for another client"] := {"input": named_by("for-web", "ios"), "operations": list, "codes": ["pq_unknown"]}
+
+cases["listed for a client, which is unknown"] := {
+	"input": set("/graphql/document_id", "for-web"), "operations": list, "codes": ["pq_unknown"],
+}
+
+cases["the client's own entry"] := {
+	"input": named_by("risky-for-web", "web"), "operations": list, "codes": ["approval_required"],
+}
+
+cases["the entry for everybody else"] := {"input": named_by("risky-for-web", "ios"), "operations": list, "codes": []}
+
+# ---- phases, by where they are said
+
+demo_logs := edit(data.tenants, "add", "/demo/pq", {"phase": "log"})
+
+phased(where) := edit(settings, "replace", "/pq", where)
+
+unheard := set("/graphql/document_id", "nope")
+
+cases["a tenant in phase log"] := {
+	"input": unheard, "settings": phased({}), "tenants": demo_logs, "codes": [],
+}
+
+cases["what is said for all goes before the tenant's"] := {
+	"input": unheard, "tenants": demo_logs, "codes": ["pq_unknown"],
+}
+
+cases["a tenant of the configuration"] := {
+	"input": unheard,
+	"settings": object.union(phased({"phase_for_others": "enforce"}), {"tenants": {"demo": {"pq": {"phase": "log"}}}}),
+	"codes": [],
+}
+
+cases["another tenant of the configuration"] := {
+	"input": unheard,
+	"settings": object.union(phased({"phase_for_others": "enforce"}), {"tenants": {"test": {"pq": {"phase": "log"}}}}),
+	"tenants": demo_logs, "codes": ["pq_unknown"],
+}
+
+cases["an override goes before the configuration's tenants"] := {
+	"input": unheard,
+	"settings": object.union(phased({"phase": "log"}), {"tenants": {"demo": {"pq": {"phase": "enforce"}}}}),
+	"codes": [],
+}
+
+cases["nothing said but the default"] := {"input": unheard, "settings": phased({}), "codes": ["pq_unknown"]}
+
+# ---- batches: every element must pass
+
+batch_of(elements) := edit(base, "replace", "/graphql", {
+	"batch": true, "freeform": true, "operations": elements, "variables": {}, "digest": digest,
+})
+
+read := {"document_id": by_id, "freeform": false, "introspection": false, "variables": {}}
+
+cases["a batch of queries"] := {"input": batch_of([read, read]), "codes": []}
+
+cases["a mutation in a batch"] := {
+	"input": batch_of([read, object.union(read, {"document_id": rename})]), "codes": ["batch_blocked"],
+}
+
+cases["an unknown document in a batch"] := {
+	"input": edit(batch_of([read, object.union(read, {"document_id": "nope", "kind": "query"})]), "add", "/cost", {}),
+	"codes": ["pq_unknown"],
+}
+
+cases["free text in a batch"] := {
+	"input": batch_of([read, {"freeform": true, "kind": "query", "introspection": false}]), "codes": ["pq_required"],
+}
+
+cases["other bodies in a batch"] := {
+	"input": batch_of([read, object.union(read, {"body_matches": false})]), "codes": ["pq_body_mismatch"],
+}
+
+cases["introspection in a batch"] := {
+	"input": batch_of([read, object.union(read, {"introspection": true})]), "codes": ["introspection_blocked"],
+}
+
+cases["a retired document in a batch"] := {
+	"input": batch_of([read, object.union(read, {"document_id": "old"})]),
+	"operations": object.union(data.operations, {"old": {"kind": "query", "state": "retired"}}), "codes": ["pq_retired"],
+}
+
+cases["an empty batch"] := {
+	"input": batch_of([]), "codes": ["batch_blocked", "facts_missing", "pq_required"],
+}
+
 # ---- the request
 
 cases["batch"] := {"input": set("/graphql/batch", true), "codes": ["batch_blocked"]}
+
+cases["mutation by HEAD"] := {"input": set("/request/method", "HEAD"), "codes": ["mutation_over_get"]}
 
 cases["mutation by GET"] := {"input": set("/request/method", "GET"), "codes": ["mutation_over_get"]}
 
@@ -381,6 +502,7 @@ cases["an empty input"] := {"input": {}, "codes": ["cost_unknown", "facts_missin
 
 answer(c) := r if {
 	r := authz.result with input as c.input
+		with data.operations as object.get(c, "operations", data.operations)
 		with data.spend as object.get(c, "spend", spend_of(0))
 		with data.settings as object.get(c, "settings", settings)
 		with data.approvals as object.get(c, "approvals", {})

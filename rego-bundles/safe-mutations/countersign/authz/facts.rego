@@ -6,19 +6,70 @@ package countersign.authz
 
 tenant := data.tenants[input.actor.tenant]
 
-operation := data.operations[input.graphql.document_id]
-
 defaults := data.countersign.defaults
 
-# A request is a mutation unless it is known to be something else.
+# ---- what is asked for: one request, or the elements of a batch
+
+default elements := [{}]
+
+elements := input.graphql.operations if batch_read
+
+elements := [input.graphql] if {
+	is_object(input.graphql)
+	not batch_read
+}
+
+batch_read if {
+	input.graphql.batch
+	count(input.graphql.operations) > 0
+}
+
+named contains element.document_id if some element in elements
+
+# What the allowlist has of them, by id.
+listed[id] := entry if {
+	some id in named
+	entry := entry_of_client(find(id))
+	object.get(entry, "state", "active") != "removed"
+}
+
+# "sha256:x" is the document with that hash and no other.
+find(id) := entry if entry := data.operations[id]
+
+else := entry if {
+	hash := trim_prefix(id, "sha256:")
+	hash != id
+	entry := data.operations[hash]
+	object.get(entry, "document_sha256", hash) == hash
+}
+
+# A client's own entry goes before the one for everybody.
+entry_of_client(entry) := own if own := entry.clients[input.graphql.client.name]
+
+else := entry if not entry.clients
+
+else := entry if count(entry) > 1
+
+operation := listed[input.graphql.document_id]
+
+# What the signed allowlist says of a document weighs more than what the request says of itself.
+kinds contains kind_of(element) if some element in elements
+
+kind_of(element) := kind if kind := listed[element.document_id].kind
+
+else := kind if kind := element.kind
+
+else := "unknown"
+
+# A request is a mutation unless all that is in it is known to be something else.
 default mutation := true
 
-mutation := false if kind in {"query", "subscription"}
-
-# What the signed allowlist says of the document weighs more than what the request says of itself.
-kind := operation.kind
-
-kind := input.graphql.kind if not operation.kind
+mutation := false if {
+	count(kinds) > 0
+	every kind in kinds {
+		kind in {"query", "subscription"}
+	}
+}
 
 # ---- settings: live ones (override bundle, environment, configuration) before the bundle's own
 
@@ -26,7 +77,16 @@ setting(path) := object.get(data.settings, path, object.get(defaults.settings, p
 
 setting(path) := object.get(defaults.settings, path, null) if not data.settings
 
-phase := setting(["pq", "phase"])
+# Said for all (by an override, the environment or the configuration), else for the tenant, else by default.
+phase := said if said := data.settings.pq.phase
+
+else := said if said := data.settings.tenants[input.actor.tenant].pq.phase
+
+else := said if said := data.settings.pq.phase_for_others
+
+else := said if said := tenant.pq.phase
+
+else := object.get(defaults.settings, ["pq", "phase"], null)
 
 default bypass := false
 

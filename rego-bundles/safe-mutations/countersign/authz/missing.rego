@@ -42,7 +42,12 @@ present contains "settings" if {
 	is_number(stale_after_ms)
 }
 
-present contains "operation_kind" if kind in {"query", "mutation", "subscription"}
+present contains "operation_kind" if {
+	count(kinds) > 0
+	every kind in kinds {
+		kind in {"query", "mutation", "subscription"}
+	}
+}
 
 present contains "currency" if {
 	is_string(currency)

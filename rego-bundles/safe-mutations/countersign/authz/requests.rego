@@ -36,5 +36,5 @@ found contains {"code": "batch_blocked"} if {
 
 found contains {"code": "mutation_over_get"} if {
 	mutation
-	input.request.method == "GET"
+	input.request.method in {"GET", "HEAD"}
 }

@@ -1,38 +1,7 @@
-/* The look at a GraphQL document, and routing as Go's router does it. */
+/* Routing as Go's router does it. */
 #include <criterion/criterion.h>
 
 #include "server/internal.h"
-
-Test(graphql, kinds)
-{
-    static const struct {
-        const char *text, *kind;
-        bool introspection;
-    } cases[] = {
-        {"{ a }", "query", false},
-        {"query { mutation { x } }", "query", false},
-        {"query Q { a } mutation M { b }", "mutation", false},
-        {"mutation M { b } query Q { a }", "mutation", false},
-        {"# mutation\nquery { a }", "query", false},
-        {"query($a: String = \"mutation { x }\") { a }", "query", false},
-        {"\"\"\"mutation\"\"\" subscription { a }", "subscription", false},
-        {"fragment mutation on T { a } { ...mutation }", "mutation", false}, /* wrong on the safe side */
-        {"fragment F on T { a } query { ...F }", "query", false},
-        {"{ __schema { types } }", "query", true},
-        {"query { a { __schema } }", "query", false},
-        {"query { a(x: {__type: 1}) __type(name: \"T\") { n } }", "query", true},
-        {"", "", false},
-        {"nonsense", "", false},
-        {"{ a(x: \"\\\" mutation\") } mutation { y }", "mutation", false},
-        {"query { a", "query", false},
-        {"}}}} mutation { a }", "", false},
-    };
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        cs_server__graphql got = cs_server__graphql_scan(cs_slice_of(cases[i].text));
-        cr_assert_str_eq(got.kind, cases[i].kind, "%s: %s", cases[i].text, got.kind);
-        cr_assert_eq(got.introspection, cases[i].introspection, "%s", cases[i].text);
-    }
-}
 
 Test(routes, as_go_routes)
 {

@@ -1,0 +1,67 @@
+/* Persisted queries: the allowlist of GraphQL documents that a signed bundle carries (data.operations), the requests
+ * that name them, what was asked for without being on it (drift), and the making of the list out of the manifests of
+ * client builds. Whether a request may pass is the policy's business; here stands only what the list says and what a
+ * request really names.
+ *
+ *   data.operations[id] = {name, kind, document_sha256, normalized_sha256, risk_tags, cost, approval, hold, state,
+ *     not_before, retired_at, seen_in, …, clients: {name: {…}}}
+ *
+ * `clients` holds entries for requests of clients of that name; an entry of nothing but `clients` is for those only.
+ * state: active (the default), retired, or removed: the entry only remembers in which revision the document was seen
+ * last. Times are nanoseconds since 1970. */
+#ifndef CS_PERSISTED_QUERY_H
+#define CS_PERSISTED_QUERY_H
+
+#include "countersign/graphql.h"
+#include "countersign/json.h"
+#include "countersign/metrics.h"
+
+/* ---- the list */
+/* The entry that holds for a document id and a client ("" = unknown); undefined if there is none. An id "sha256:X"
+ * means the document with that hash: it does not fit an entry whose document_sha256 is another one. `operations` may be
+ * anything. */
+cs_value cs_pq_find(cs_value operations, cs_value document_id, cs_slice client);
+
+/* Is this a list? CS_ERR_BUNDLE_INVALID with the place ("operations.aa11.cost.estimate_nanos: …"): shapes, an id that
+ * says another hash than its document has, entries of one id for different documents, times that leave no time. */
+CS_MUST_CHECK cs_err cs_pq_check(cs_value operations, cs_error *e);
+/* JSON text of a data file, in which a document of that name is a list, or (name NULL) which is itself one: does any id
+ * stand in it twice, with different entries? A reader of JSON would silently take one of them. Text that is no JSON is
+ * fine, others complain about it. */
+CS_MUST_CHECK cs_err cs_pq_check_text(cs_slice json, const char *name, cs_error *e);
+
+/* ---- requests */
+typedef struct cs_pq_header {
+    cs_slice name, value;
+} cs_pq_header;
+
+/* A request as a gateway shows it. */
+typedef struct cs_pq_request {
+    cs_slice path, query; /* of the URL, as they came */
+    const cs_pq_header *headers;
+    size_t n_headers;
+    bool bodyless;  /* the gateway never shows bodies */
+    bool truncated; /* it showed the beginning of one */
+    cs_slice body;
+} cs_pq_request;
+
+/* What it asks for, input.graphql of a countersign/v1 input (docs/persisted-queries.md): document_id and id_source,
+ * freeform, batch, operations (the elements of a batch), operation_name, kind, introspection, root_fields,
+ * body_matches, variables, client. Whatever could mean one thing here and another to the service behind leaves no id
+ * and `freeform`. *body says what came of the body: "complete", "absent", "truncated" or "not_json". The result lives
+ * in the arena and points into the request. Thread-safe. */
+cs_value cs_pq_read_request(cs_arena *a, const cs_pq_request *request, cs_value operations, const char **body);
+
+/* One field of a form (multipart/form-data, RFC 7578). */
+typedef struct cs_pq_part {
+    cs_slice name;
+    bool file; /* it has a file name */
+    cs_slice content;
+} cs_pq_part;
+/* Cuts a form at its boundary. Reads only what every reader must read alike: no text in front of the first boundary or
+ * behind the last, CR LF at every line's end, each header once and without escapes, each name once. false otherwise,
+ * with *why a static text. *parts lives in the arena, its slices point into the body. */
+bool cs_pq_read_form(cs_arena *a, cs_slice content_type, cs_slice body, const cs_pq_part **parts, size_t *n,
+                     const char **why);
+
+#endif
