@@ -1,30 +1,15 @@
 /* bench: how long a query takes, as `opa bench`: prepared once, evaluated for about a second. */
-#include <math.h>
+#include "bench.h"
+
 #include <stdio.h>
 #include <string.h>
 
 #include "countersign/base/file.h"
 #include "countersign/base/time.h"
-#include "countersign/number.h"
 #include "countersign/partial.h"
-#include "metrics_table.h"
-#include "problem.h"
-#include "load.h"
-
-/* As long as Go's benchmarks run. */
-#define BENCH_NS CS_NS_PER_S
-enum { MOST_TURNS = 5000000 };
-
-typedef struct bench_flags {
-    cs_cmd_sources sources;
-    const char *input, *format, *package, *config, *target;
-    bool stdin_input, stdin_query, fail, metrics, benchmem, partial, e2e, v1;
-    cs_arg_list imports, unknowns;
-    int64_t count, grace, wait;
-} bench_flags;
 
 typedef struct bench {
-    const bench_flags *flags;
+    const cs_bench_flags *flags;
     cs_arena arena; /* of the command */
     cs_arena turn;  /* of one evaluation */
     cs_cmd_loaded *loaded;
@@ -32,10 +17,8 @@ typedef struct bench {
     cs_slice text;
     cs_value input;
     cs_query *query; /* NULL with --partial */
-    int64_t *ns;     /* of each turn */
-    uint64_t n;
-    int64_t total_ns;
-    uint64_t bytes;
+    cs_partial_options options;
+    CS_VEC(int64_t) ns; /* of each turn */
 } bench;
 
 /* ---- turns */
@@ -61,8 +44,9 @@ static cs_partial_options partial_options(bench *b)
 }
 
 /* Everything is made anew, the query too: it is part of what lives in the turn's memory. */
-static cs_err evaluate_partially(bench *b, const cs_partial_options *options, int64_t *start, cs_error *e)
+static cs_err evaluate_partially(bench *b, int64_t *start, cs_error *e)
 {
+    const cs_partial_options *options = &b->options;
     cs_errors errors;
     cs_errors_init(&errors);
     cs_partial *p = cs_partial_new(&b->turn, b->loaded->policy);
@@ -81,192 +65,35 @@ static cs_err evaluate_partially(bench *b, const cs_partial_options *options, in
     return err == CS_OK && b->flags->fail && cs_partial_query_count(p) == 0 ? undefined(e) : err;
 }
 
-static cs_err run_turns(bench *b, uint64_t turns, cs_error *e)
+static cs_err turn(void *self, int64_t *ns, cs_error *e)
 {
-    cs_partial_options options = partial_options(b);
-    b->n = turns;
-    b->total_ns = 0;
-    b->bytes = 0;
-    for (uint64_t i = 0; i < turns; i++) {
-        cs_arena_reset(&b->turn);
-        int64_t start = cs_time_mono_ns();
-        CS_TRY(b->query ? evaluate(b, e) : evaluate_partially(b, &options, &start, e));
-        b->ns[i] = cs_time_mono_ns() - start;
-        b->total_ns += b->ns[i];
-        b->bytes += cs_arena_used(&b->turn);
-    }
+    bench *b = self;
+    cs_arena_reset(&b->turn);
+    int64_t start = cs_time_mono_ns();
+    CS_TRY(b->query ? evaluate(b, e) : evaluate_partially(b, &start, e));
+    *ns = cs_time_mono_ns() - start;
+    CS_VEC_PUSH(&b->ns, *ns);
     return CS_OK;
 }
 
-static cs_err measure(bench *b, cs_error *e)
+static void restart(void *self)
 {
-    uint64_t turns = 1;
-    CS_TRY(run_turns(b, turns, e));
-    while (b->total_ns < BENCH_NS && turns < MOST_TURNS) {
-        /* A fifth more than the last pace needs, at most a hundred times as many. */
-        double each = (double)(b->total_ns > 0 ? b->total_ns : 1) / (double)turns;
-        uint64_t next = (uint64_t)(1.2 * (double)BENCH_NS / each);
-        next = next < turns * 100 ? next : turns * 100;
-        turns = next > turns ? next : turns + 1;
-        turns = turns < MOST_TURNS ? turns : MOST_TURNS;
-        CS_TRY(run_turns(b, turns, e));
-    }
-    return CS_OK;
+    ((bench *)self)->ns.n = 0;
 }
 
-/* ---- reports */
-/* Three significant figures or so, with the point in one column, as Go prints them: none behind it from `most` on. */
-static void print_figure(cs_buf *out, double v, double most)
+static cs_value figures(void *self)
 {
-    double x = fabs(v), bound = most;
-    int places = 0;
-    while (x > 0 && x < bound && places < 6) {
-        bound = bound > 900 ? 99.995 : bound / 10;
-        places++;
-    }
-    cs_buf_printf(out, "%*.*f", 10 + places + (places > 0), places, v);
-}
-
-static cs_value statistics(bench *b)
-{
-    return b->flags->metrics ? cs_cmd_statistics_of(&b->arena, b->ns, (size_t)b->n) : cs_object_new(&b->arena, 0);
-}
-
-static const char *timer(const bench *b)
-{
-    return b->query ? "histogram_timer_rego_query_eval_ns" : "histogram_timer_rego_partial_eval_ns";
-}
-
-static void print_gobench(bench *b, cs_buf *out)
-{
-    cs_value figures = statistics(b);
-    cs_buf_printf(out, "BenchmarkOPAEval\t%8llu\t", (unsigned long long)b->n);
-    print_figure(out, (double)b->total_ns / (double)b->n, 999.95);
-    cs_buf_text(out, " ns/op");
-    for (uint32_t i = 0; i < cs_count(figures); i++) {
-        cs_value v, key = cs_entry(figures, i, &v);
-        cs_buf_byte(out, '\t');
-        print_figure(out, cs_number_double(v), 999.95);
-        cs_buf_printf(out, " %s_%.*s", timer(b), CS_FMT(cs_text(key)));
-    }
-    if (b->flags->benchmem) {
-        cs_buf_printf(out, "\t%8llu B/op\t%8d allocs/op", (unsigned long long)(b->bytes / b->n), 0);
-    }
-    cs_buf_byte(out, '\n');
-}
-
-static void print_json(bench *b, cs_buf *out)
-{
-    cs_json_text t = {.out = out, .flags = CS_JSON_PRETTY | CS_JSON_HTML};
-    cs_value figures = statistics(b);
-    cs_json_open(&t, '{');
-    cs_json_put(&t, "N", cs_int((int64_t)b->n));
-    cs_json_put(&t, "T", cs_int(b->total_ns));
-    cs_json_put(&t, "Bytes", cs_int(0));
-    cs_json_put(&t, "MemAllocs", cs_int(0));
-    cs_json_put(&t, "MemBytes", cs_int((int64_t)b->bytes));
-    cs_json_key(&t, "Extra");
-    cs_json_open(&t, '{');
-    for (uint32_t i = 0; i < cs_count(figures); i++) {
-        cs_value v, key = cs_entry(figures, i, &v);
-        cs_json_put(&t, cs_arena_printf(&b->arena, NULL, "%s_%.*s", timer(b), CS_FMT(cs_text(key))), v);
-    }
-    cs_json_close(&t);
-    cs_json_close(&t);
-    cs_buf_byte(out, '\n');
-}
-
-typedef struct row {
-    const char *name, *figure;
-} row;
-
-static const char *figure_text(bench *b, double v)
-{
-    cs_buf text;
-    cs_buf_init(&text);
-    print_figure(&text, v, 99.95);
-    cs_slice s = cs_slice_trim(cs_buf_view(&text));
-    const char *kept = cs_arena_dup(&b->arena, s.p, s.n);
-    cs_buf_destroy(&text);
-    return kept;
-}
-
-/* A table whose second column stands to the right. */
-static void print_rows(bench *b, const row *rows, size_t n, cs_buf *out)
-{
-    cs_cmd_table table = {.arena = &b->arena, .columns = 2, .keep_spaces = true};
-    int width = 0;
-    for (size_t i = 0; i < n; i++) {
-        int w = (int)strlen(rows[i].figure);
-        width = w > width ? w : width;
-    }
-    for (size_t i = 0; i < n; i++) {
-        size_t length;
-        const char *figure = cs_arena_printf(&b->arena, &length, "%*s", width, rows[i].figure);
-        cs_slice cells[2] = {cs_slice_of(rows[i].name), cs_slice_make(figure, length)};
-        cs_cmd_table_add(&table, cells);
-    }
-    cs_cmd_table_print(out, &table);
-}
-
-static void print_pretty(bench *b, cs_buf *out)
-{
-    cs_value figures = statistics(b);
-    row *rows = cs_arena_array(&b->arena, row, cs_count(figures) + 4);
-    size_t n = 0;
-    rows[n++] = (row){"samples", cs_arena_printf(&b->arena, NULL, "%llu", (unsigned long long)b->n)};
-    rows[n++] = (row){"ns/op", figure_text(b, (double)b->total_ns / (double)b->n)};
-    if (b->flags->benchmem) {
-        rows[n++] = (row){"B/op", cs_arena_printf(&b->arena, NULL, "%llu", (unsigned long long)(b->bytes / b->n))};
-        rows[n++] = (row){"allocs/op", "0"};
-    }
-    for (uint32_t i = 0; i < cs_count(figures); i++) {
-        cs_value v, key = cs_entry(figures, i, &v);
-        rows[n++] = (row){cs_arena_printf(&b->arena, NULL, "%s_%.*s", timer(b), CS_FMT(cs_text(key))),
-                          figure_text(b, cs_number_double(v))};
-    }
-    print_rows(b, rows, n, out);
-}
-
-static void report(bench *b)
-{
-    cs_buf out;
-    cs_buf_init(&out);
-    if (strcmp(b->flags->format, "json") == 0) {
-        print_json(b, &out);
-    } else if (strcmp(b->flags->format, "gobench") == 0) {
-        print_gobench(b, &out);
-    } else {
-        print_pretty(b, &out);
-    }
-    (void)cs_cmd_write(cs_buf_view(&out));
-    cs_buf_destroy(&out);
-}
-
-static int report_problems(const bench *b)
-{
-    cs_buf out;
-    cs_buf_init(&out);
-    if (strcmp(b->flags->format, "json") == 0) {
-        cs_json_text t = {.out = &out, .flags = CS_JSON_PRETTY | CS_JSON_HTML};
-        cs_json_open(&t, '{');
-        cs_json_key(&t, "errors");
-        cs_cmd_problems_write(&t, b->problems);
-        cs_json_close(&t);
-        cs_buf_byte(&out, '\n');
-        (void)cs_cmd_write(cs_buf_view(&out));
-    } else {
-        cs_cmd_problems_print(&out, b->problems);
-        fprintf(stderr, "%s\n", cs_buf_cstr(&out));
-    }
-    cs_buf_destroy(&out);
-    return 1;
+    bench *b = self;
+    cs_value found = cs_object_new(&b->arena, 12);
+    cs_bench__add_figures(&b->arena, found, b->query ? "timer_rego_query_eval_ns" : "timer_rego_partial_eval_ns",
+                          b->ns.v, b->ns.n);
+    return found;
 }
 
 /* ---- the command */
 static bool prepare(bench *b)
 {
-    const bench_flags *f = b->flags;
+    const cs_bench_flags *f = b->flags;
     cs_error e = {0};
     cs_errors errors;
     cs_errors_init(&errors);
@@ -292,23 +119,22 @@ static int run(bench *b)
 {
     cs_error e = {0};
     if (!prepare(b)) {
-        return report_problems(b);
+        return cs_bench__report_problems(b->flags, b->problems);
     }
-    b->ns = cs_arena_array(&b->arena, int64_t, MOST_TURNS);
-    for (int64_t i = 0; i < b->flags->count; i++) {
-        if (measure(b, &e) != CS_OK) {
-            if (b->problems->list.n == 0) {
-                e.code = e.code == CS_ERR_UNDEFINED ? CS_OK : e.code; /* shown without a code */
-                cs_cmd_problems_add(b->problems, &e, NULL, 0);
-            }
-            return report_problems(b);
+    b->options = partial_options(b);
+    cs_bench_run measured = {
+        .flags = b->flags, .arena = &b->arena, .self = b, .turn = turn, .restart = restart, .figures = figures};
+    if (cs_bench__measure(&measured, &e) != CS_OK) {
+        if (b->problems->list.n == 0) {
+            e.code = e.code == CS_ERR_UNDEFINED ? CS_OK : e.code; /* shown without a code */
+            cs_cmd_problems_add(b->problems, &e, NULL, 0);
         }
-        report(b);
+        return cs_bench__report_problems(b->flags, b->problems);
     }
     return 0;
 }
 
-static int load_and_run(const bench_flags *f, cs_slice text)
+static int load_and_run(const cs_bench_flags *f, cs_slice text)
 {
     cs_cmd_loaded loaded;
     cs_errors errors;
@@ -324,8 +150,9 @@ static int load_and_run(const bench_flags *f, cs_slice text)
         status = run(&b);
     } else {
         cs_cmd_problems_add_failure(&problems, &loaded, &errors, &e);
-        status = report_problems(&b);
+        status = cs_bench__report_problems(f, &problems);
     }
+    CS_VEC_FREE(&b.ns);
     cs_query_release(b.query);
     cs_cmd_loaded_free(&loaded);
     cs_errors_destroy(&errors);
@@ -334,7 +161,7 @@ static int load_and_run(const bench_flags *f, cs_slice text)
     return status;
 }
 
-static int check(const bench_flags *f, size_t n)
+static int check(const cs_bench_flags *f, size_t n)
 {
     if (n > 0 && f->stdin_query) {
         return cs_args_wrong("specify query argument or --stdin but not both");
@@ -342,13 +169,13 @@ static int check(const bench_flags *f, size_t n)
     if (n != 1 && !f->stdin_query) {
         return cs_args_wrong("%s", n ? "specify at most one query argument" : "specify query argument or --stdin");
     }
-    if (f->e2e) {
-        return cs_args_wrong("--e2e is not supported");
+    if (f->partial && strcmp(f->format, "gobench") == 0) {
+        return cs_args_wrong("invalid output format for partial evaluation");
     }
     return -1;
 }
 
-static int with_query(const bench_flags *f, const cs_arg_list *rest)
+static int with_query(const cs_bench_flags *f, const cs_arg_list *rest)
 {
     cs_buf text;
     cs_error e = {0};
@@ -357,7 +184,8 @@ static int with_query(const bench_flags *f, const cs_arg_list *rest)
     if (f->stdin_query && cs_file_read("-", cs_limits_get()->rego_bytes, &text, &e) != CS_OK) {
         status = cs_cmd_fail_error(&e);
     } else {
-        status = load_and_run(f, f->stdin_query ? cs_buf_view(&text) : cs_slice_of(rest->v[0]));
+        cs_slice query = f->stdin_query ? cs_buf_view(&text) : cs_slice_of(rest->v[0]);
+        status = f->e2e ? cs_bench__over_http(f, query) : load_and_run(f, query);
     }
     cs_buf_destroy(&text);
     return status;
@@ -365,15 +193,15 @@ static int with_query(const bench_flags *f, const cs_arg_list *rest)
 
 int cs_cmd_bench(int argc, char **argv)
 {
-    bench_flags f = {.format = "pretty",
-                     .package = "",
-                     .target = "rego",
-                     .fail = true,
-                     .metrics = true,
-                     .benchmem = true,
-                     .count = 1,
-                     .grace = 10,
-                     .sources = {.keep_print = true}};
+    cs_bench_flags f = {.format = "pretty",
+                        .package = "",
+                        .target = "rego",
+                        .fail = true,
+                        .metrics = true,
+                        .benchmem = true,
+                        .count = 1,
+                        .grace = 10,
+                        .sources = {.keep_print = true}};
     const cs_arg args[] = {
         {"data", 'd', CS_ARG_LIST, &f.sources.data, NULL, "file or folder with policy or data", NULL},
         {"bundle", 'b', CS_ARG_LIST, &f.sources.bundles, NULL, "bundle file or folder", NULL},
@@ -390,11 +218,13 @@ int cs_cmd_bench(int argc, char **argv)
         {"package", 0, CS_ARG_STRING, &f.package, NULL, "package of the query", NULL},
         {"import", 0, CS_ARG_LIST, &f.imports, NULL, "import of the query", NULL},
         {"ignore", 0, CS_ARG_COMMAS, &f.sources.ignore, NULL, "patterns of files to leave out", NULL},
+        {"schema", 's', CS_ARG_STRING, &f.sources.schema, NULL, "schema file or folder", NULL},
+        {"optimize-store-for-read-speed", 0, CS_ARG_BOOL, &f.read_speed, NULL, "accepted: it always is", NULL},
         {"target", 't', CS_ARG_ENUM, &f.target, "rego", "what evaluates", NULL},
-        {"e2e", 0, CS_ARG_BOOL, &f.e2e, NULL, "not supported", NULL},
-        {"config-file", 'c', CS_ARG_STRING, &f.config, NULL, "accepted: it matters with --e2e only", NULL},
-        {"shutdown-grace-period", 0, CS_ARG_INT, &f.grace, NULL, "accepted: it matters with --e2e only", NULL},
-        {"shutdown-wait-period", 0, CS_ARG_INT, &f.wait, NULL, "accepted: it matters with --e2e only", NULL},
+        {"e2e", 0, CS_ARG_BOOL, &f.e2e, NULL, "measure a server with it, over HTTP", NULL},
+        {"config-file", 'c', CS_ARG_STRING, &f.config, NULL, "of the server (--e2e)", NULL},
+        {"shutdown-grace-period", 0, CS_ARG_INT, &f.grace, NULL, "seconds for open requests (--e2e)", NULL},
+        {"shutdown-wait-period", 0, CS_ARG_INT, &f.wait, NULL, "seconds to serve on at the end (--e2e)", NULL},
         {"v0-compatible", 0, CS_ARG_BOOL, &f.sources.v0, NULL, "modules are Rego v0", NULL},
         {"v1-compatible", 0, CS_ARG_BOOL, &f.v1, NULL, "accepted: it is the default", NULL},
     };

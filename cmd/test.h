@@ -31,7 +31,7 @@ struct cs_test_case {
 typedef struct cs_test_bench {
     uint64_t n;          /* turns */
     int64_t ns, eval_ns; /* all of them together */
-    uint64_t bytes;      /* of the arena, which is reused: nothing is allocated in a turn */
+    cs_mem_count memory; /* of one more turn */
 } cs_test_bench;
 
 typedef struct cs_test_result {
@@ -82,6 +82,7 @@ bool cs_test__cases(cs_test_result *result, cs_value value, const cs_test_told *
 
 /* Reports (test_report.c). The exit status of the whole. */
 int cs_test__report(cs_test_run *run);
+void cs_test__write_bench(cs_json_text *t, cs_arena *a, const cs_test_bench *bench);
 void cs_test__print_bench(cs_buf *out, const cs_test_flags *flags, const cs_test_result *result);
 
 #endif

@@ -2,6 +2,7 @@
 #include <math.h>
 
 #include "countersign/base/time.h"
+#include "countersign/number.h"
 #include "test.h"
 
 /* As long as Go's benchmarks run. */
@@ -15,9 +16,19 @@ static void run_turns(cs_test_run *run, cs_test_result *r, cs_arena *arena, uint
         cs_arena_reset(arena);
         cs_test__once(run, r, arena);
         r->bench.eval_ns += r->ns;
-        r->bench.bytes += cs_arena_used(arena);
     }
     r->bench.ns = cs_time_mono_ns() - start;
+}
+
+/* Counting slows allocation down, so one more turn is made for it. */
+static void count_memory(cs_test_run *run, cs_test_result *r, cs_arena *arena)
+{
+    if (r->outcome == CS_TEST_PASS) {
+        cs_mem_count_start();
+        cs_arena_reset(arena);
+        cs_test__once(run, r, arena);
+        r->bench.memory = cs_mem_count_stop();
+    }
 }
 
 void cs_test__bench(cs_test_run *run, cs_test_result *r)
@@ -35,6 +46,7 @@ void cs_test__bench(cs_test_run *run, cs_test_result *r)
         turns = next > turns ? next : turns + 1;
         run_turns(run, r, &arena, turns);
     }
+    count_memory(run, r, &arena);
     r->ns = cs_time_mono_ns() - start;
     cs_arena_destroy(&arena);
 }
@@ -85,7 +97,25 @@ void cs_test__print_bench(cs_buf *out, const cs_test_flags *f, const cs_test_res
     print_figure(out, (double)r->bench.ns / n, "ns/op");
     print_figure(out, (double)r->bench.eval_ns / n, "timer_rego_query_eval_ns/op");
     if (f->benchmem) {
-        cs_buf_printf(out, "\t%8llu B/op\t%8d allocs/op", (unsigned long long)(r->bench.bytes / r->bench.n), 0);
+        cs_buf_printf(out, "\t%8llu B/op\t%8llu allocs/op", (unsigned long long)r->bench.memory.bytes,
+                      (unsigned long long)r->bench.memory.allocations);
     }
     cs_buf_byte(out, '\n');
+}
+
+/* As Go's testing.BenchmarkResult. */
+void cs_test__write_bench(cs_json_text *t, cs_arena *a, const cs_test_bench *bench)
+{
+    double each = (double)bench->eval_ns / (double)bench->n;
+    cs_json_open(t, '{');
+    cs_json_put(t, "N", cs_int((int64_t)bench->n));
+    cs_json_put(t, "T", cs_int(bench->ns));
+    cs_json_put(t, "Bytes", cs_int(0));
+    cs_json_put(t, "MemAllocs", cs_int((int64_t)(bench->memory.allocations * bench->n)));
+    cs_json_put(t, "MemBytes", cs_int((int64_t)(bench->memory.bytes * bench->n)));
+    cs_json_key(t, "Extra");
+    cs_json_open(t, '{');
+    cs_json_put(t, "timer_rego_query_eval_ns/op", cs_number_from_double(a, each));
+    cs_json_close(t);
+    cs_json_close(t);
 }

@@ -307,6 +307,10 @@ static void write_result(reporter *r, cs_json_text *t, const cs_test_result *one
         cs_json_put(t, "skip", cs_bool(true));
     }
     cs_json_put(t, "duration", cs_int(one->ns));
+    if (r->flags->bench && one->bench.n) {
+        cs_json_key(t, "benchmark_result");
+        cs_test__write_bench(t, &r->arena, &one->bench);
+    }
     if (one->trace) {
         cs_trace_view view = cs_trace_choose(&r->arena, one->trace, level_of(r->flags), SIZE_MAX);
         if (view.n) {

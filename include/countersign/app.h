@@ -30,6 +30,10 @@ typedef struct cs_app_options {
     int64_t ready_timeout_ns; /* wait for the bundles before listening; 0 = do not */
     int64_t shutdown_wait_ns, shutdown_grace_ns;
     bool check_config; /* only load and report the configuration */
+    /* Told when it serves, with the first address ("127.0.0.1:8181"); on the calling thread, before it waits for
+     * signals. May be NULL. */
+    void (*serving)(void *self, cs_slice address);
+    void *serving_self;
 } cs_app_options;
 
 /* Starts in order (configuration, store, journal, bundles, sockets), runs until SIGINT or SIGTERM, stops in the reverse

@@ -249,6 +249,9 @@ static void serve(cs_app *app, const sigset_t *set)
     }
     cs_log(CS_LOG_INFO, "Server initialized.", 1, (cs_log_field[]){CS_LOG_S("addrs", cs_buf_view(&addresses))});
     cs_buf_destroy(&addresses);
+    if (app->o->serving != NULL) {
+        app->o->serving(app->o->serving_self, cs_server_address(app->server, 0));
+    }
     wait_for_signal(set);
     cs_logf(CS_LOG_INFO, "Shutting down...");
     linger(set, app->o->shutdown_wait_ns);

@@ -1,6 +1,7 @@
 /* Chunks double from FIRST to LAST bytes. `used` counts whole chunks, their unused ends included, so the cap bounds
  * what the arena really holds. The end of the current chunk is drawn in at the cap: the inline path then meets the cap
- * without a test.
+ * without a test. While allocations are counted (mem.h) it is drawn in to where the next one starts, so that every
+ * allocation takes the slow path, which counts it.
  *
  * `exceeded` stays set over a rewind: whoever forgets the content that passed the cap has passed it all the same. */
 #include "countersign/base/arena.h"
@@ -43,19 +44,24 @@ void cs_arena_destroy(cs_arena *a)
     cs_arena_init(a, a->cap);
 }
 
-/* Sets the end of the current chunk: where it stops, or where the cap does. */
-static void set_end(cs_arena *a)
+/* The end of the current chunk: where it stops, or where the cap does. */
+static uint8_t *limit(const cs_arena *a)
 {
     cs_arena_chunk *c = a->chunks;
+    if (c == NULL) {
+        return a->at;
+    }
     size_t room = c->size;
     if (!a->exceeded) {
         size_t left = a->cap > a->used ? a->cap - a->used : 0;
         room = left < room ? left & ~(size_t)15U : room;
     }
-    a->end = c->data + room;
-    if (a->at > a->end) {
-        a->end = a->at;
-    }
+    return a->at > c->data + room ? a->at : c->data + room;
+}
+
+static void set_end(cs_arena *a)
+{
+    a->end = cs_mem_counting() ? a->at : limit(a);
 }
 
 void cs_arena_reset(cs_arena *a)
@@ -95,7 +101,7 @@ static void add_chunk(cs_arena *a, size_t need)
     if (size < need) {
         size = need;
     }
-    cs_arena_chunk *c = cs_alloc(sizeof *c + size);
+    cs_arena_chunk *c = cs_alloc_uncounted(sizeof *c + size);
     c->next = a->chunks;
     c->size = size;
     a->chunks = c;
@@ -112,15 +118,16 @@ void *cs_arena_slow(cs_arena *a, size_t size)
     if (after > a->cap) {
         a->exceeded = true;
     }
-    if (a->chunks != NULL) {
-        set_end(a);
-    }
-    if (a->chunks == NULL || need > (size_t)(a->end - a->at)) {
+    if (a->chunks == NULL || need > (size_t)(limit(a) - a->at)) {
         add_chunk(a, need);
     }
-    cs_assert(need <= (size_t)(a->end - a->at));
+    cs_assert(need <= (size_t)(limit(a) - a->at));
     void *p = a->at;
     a->at += need;
+    if (cs_mem_counting()) {
+        cs_mem_note(need);
+    }
+    set_end(a);
     return p;
 }
 
@@ -131,7 +138,7 @@ void *cs_arena_try(cs_arena *a, size_t size)
     }
     size_t need = (size + 15U) & ~(size_t)15U;
     /* What does not fit in this chunk takes a new one, and the rest of this one is lost. */
-    bool here = need <= (size_t)(a->end - a->at);
+    bool here = need <= (size_t)(limit(a) - a->at);
     size_t held = here ? cs_arena_used(a) : a->used + (a->chunks ? a->chunks->size : 0);
     if (held > a->cap || need > a->cap - held) {
         return NULL;

@@ -17,6 +17,33 @@ static struct {
 static _Atomic unsigned next_shard;
 static _Thread_local unsigned my_shard; /* 1-based; 0 = not chosen yet */
 
+static _Atomic bool counting;
+static _Atomic uint64_t counted_allocations, counted_bytes;
+
+bool cs_mem_counting(void)
+{
+    return atomic_load_explicit(&counting, memory_order_relaxed);
+}
+
+void cs_mem_note(size_t bytes)
+{
+    atomic_fetch_add_explicit(&counted_allocations, 1U, memory_order_relaxed);
+    atomic_fetch_add_explicit(&counted_bytes, bytes, memory_order_relaxed);
+}
+
+void cs_mem_count_start(void)
+{
+    atomic_store(&counted_allocations, 0);
+    atomic_store(&counted_bytes, 0);
+    atomic_store(&counting, true);
+}
+
+cs_mem_count cs_mem_count_stop(void)
+{
+    atomic_store(&counting, false);
+    return (cs_mem_count){atomic_load(&counted_allocations), atomic_load(&counted_bytes)};
+}
+
 static void count(int64_t bytes)
 {
     if (my_shard == 0) {
@@ -30,7 +57,25 @@ _Noreturn static void out_of_memory(void)
     cs_broken("the machine has no memory left", "malloc", 0);
 }
 
+/* One more that lives. */
+static void *made(void *p, size_t size)
+{
+    if (p == NULL) {
+        out_of_memory();
+    }
+    if (cs_mem_counting()) {
+        cs_mem_note(size);
+    }
+    count((int64_t)malloc_usable_size(p));
+    return p;
+}
+
 void *cs_alloc(size_t size)
+{
+    return made(malloc(size ? size : 1), size);
+}
+
+void *cs_alloc_uncounted(size_t size)
 {
     void *p = malloc(size ? size : 1);
     if (p == NULL) {
@@ -42,12 +87,7 @@ void *cs_alloc(size_t size)
 
 void *cs_zalloc(size_t size)
 {
-    void *p = calloc(1, size ? size : 1);
-    if (p == NULL) {
-        out_of_memory();
-    }
-    count((int64_t)malloc_usable_size(p));
-    return p;
+    return made(calloc(1, size ? size : 1), size);
 }
 
 void *cs_zalloc_lines(size_t size)
@@ -56,12 +96,7 @@ void *cs_zalloc_lines(size_t size)
     if (whole < size) {
         out_of_memory();
     }
-    void *p = aligned_alloc(64, whole ? whole : 64);
-    if (p == NULL) {
-        out_of_memory();
-    }
-    count((int64_t)malloc_usable_size(p));
-    return memset(p, 0, whole);
+    return memset(made(aligned_alloc(64, whole ? whole : 64), whole), 0, whole);
 }
 
 void *cs_alloc_array(size_t number, size_t size)
@@ -79,6 +114,9 @@ void *cs_realloc(void *p, size_t size)
     void *q = realloc(p, size ? size : 1);
     if (q == NULL) {
         out_of_memory();
+    }
+    if (cs_mem_counting()) {
+        cs_mem_note(size);
     }
     count((int64_t)malloc_usable_size(q) - before);
     return q;

@@ -4,6 +4,7 @@
 #ifndef CS_BASE_MEM_H
 #define CS_BASE_MEM_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -21,5 +22,19 @@ char *cs_strdup(const char *text) __attribute__((malloc, returns_nonnull));
 
 /* Bytes that live allocations of this process hold (a figure for metrics, sampled without a lock). */
 uint64_t cs_mem_in_use(void);
+
+/* Counting of allocations, for benchmarks: calls of the functions above and of arenas (not the chunks that arenas are
+ * cut from), by all threads together. While it is off, which is the rule, it costs a test where memory is slow anyway.
+ * An arena with a chunk notices the switch when it is reset, rewound or runs out of the chunk. */
+typedef struct cs_mem_count {
+    uint64_t allocations, bytes;
+} cs_mem_count;
+/* From zero. */
+void cs_mem_count_start(void);
+cs_mem_count cs_mem_count_stop(void);
+bool cs_mem_counting(void);
+/* For arenas: one allocation, and what they cut allocations from, which is none. */
+void cs_mem_note(size_t bytes);
+void *cs_alloc_uncounted(size_t size) __attribute__((malloc, returns_nonnull));
 
 #endif

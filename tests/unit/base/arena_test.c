@@ -2,6 +2,7 @@
 #include <criterion/criterion.h>
 
 #include "countersign/base/arena.h"
+#include "countersign/base/mem.h"
 
 Test(arena, empty_allocation_has_an_address)
 {
@@ -138,5 +139,31 @@ Test(arena, printf_longer_than_its_first_guess)
     cr_assert_eq(n, 500);
     cr_assert_eq(strlen(text), 500);
     cr_assert_eq(text[499], '7');
+    cs_arena_destroy(&a);
+}
+
+Test(arena, allocations_are_counted_when_asked_for)
+{
+    cs_arena a;
+    cs_arena_init(&a, 4000);
+    (void)cs_arena_alloc(&a, 16);
+    cs_arena_reset(&a);
+    cs_mem_count_start();
+    cs_arena_reset(&a);
+    for (int i = 0; i < 10; i++) {
+        memset(cs_arena_alloc(&a, 10), 1, 10);
+    }
+    cr_assert_not_null(cs_arena_try(&a, 1000));
+    cs_mem_count count = cs_mem_count_stop();
+    cr_assert_eq(count.allocations, 11);
+    cr_assert_eq(count.bytes, 10 * 16 + 1008);
+    /* Not any more; and the cap is met where it always is. */
+    size_t n = cs_arena_used(&a);
+    while (!cs_arena_exceeded(&a)) {
+        memset(cs_arena_alloc(&a, 16), 1, 16);
+        n += 16;
+    }
+    cr_assert_eq(n, 4000 / 16 * 16 + 16);
+    cr_assert_eq(cs_mem_count_stop().allocations, 11);
     cs_arena_destroy(&a);
 }
