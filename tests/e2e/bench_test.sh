@@ -40,7 +40,8 @@ check "e2e" "$(jq -c '[(.N > 0), (.MemAllocs > 0), (.Extra | keys | map(select(e
     "[true,true,[\"histogram_counter_server_query_cache_hit_count\",\"histogram_timer_rego_input_parse_ns_count\",$(:
     )\"histogram_timer_rego_query_eval_ns_count\",\"histogram_timer_server_handler_ns_count\"]]"
 check "e2e counts" "$(jq '.N == .Extra.histogram_timer_server_handler_ns_count' out.json)" true
-check "e2e partial" "$("$program" bench --e2e -p -d a.rego 'data.a.p = true' -f json --metrics=false | jq -c .Extra)" "{}"
+check "e2e partial" \
+    "$("$program" bench --e2e -p -d a.rego 'data.a.p = true' -f json --metrics=false | jq -c .Extra)" "{}"
 "$program" bench --e2e -d a.rego -i input.json 'x := 1 + 1' --metrics=false --benchmem=false > out
 check "e2e query" "$? $(grep -c 'ns/op' out)" "0 1"
 e2e_fails() { # what, wanted text, arguments...
@@ -53,12 +54,15 @@ e2e_fails undefined "1 error occurred: undefined result" -d a.rego data.a.none
 e2e_fails "input that is no object" \
     "1 error occurred: json: cannot unmarshal array into Go value of type map[string]interface {}" -I data.a.p <<< "[1]"
 e2e_fails "no query" "1 error occurred: error occurred while parsing query" -d a.rego 'data.a.p;;'
-e2e_fails "unsafe" $'2 errors occurred:\n1:1: rego_unsafe_var_error: var _ is unsafe\n1:1: rego_unsafe_var_error: var x is unsafe' x
+e2e_fails "unsafe" "2 errors occurred:
+1:1: rego_unsafe_var_error: var _ is unsafe
+1:1: rego_unsafe_var_error: var x is unsafe" x
 check "e2e ignores schemas" "$("$program" bench --e2e -d typed.rego -s schema.json data.b.p 2>&1)" \
     "1 error occurred: undefined result"
 e2e_fails "no file" \
     "1 error occurred: load error: 1 error occurred during loading: stat none: no such file or directory" -d none data
-e2e_fails "no bundle" "1 error occurred: load error: error reading \"none\": stat none: no such file or directory" -b none data
+e2e_fails "no bundle" \
+    "1 error occurred: load error: error reading \"none\": stat none: no such file or directory" -b none data
 e2e_fails "no configuration" "1 error occurred: config error: open none: no such file or directory" -c none data.a.p
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]
