@@ -15,6 +15,7 @@ import tarfile
 import tempfile
 import threading
 import time
+import zlib
 
 import serving
 from serving import RENAME, ROOT, ask
@@ -349,11 +350,18 @@ def a_damaged_archive_is_refused(w):
     for body in (b"", b"not an archive", *cut, gzip.compress(b"not a tar" * 200)):
         refused(push(w, body), 400, "invalid_bundle", "bundle")
     for at in range(10, len(w.good), max(1, len(w.good) // 60)):
-        if at == len(w.good) - 9:
-            continue  # the last byte of the deflate stream: bits behind its end mean nothing
         flipped = bytearray(w.good)
         flipped[at] ^= 0x20
-        refused(push(w, bytes(flipped)), 400, "invalid_bundle")
+        if not says_the_same(flipped, w.good):
+            refused(push(w, bytes(flipped)), 400, "invalid_bundle")
+
+
+def says_the_same(archive, other):
+    """Bits behind the end of a deflate stream mean nothing, and a run of zeros can be copied from anywhere in it."""
+    try:
+        return gzip.decompress(archive) == gzip.decompress(other)
+    except (OSError, EOFError, zlib.error):
+        return False
 
 
 @case
