@@ -74,9 +74,10 @@ bool cs_event_text(cs_value object, const char *name, cs_slice *out);
 
 /* An event of our own. Texts are copied. */
 typedef struct cs_event_head {
-    const char *type;     /* "io.countersign.budget.changed.v1" */
-    cs_slice source, id;  /* together they name it for ever */
-    cs_slice tenant;      /* subject "tenant/<tenant>" */
+    const char *type;    /* "io.countersign.budget.changed.v1" */
+    cs_slice source, id; /* together they name it for ever */
+    cs_slice tenant;
+    cs_slice subject;     /* "" = "tenant/<tenant>" */
     cs_slice key;         /* what orders it in the log: events of one key stay in order; "" = the tenant */
     cs_slice correlation; /* the request that it belongs to; "" = none */
     int64_t time_ns;

@@ -94,6 +94,9 @@ typedef enum cs_hold_verdict {
 cs_hold_verdict cs_holds_place(cs_spend *spend, cs_hold *holds, size_t n, cs_error *why);
 /* Undoes a placing whose event could not be recorded. Any thread. */
 void cs_holds_take_back(cs_spend *spend, const cs_hold *holds, size_t n);
+/* The tenant at the top of those above this one, itself if there is none, in `a`: what orders the family's events. Any
+ * thread. */
+cs_slice cs_holds_family(cs_spend *spend, cs_slice tenant, cs_arena *a);
 /* The array that the event io.countersign.decision.committed.v1 carries as data.holds. Texts are borrowed. */
 cs_value cs_holds_value(cs_arena *a, const cs_hold *holds, size_t n);
 

@@ -41,6 +41,7 @@ typedef struct cs_server_options {
     cs_spend *spend;                 /* NULL = no budgets */
     cs_effects *effects;             /* NULL without budgets */
     cs_compensations *compensations; /* likewise */
+    cs_approvals *approvals;         /* NULL = not configured */
     cs_network *network;             /* for http.send and net.lookup_ip_addr; NULL = they fail */
     cs_http_cache *http_cache;       /* NULL = http.send remembers nothing from one decision to the next */
 } cs_server_options;

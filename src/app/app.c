@@ -126,7 +126,8 @@ static cs_err make_server(cs_app *app, cs_error *e)
         .rego_version = o->rego_version,
         .log_requests = o->log_requests,
         .state_dir = app->state_dir,
-        .spend = app->spend,
+        .spend = app->config->spend.configured ? app->spend : NULL,
+        .approvals = app->approvals,
         .effects = app->effects,
         .compensations = app->compensations,
         .network = app->network,
@@ -197,6 +198,9 @@ static void stop(cs_app *app)
         cs_loop_stop(app->control);
         cs_thread_join(&app->control_thread);
     }
+    if (app->tick != NULL) {
+        cs_timer_free(app->tick);
+    }
     cs_journal_free(app->journal); /* its callbacks post to the workers: before these end */
     cs_server_free(app->server);
     cs_decision_log_stop(app->decisions);
@@ -205,6 +209,7 @@ static void stop(cs_app *app)
     cs_loop_free(app->control);
     cs_store_free(app->store);
     cs_effects_free(app->effects);
+    cs_approvals_free(app->approvals);
     cs_compensations_free(app->compensations);
     cs_spend_free(app->spend);
     cs_metrics_free(app->metrics);

@@ -16,6 +16,7 @@ typedef struct cs_app {
     cs_decision_log *decisions;
     cs_journal *journal;
     cs_spend *spend;
+    cs_approvals *approvals;
     cs_effects *effects;
     cs_compensations *compensations;
     cs_network *network;
@@ -23,6 +24,7 @@ typedef struct cs_app {
     cs_host host; /* of evaluations that no worker makes: the decision log's */
     cs_loop *control;
     cs_thread control_thread;
+    cs_timer *tick; /* the control loop's; NULL = there are no approvals */
     cs_server *server;
     cs_app__poller *poller;
     cs_value settings; /* data.settings, frozen; undefined = not mounted */
@@ -38,7 +40,7 @@ void cs_app__load_configured(cs_app *app);
 /* How a bundle of the configuration is to be read. Everything lives in the arena. */
 cs_bundle_options cs_app__bundle_options(cs_app *app, const cs_config_bundle *b, cs_arena *a);
 
-/* ---- journal.c: with the section `spend`; without it nothing is opened */
+/* ---- journal.c: with the sections `spend` or `approvals`; without them nothing is opened */
 /* What only the client library knows: its settings. */
 CS_MUST_CHECK cs_err cs_app__journal_check(const cs_config *c, cs_arena *a, cs_error *e);
 CS_MUST_CHECK cs_err cs_app__journal_open(cs_app *app, cs_error *e);

@@ -7,6 +7,7 @@
  * the service starts, and says that it has not caught up. */
 #define FILE_WAIT_NS (INT64_C(600) * CS_NS_PER_S)
 #define KAFKA_WAIT_NS (INT64_C(3) * CS_NS_PER_S)
+#define TICK_NS (INT64_C(500) * CS_NS_PER_MS)
 
 static const cs_kafka_property *properties(cs_arena *a, const cs_config *c)
 {
@@ -79,9 +80,15 @@ static cs_err open_journal(cs_app *app, bool alone, cs_error *e)
                               .stale_after_ns = c->spend.stale_after_ns};
     app->spend = cs_spend_new(&spend);
     const cs_value *id = alone ? NULL : cs_object_get_text(app->labels, "id");
+    cs_slice replica = id != NULL ? cs_text(*id) : CS_LIT("");
+    if (c->approvals.configured || alone) {
+        app->approvals = cs_approvals_new(
+            &(cs_approvals_options){.journal = app->journal, .metrics = app->metrics, .replica = replica});
+    }
     app->effects = cs_effects_new(&(cs_effects_options){.journal = app->journal,
                                                         .spend = app->spend,
-                                                        .replica = id != NULL ? cs_text(*id) : CS_LIT(""),
+                                                        .approvals = app->approvals,
+                                                        .replica = replica,
                                                         .replay_ns = c->spend.replay_ns});
     app->compensations = cs_compensations_new(app->journal);
     CS_TRY(alone ? cs_spend_keep_costs(app->spend, NULL, e) : keep_costs(app, options.snapshot_path, e));
@@ -90,11 +97,17 @@ static cs_err open_journal(cs_app *app, bool alone, cs_error *e)
 
 cs_err cs_app__journal_open(cs_app *app, cs_error *e)
 {
-    if (!app->config->spend.configured) {
+    const cs_config *c = app->config;
+    if (!c->spend.configured && !c->approvals.configured) {
         return CS_OK;
     }
     CS_TRY(open_journal(app, false, e));
-    cs_store_mount(app->store, cs_spend_live(app->spend));
+    if (c->spend.configured) {
+        cs_store_mount(app->store, cs_spend_live(app->spend));
+    }
+    if (c->approvals.configured) {
+        cs_store_mount(app->store, cs_approvals_live(app->approvals));
+    }
     return CS_OK;
 }
 
@@ -108,7 +121,24 @@ void cs_app__journal_close(cs_app *app)
     cs_journal_free(app->journal);
     cs_compensations_free(app->compensations);
     cs_effects_free(app->effects);
+    cs_approvals_free(app->approvals);
     cs_spend_free(app->spend);
+}
+
+/* ---- what the clock does to approvals */
+
+static void tick(void *self)
+{
+    cs_app *app = self;
+    cs_approvals_tick(app->approvals);
+    cs_timer_start(app->tick, TICK_NS);
+}
+
+static void start_ticks(void *self)
+{
+    cs_app *app = self;
+    app->tick = cs_timer_new(app->control, tick, app);
+    cs_timer_start(app->tick, TICK_NS);
 }
 
 cs_err cs_app__journal_start(cs_app *app, cs_error *e)
@@ -117,6 +147,9 @@ cs_err cs_app__journal_start(cs_app *app, cs_error *e)
         return CS_OK;
     }
     CS_TRY(cs_journal_start(app->journal, e));
+    if (app->approvals != NULL) {
+        cs_loop_post(app->control, start_ticks, app);
+    }
     bool kafka = app->config->journal.kafka;
     cs_err r = cs_journal_wait(app->journal, kafka ? KAFKA_WAIT_NS : FILE_WAIT_NS, e);
     if (kafka && r == CS_ERR_TIMEOUT) {

@@ -95,6 +95,9 @@ static cs_event_outcome fold_decision(void *self, const cs_event *event)
     cs_compensations *c = self;
     const cs_value *compensation = cs_object_get_text(event->data, "compensation");
     item i = {.decided_ns = event->time_ns};
+    if (event->outcome == CS_EVENT_CONFLICT) { /* it came too late: nothing was done that could be undone */
+        return CS_EVENT_UNSEEN;
+    }
     if (!cs_slice_is(event->type, COMMITTED) || compensation == NULL || !cs_is(*compensation, CS_OBJECT) ||
         !cs_event_text(event->data, "tenant", &i.tenant) || !cs_event_text(event->data, "request_id", &i.request_id)) {
         return CS_EVENT_UNSEEN;

@@ -1,6 +1,7 @@
 /* What the files of decision share.
  *
- *   effect.c   a result → what it asks for; committing it      replay.c   answers remembered for retries
+ *   effect_read.c   a result → what it asks for                 effect.c   committing it
+ *   replay.c   answers remembered for retries
  *   record.c   the record of a decision                         log.c      where records go */
 #ifndef CS_DECISION_INTERNAL_H
 #define CS_DECISION_INTERNAL_H
@@ -10,6 +11,10 @@
 #include "countersign/base/vec.h"
 #include "countersign/effect.h"
 #include "countersign/snapshot.h"
+
+/* ---- effect_read.c */
+/* The same for every try and every replica. */
+cs_slice cs_decision__hold_id(cs_arena *a, cs_slice tenant, cs_slice request_id, size_t index);
 
 /* ---- replay.c */
 typedef struct cs_decision__entry cs_decision__entry;
@@ -41,6 +46,7 @@ struct cs_decision__entry {
 struct cs_effects {
     cs_journal *journal;
     cs_spend *spend;
+    cs_approvals *approvals; /* NULL = not configured */
     char *source;
     int64_t replay_ns;
     int64_t (*now_ns)(void *self);

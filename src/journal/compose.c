@@ -15,7 +15,9 @@ cs_event cs_event_compose(cs_arena *a, const cs_event_head *head, cs_value data)
     cs_json_put_text(&t, "id", head->id);
     cs_json_put_text(&t, "source", head->source);
     cs_json_put_text(&t, "type", cs_slice_of(head->type));
-    cs_json_put(&t, "subject", cs_string_printf(a, "tenant/%.*s", CS_FMT(head->tenant)));
+    cs_json_put(&t, "subject",
+                head->subject.n > 0 ? cs_string(head->subject)
+                                    : cs_string_printf(a, "tenant/%.*s", CS_FMT(head->tenant)));
     cs_json_put_text(&t, "time", cs_slice_make(time, n));
     cs_json_put_text(&t, "datacontenttype", CS_LIT("application/json"));
     cs_json_put_text(&t, "partitionkey", head->key.n > 0 ? head->key : head->tenant);
@@ -30,7 +32,7 @@ cs_event cs_event_compose(cs_arena *a, const cs_event_head *head, cs_value data)
     cs_event_reject reject;
     cs_err err = cs_event_read(a, text, false, &event, &reject);
     cs_assert(err == CS_OK);
-    event.key = head->key;
+    event.key = head->key.n > 0 ? head->key : head->subject.n > 0 ? head->tenant : CS_LIT("");
     return event;
 }
 

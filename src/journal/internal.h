@@ -49,7 +49,7 @@ typedef struct cs_journal__kind {
     void (*close)(cs_journal *j);
 } cs_journal__kind;
 
-enum { CS_JOURNAL__FOLDS = 16 };
+enum { CS_JOURNAL__FOLDS = 32 };
 
 struct cs_journal {
     const cs_journal__kind *kind;

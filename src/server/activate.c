@@ -1,5 +1,5 @@
 /* Bundles into the world: the same steps for the command line, the configuration and PUT /v1/bundles. And the limits
- * that the world carries (data.tenants) into the ledger. */
+ * and approvers that the world carries (data.tenants) into force. */
 #include "countersign/base/file.h"
 #include "countersign/base/limits.h"
 #include "countersign/base/log.h"
@@ -19,7 +19,7 @@ static cs_value read_document(cs_txn *txn, const char *root, const char *name)
 
 void cs_server_world_changed(cs_server *server)
 {
-    if (server->o.spend == NULL) {
+    if (server->o.spend == NULL && server->o.approvals == NULL) {
         return;
     }
     cs_arena scratch;
@@ -27,8 +27,11 @@ void cs_server_world_changed(cs_server *server)
     cs_error e = {0};
     cs_txn *txn = cs_store_begin(server->o.store);
     cs_value tenants = read_document(txn, "tenants", NULL), tiers = read_document(txn, "countersign", "tiers");
-    if (cs_spend_configure(server->o.spend, tenants, tiers, &scratch, NULL, &e) != CS_OK) {
+    if (server->o.spend != NULL && cs_spend_configure(server->o.spend, tenants, tiers, &scratch, NULL, &e) != CS_OK) {
         cs_logf(CS_LOG_WARN, "data.tenants cannot be put into force, the old limits stay: %s", e.text);
+    }
+    if (server->o.approvals != NULL) {
+        cs_approvals_configure(server->o.approvals, tenants, read_document(txn, "countersign", "people"));
     }
     cs_txn_abort(txn);
     cs_arena_destroy(&scratch);
@@ -84,8 +87,15 @@ static cs_err put(cs_server *server, cs_txn *txn, const cs_bundle *bundle, cs_er
                        .modules = modules,
                        .n_modules = bundle->n_modules};
     CS_TRY(cs_txn_bundle_put(txn, &b, e));
-    if (server->o.spend != NULL && cs_spend_check(read_document(txn, "tenants", NULL),
-                                                  read_document(txn, "countersign", "tiers"), a, NULL, e) != CS_OK) {
+    cs_value tenants = read_document(txn, "tenants", NULL);
+    cs_err r = CS_OK;
+    if (server->o.spend != NULL) {
+        r = cs_spend_check(tenants, read_document(txn, "countersign", "tiers"), a, NULL, e);
+    }
+    if (r == CS_OK && server->o.approvals != NULL) {
+        r = cs_approvals_check(tenants, read_document(txn, "countersign", "people"), a, e);
+    }
+    if (r != CS_OK) {
         (void)!cs_fail_in(e, "data: ");
         if (e != NULL) {
             e->code = CS_ERR_BUNDLE_INVALID;

@@ -16,6 +16,12 @@ static cs_value member(cs_value object, const char *name)
     return v != NULL ? *v : cs_undefined();
 }
 
+static cs_slice text_of(cs_value object, const char *name)
+{
+    cs_value v = member(object, name);
+    return cs_is(v, CS_STRING) ? cs_text(v) : CS_LIT("");
+}
+
 static bool same_path(cs_slice x, cs_slice y)
 {
     while (x.n != 0 && x.p[0] == '/') {
@@ -211,9 +217,16 @@ bool cs_server__effects_recall(cs_server__request *r)
 bool cs_server__effects_plan(cs_server__request *r)
 {
     cs_server__effects *x = r->effects;
-    cs_err err = cs_effects_read(r->arena, r->eval.result, x->tenant, cs_server__request_id(r), cs_time_wall_ns(),
-                                 &x->plan, &x->error);
-    if (err == CS_OK && CS_EFFECTS_ANY(&x->plan) && r->server->o.effects == NULL) {
+    cs_effects_of of = {.approvals = r->server->o.approvals,
+                        .tenant = x->tenant,
+                        .request_id = cs_server__request_id(r),
+                        .requester = text_of(member(r->eval.input, "actor"), "sub"),
+                        .digest = text_of(member(r->eval.input, "graphql"), "digest"),
+                        .now_ns = cs_time_wall_ns()};
+    cs_err err = cs_effects_read(r->arena, r->eval.result, &of, &x->plan, &x->error);
+    bool any = CS_EFFECTS_ANY(&x->plan);
+    if (err == CS_OK &&
+        ((any && r->server->o.effects == NULL) || (x->plan.n_holds > 0 && r->server->o.spend == NULL))) {
         err = cs_fail(&x->error, CS_ERR_NOT_FOUND,
                       "the policy asks for effects, but budgets are not configured (spend:)");
     }
@@ -305,6 +318,7 @@ static void commit(cs_server__request *r)
                    .holds = x->plan.holds,
                    .n_holds = x->plan.n_holds,
                    .compensation = x->plan.compensation,
+                   .plan = &x->plan,
                    .answer = x->answer};
     memcpy(c.digest, x->digest, CS_INPUT_DIGEST);
     cs_server__eval_park(r); /* before it may be done */
@@ -336,12 +350,27 @@ static void commit(cs_server__request *r)
     }
 }
 
+/* Unless the policy has named it already. */
+static void approval_header(cs_server__request *r, cs_slice id)
+{
+    bool named = false;
+    for (size_t i = 0; i < r->effects->answer.n_headers; i++) {
+        named = named || cs_slice_eq_nocase(r->effects->headers[i].name, CS_LIT("x-countersign-approval"));
+    }
+    if (!named) {
+        cs_server__effects_header(r, CS_LIT("x-countersign-approval"), id);
+    }
+}
+
 void cs_server__effects_answer(cs_server__request *r, int status, const char *content_type)
 {
     cs_server__effects *x = r->effects;
     x->answer.status = status;
     x->answer.content_type = cs_slice_of(content_type != NULL ? content_type : "");
     x->answer.headers = x->headers;
+    if (x->plan.requests || (x->plan.asks && x->plan.seen.open)) {
+        approval_header(r, x->plan.seen.id);
+    }
     if (!CS_EFFECTS_ANY(&x->plan)) {
         x->granted(r);
         send_answer(r);

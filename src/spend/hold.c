@@ -454,6 +454,16 @@ void cs_holds_take_back(cs_spend *s, const cs_hold *holds, size_t n)
     cs_mutex_unlock(&s->holds->lock);
 }
 
+cs_slice cs_holds_family(cs_spend *s, cs_slice tenant, cs_arena *a)
+{
+    cs_spend__chain chain;
+    cs_spend__chain_lock(s, tenant, false, &chain);
+    cs_slice top = chain.n > 0 ? chain.accounts[chain.n - 1]->name : tenant;
+    cs_slice family = cs_slice_make(cs_arena_dup(a, top.p, top.n), top.n);
+    cs_spend__chain_unlock(s, &chain);
+    return family;
+}
+
 /* ---- new limits: every hold is pinned anew, to the totals of now */
 
 void cs_spend__holds_unbind(cs_spend *s)

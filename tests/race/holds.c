@@ -43,7 +43,8 @@ static void plan_for(cs_arena *a, cs_slice request, cs_effects_plan *plan)
     cs_object_put_text(a, effect, "amount_nanos", cs_int(AMOUNT));
     cs_object_put_text(a, effect, "currency", cs_string(CS_LIT("USD")));
     cs_object_put_text(a, result, "effects", cs_array(&effect, 1));
-    wrong += cs_effects_read(a, result, CS_LIT("t"), request, cs_time_wall_ns(), plan, NULL) != CS_OK;
+    cs_effects_of of = {.tenant = CS_LIT("t"), .request_id = request, .now_ns = cs_time_wall_ns()};
+    wrong += cs_effects_read(a, result, &of, plan, NULL) != CS_OK;
 }
 
 /* On the journal's thread: settle, void, or leave it to its time. */
