@@ -35,13 +35,17 @@ void cs_store_free(cs_store *store);
 /* Live documents of every world from now on; before the first reader. The root is copied, `self` must outlive the
  * store. */
 void cs_store_mount(cs_store *store, const cs_live *live);
-const cs_live *cs_store_live(const cs_store *store, size_t *n);
+/* A live document that is known whole, an object (copied), the same in every world; before the first reader. With
+ * `open` a bundle may bring documents under its root, which lie below it: objects merge deeply, `value` wins. An
+ * overlay may say otherwise (below). */
+void cs_store_mount_value(cs_store *store, const char *root, cs_value value, bool open);
 
 /* ---- reading */
 /* One record a thread. */
 cs_store_reader *cs_store_reader_new(cs_store *store);
 void cs_store_reader_free(cs_store_reader *reader);
-/* The current world, good until cs_store_unpin. Not nested. */
+/* The current world, good until cs_store_unpin. Not nested. With an overlay in force the wall clock chooses between two
+ * worlds: the one that lies over the other until the overlay's end, and from then on the one below. */
 const cs_world *cs_store_pin(cs_store_reader *reader);
 void cs_store_unpin(cs_store_reader *reader);
 /* A counted reference, taken while pinned, for what outlives the pin. Release from any thread. */
@@ -51,6 +55,10 @@ void cs_world_release(const cs_world *world);
 uint64_t cs_world_serial(const cs_world *world); /* grows with every commit */
 cs_policy *cs_world_policy(const cs_world *world);
 cs_value cs_world_data(const cs_world *world);
+/* The live documents of this world. */
+const cs_live *cs_world_live(const cs_world *world, size_t *n);
+/* What the overlay of this world says of itself (cs_txn_overlay.about); undefined if it has none. */
+cs_value cs_world_overlay(const cs_world *world);
 
 /* Policies in the order of their ids, which is that of cs_policy_module. */
 size_t cs_world_policy_count(const cs_world *world);
@@ -121,6 +129,28 @@ CS_MUST_CHECK cs_err cs_txn_bundle_put(cs_txn *txn, const cs_txn_bundle *bundle,
 /* Erases it with all it brought. false if there is none. */
 bool cs_txn_bundle_remove(cs_txn *txn, cs_slice name);
 
+/* ---- the overlay: at most one, a bundle that lies over all others until an instant of the wall clock.
+ *
+ * The two worlds, with and without it, are published together by each commit, so that its end needs no commit. Its
+ * documents merge into those below, object by object, and win; a package that it brings modules of is its own: the
+ * modules of that package below are left out. An overlay whose time is over is dropped by the next commit. */
+typedef struct cs_txn_overlay {
+    cs_txn_bundle bundle;     /* its roots may overlap those of others */
+    const cs_value *packages; /* of its modules: arrays of strings, without `data` */
+    int64_t until_ns;         /* wall clock; pins before it see the overlay */
+    cs_value about;           /* what cs_world_overlay answers */
+    const char *live_root;    /* in the overlaid world the mounted value of this root is `live`; NULL = none */
+    cs_value live;
+} cs_txn_overlay;
+/* Everything is copied. Replaces the one that is there. CS_ERR_BUNDLE_ROOTS if it claims a live document that is not
+ * open, or everything (""). */
+CS_MUST_CHECK cs_err cs_txn_overlay_put(cs_txn *txn, const cs_txn_overlay *overlay, cs_error *e);
+/* false if there is none. */
+bool cs_txn_overlay_remove(cs_txn *txn);
+/* The documents as decisions will see them at `now_ns` (wall clock): with the overlay if its time is not over. After
+ * cs_txn_compile. */
+cs_value cs_txn_seen(const cs_txn *txn, int64_t now_ns);
+
 /* Compiles what was written so far, if policies changed, and checks that no rule claims what is data. commit does it
  * when it was not done. */
 CS_MUST_CHECK cs_err cs_txn_compile(cs_txn *txn, cs_errors *errors);
@@ -129,7 +159,8 @@ CS_MUST_CHECK cs_err cs_txn_compile(cs_txn *txn, cs_errors *errors);
 bool cs_txn_policy_package(cs_txn *txn, cs_slice id, const cs_slice **path, size_t *n);
 
 /* Compiles (if policies changed), checks that no rule claims what is data, publishes; the transaction is over either
- * way. On failure nothing has changed and *errors says why: code CS_ERR_REGO_*. */
+ * way. On failure nothing has changed and *errors says why: code CS_ERR_REGO_*. What lies below the overlay must
+ * compile with it, too. */
 CS_MUST_CHECK cs_err cs_txn_commit(cs_txn *txn, cs_errors *errors);
 void cs_txn_abort(cs_txn *txn);
 

@@ -278,7 +278,7 @@ cs_err cs_app_run(const cs_app_options *options, cs_buf *message)
 {
     sigset_t set;
     block_signals(&set);
-    cs_app app = {.o = options, .settings = cs_undefined()};
+    cs_app app = {.o = options};
     cs_arena_init(&app.arena, 0);
     cs_config_report report;
     cs_config_report_init(&report);

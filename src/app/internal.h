@@ -27,8 +27,6 @@ typedef struct cs_app {
     cs_timer *tick; /* the control loop's; NULL = there are no approvals */
     cs_server *server;
     cs_app__poller *poller;
-    cs_value settings; /* data.settings, frozen; undefined = not mounted */
-    cs_live settings_live;
     cs_value labels, runtime;
     const char *state_dir;
 } cs_app;

@@ -90,7 +90,7 @@ static cs_err import(cs_app *app, cs_app_move *move, cs_error *e)
 static cs_err open_and(cs_app_move *move, bool out, cs_buf *message)
 {
     cs_app_options options = {.config = move->config};
-    cs_app app = {.o = &options, .settings = cs_undefined()};
+    cs_app app = {.o = &options};
     cs_arena_init(&app.arena, 0);
     cs_config_report report;
     cs_config_report_init(&report);

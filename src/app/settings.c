@@ -1,5 +1,5 @@
-/* data.settings: what policy must know of the configuration. Only what was said stands in it, so that the bundle's own
- * defaults hold for the rest. */
+/* data.settings: what policy must know of the configuration, and data.overrides, where none is active. Only what was
+ * said stands in it, so that the bundle's own defaults hold for the rest. */
 #include "countersign/base/time.h"
 #include "countersign/patch.h"
 #include "internal.h"
@@ -13,19 +13,6 @@ static const cs_value *said(const cs_config *c, const char *section, const char 
 static bool said_or_env(const cs_config *c, const char *name, const char *variable)
 {
     return said(c, "pq", name) != NULL || cs_config_env(variable) != NULL;
-}
-
-static cs_value row(void *self, cs_value key, cs_arena *arena)
-{
-    (void)arena;
-    const cs_value *v = cs_object_get(((const cs_app *)self)->settings, key);
-    return v != NULL ? *v : cs_undefined();
-}
-
-static cs_value all(void *self, cs_arena *arena)
-{
-    (void)arena;
-    return ((const cs_app *)self)->settings;
 }
 
 /* Does the configuration give a tenant a phase of its own? */
@@ -61,6 +48,11 @@ static cs_value make_pq(cs_app *app)
     return pq;
 }
 
+static bool has_overrides(const cs_config *c)
+{
+    return c->overrides.configured || cs_config_find_push(c, CS_LIT("emergency-override")) != NULL;
+}
+
 void cs_app__make_settings(cs_app *app)
 {
     const cs_config *c = app->config;
@@ -85,9 +77,12 @@ void cs_app__make_settings(cs_app *app)
     if (cs_is(c->settings, CS_OBJECT)) {
         s = cs_object_union(a, c->settings, s);
     }
-    if (cs_count(s) != 0) {
-        app->settings = cs_freeze(a, s);
-        app->settings_live = (cs_live){.root = "settings", .self = app, .row = row, .all = all};
-        cs_store_mount(app->store, &app->settings_live);
+    if (cs_count(s) != 0 || has_overrides(c)) {
+        cs_store_mount_value(app->store, "settings", s, true);
+    }
+    if (has_overrides(c) || c->spend.configured || c->approvals.configured) {
+        cs_value none = cs_object_new(a, 1);
+        cs_object_put_text(a, none, "active", cs_array(NULL, 0));
+        cs_store_mount_value(app->store, "overrides", none, false);
     }
 }

@@ -70,7 +70,7 @@ static cs_err ask(cs_decision_log *log, const question *q, const cs_world *world
         prepared = cs_world_keep(world, q->key, query);
     }
     cs_eval eval = {.arena = &log->arena, .data = cs_world_data(world), .input = event, .host = log->o.host};
-    eval.live = cs_store_live(log->o.store, &eval.n_live);
+    eval.live = cs_world_live(world, &eval.n_live);
     return cs_query_run(cs_prepared_query(prepared), &eval, out, e);
 }
 

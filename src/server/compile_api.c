@@ -173,7 +173,7 @@ cs_eval cs_server__compile_eval(cs_server__request *r, cs_value input)
         .host = &r->w->host,
         .deadline_mono_ns = r->http->started_ns + (int64_t)cs_limits_get()->eval_timeout_ms * CS_NS_PER_MS,
     };
-    eval.live = cs_store_live(r->server->o.store, &eval.n_live);
+    eval.live = cs_world_live(r->eval.world, &eval.n_live);
     return eval;
 }
 

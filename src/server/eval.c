@@ -238,7 +238,6 @@ void cs_server__run_here(cs_server__request *r)
 void cs_server__evaluate(cs_server__request *r)
 {
     cs_server__eval *v = &r->eval;
-    cs_server *s = r->server;
     v->active = true;
     v->run = NULL;
     v->cancel = 0;
@@ -268,7 +267,7 @@ void cs_server__evaluate(cs_server__request *r)
         .wake_self = r,
         .deadline_mono_ns = r->http->started_ns + (int64_t)limits->eval_timeout_ms * CS_NS_PER_MS,
     };
-    v->spec.live = cs_store_live(s->o.store, &v->spec.n_live);
+    v->spec.live = cs_world_live(v->world, &v->spec.n_live);
     v->error.row = 0;
     v->error.file[0] = v->error.text[0] = 0;
     v->spec.tracer = cs_server__tracer(r);

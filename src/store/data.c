@@ -96,6 +96,20 @@ cs_value cs_store__drop(cs_arena *a, cs_value data, const cs_slice *path, size_t
     return seal(cs_upsert(a, data, &key, 1, below));
 }
 
+cs_value cs_store__lay(cs_arena *a, cs_value below, cs_value above)
+{
+    if (!cs_is(below, CS_OBJECT) || !cs_is(above, CS_OBJECT)) {
+        return above;
+    }
+    cs_value out = cs_object_clone(a, below, cs_count(above));
+    for (uint32_t i = 0; i < cs_count(above); i++) {
+        cs_value value, key = cs_entry(above, i, &value);
+        const cs_value *old = cs_object_get(below, key);
+        cs_object_put(a, out, key, old != NULL ? cs_store__lay(a, *old, value) : value);
+    }
+    return seal(out);
+}
+
 size_t cs_store__split(cs_arena *a, cs_slice root, const cs_slice **path)
 {
     size_t n = 0, cap = 1;

@@ -61,8 +61,54 @@ void cs_store__bundles_release(cs_store__bundles *b);
 /* A copy without the bundle `drop` ("" = none) and with `add` (NULL = none), whose segment reference is taken. */
 cs_store__bundles *cs_store__bundles_with(const cs_store__bundles *b, cs_slice drop, const cs_store__bundle *add);
 
+/* ---- the overlay, as it was put (overlay.c): immutable, shared by the worlds that it lies over */
+typedef struct cs_store__overlay {
+    _Atomic uint32_t refs;
+    cs_arena arena;
+    cs_store__bundle bundle; /* without a segment */
+    cs_value data, manifest, about, live;
+    const char *live_root;
+    cs_policy_source *modules;
+    const cs_value *packages;
+    size_t n_modules;
+    int64_t until_ns;
+} cs_store__overlay;
+cs_store__overlay *cs_store__overlay_retain(cs_store__overlay *o);
+void cs_store__overlay_release(cs_store__overlay *o);
+
+/* The world that is seen while the overlay's time lasts: made beside the one below. */
+typedef struct cs_store__over {
+    cs_value data;
+    cs_store__segment *segment; /* what was made for it */
+    cs_store__policies *policies;
+} cs_store__over;
+/* Makes it for what the transaction has written and compiled. */
+cs_err cs_store__over_make(cs_txn *txn, cs_errors *errors);
+void cs_store__over_drop(cs_txn *txn);
+/* As a world; takes what was made over. NULL without an overlay. */
+cs_world *cs_store__over_world(cs_txn *txn);
+
+/* ---- live documents of a world: those that are mounted, and values of its own */
+typedef struct cs_store__fixed {
+    const char *root;
+    cs_value value; /* an object */
+    bool open;      /* bundles may bring documents under it */
+} cs_store__fixed;
+/* Sets w->live, with the values in w->arena; `o` is NULL in the world below. */
+void cs_store__live_make(cs_world *w, const cs_store__overlay *o);
+/* NULL if there is none of this root. */
+const cs_store__fixed *cs_store__fixed_find(const cs_store *store, cs_slice root);
+/* What bundles bring under the roots of mounted values is merged with these. */
+void cs_store__fixed_merge(cs_txn *txn);
+
 struct cs_world {
     _Atomic uint32_t refs;
+    cs_arena arena; /* its live documents */
+    cs_live *live;
+    size_t n_live;
+    cs_store__overlay *overlay; /* NULL without one; of both worlds */
+    cs_world *over;             /* of the one below: seen until the overlay's end */
+    cs_store__segment *extra;   /* of the one over it */
     cs_store *store;
     uint64_t serial;
     cs_store__policies *policies;
@@ -81,7 +127,9 @@ struct cs_store {
     cs_store_options options;
     cs_live *live;
     size_t n_live;
-    cs_arena arena;   /* names of live roots */
+    cs_store__fixed *fixed;
+    size_t n_fixed;
+    cs_arena arena;   /* names of live roots, mounted values */
     size_t tail_live; /* bytes that were alive in the tail when it was last rewritten */
 };
 
@@ -97,6 +145,9 @@ struct cs_txn {
     CS_VEC(cs_store__module) modules; /* texts in the arena; set up by the first change */
     bool policies_changed, compiled;
     cs_store__policies *policies; /* compiled, or the base's */
+    cs_store__overlay *overlay;   /* NULL = none */
+    bool overlay_changed;
+    cs_store__over over; /* made with the compilation; policies NULL = not made */
 };
 
 /* ---- data */
@@ -107,8 +158,14 @@ cs_value cs_store__lookup(cs_value data, const cs_slice *path, size_t n);
 /* Puts or removes below objects, making parents; the value is not copied. New tables are frozen. */
 cs_value cs_store__put(cs_arena *a, cs_value data, const cs_slice *path, size_t n, cs_value value);
 cs_value cs_store__drop(cs_arena *a, cs_value data, const cs_slice *path, size_t n);
+/* Lays one frozen document over another: objects merge, the upper one wins. What is equal is shared. */
+cs_value cs_store__lay(cs_arena *a, cs_value below, cs_value above);
 /* A root "a/b" to segments; "" has none. */
 size_t cs_store__split(cs_arena *a, cs_slice root, const cs_slice **path);
+
+/* Compiles modules (copied) against data. */
+cs_err cs_store__compile(const cs_txn *txn, const cs_store__module *v, size_t n, cs_value *data,
+                         cs_store__policies **out, cs_errors *errors);
 
 /* ---- conflicts of rules with data */
 cs_err cs_store__check_conflicts(cs_value rules, cs_value data, cs_errors *errors);

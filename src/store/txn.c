@@ -18,6 +18,10 @@ cs_txn *cs_store_begin(cs_store *store)
     txn->mark = cs_arena_mark_now(&txn->tail->arena);
     txn->bundles = cs_store__bundles_retain(txn->base->bundles);
     txn->policies = cs_store__policies_retain(txn->base->policies);
+    const cs_store__overlay *o = txn->base->overlay;
+    if (o != NULL && cs_time_wall_ns() < o->until_ns) {
+        txn->overlay = cs_store__overlay_retain(txn->base->overlay);
+    }
     return txn;
 }
 
@@ -31,6 +35,8 @@ static void finish(cs_txn *txn)
     cs_store *store = txn->store;
     cs_store__bundles_release(txn->bundles);
     cs_store__policies_release(txn->policies);
+    cs_store__over_drop(txn);
+    cs_store__overlay_release(txn->overlay);
     CS_VEC_FREE(&txn->modules);
     cs_arena_destroy(&txn->arena);
     cs_free(txn);
@@ -50,6 +56,7 @@ void cs_txn_abort(cs_txn *txn)
 static void edit_modules(cs_txn *txn)
 {
     txn->compiled = false;
+    cs_store__over_drop(txn);
     if (!txn->policies_changed) {
         txn->policies_changed = true;
         for (size_t i = 0; i < txn->base->policies->n; i++) {
@@ -271,12 +278,28 @@ static bool overlaps(const cs_slice *x, size_t nx, const cs_slice *y, size_t ny)
     return true;
 }
 
+/* The roots that nobody else may bring, numbered; NULL behind the last one. */
+static const char *closed_root(const cs_store *store, size_t i)
+{
+    if (i < store->n_live) {
+        return store->live[i].root;
+    }
+    size_t n = i - store->n_live;
+    for (size_t k = 0; k < store->n_fixed; k++) {
+        if (!store->fixed[k].open && n-- == 0) {
+            return store->fixed[k].root;
+        }
+    }
+    return NULL;
+}
+
 static cs_err check_live(const cs_txn *txn, const cs_txn_bundle *bundle, cs_slice root, cs_error *e)
 {
     cs_slice rest = root, first = CS_LIT("");
     (void)cs_slice_next(&rest, '/', &first);
-    for (size_t i = 0; i < txn->store->n_live; i++) {
-        cs_slice live = cs_slice_of(txn->store->live[i].root);
+    const char *closed;
+    for (size_t i = 0; (closed = closed_root(txn->store, i)) != NULL; i++) {
+        cs_slice live = cs_slice_of(closed);
         bool claims =
             root.n != 0 ? cs_slice_eq(first, live) : !cs_is_undefined(cs_store__lookup(bundle->data, &live, 1));
         if (claims) {
@@ -331,10 +354,12 @@ static cs_slice join(cs_arena *a, const cs_slice *path, size_t n)
 
 cs_err cs_txn_check_scope(cs_txn *txn, const cs_slice *path, size_t n, cs_error *e)
 {
+    bool live = n != 0 && cs_store__fixed_find(txn->store, path[0]) != NULL;
     for (size_t i = 0; i < txn->store->n_live && n != 0; i++) {
-        if (cs_slice_is(path[0], txn->store->live[i].root)) {
-            return cs_fail(e, CS_ERR_INVALID, "path %.*s is owned by the server", CS_FMT(join(&txn->arena, path, n)));
-        }
+        live = live || cs_slice_is(path[0], txn->store->live[i].root);
+    }
+    if (live) {
+        return cs_fail(e, CS_ERR_INVALID, "path %.*s is owned by the server", CS_FMT(join(&txn->arena, path, n)));
     }
     if (n == 0 && txn->bundles->n != 0) {
         return cs_fail(e, CS_ERR_INVALID, "can't write to document root with bundle roots configured");
@@ -363,16 +388,17 @@ cs_err cs_txn_check_scope(cs_txn *txn, const cs_slice *path, size_t n, cs_error 
 
 /* ---- commit */
 
-static cs_err compile(cs_txn *txn, cs_errors *errors)
+cs_err cs_store__compile(const cs_txn *txn, const cs_store__module *v, size_t n, cs_value *data,
+                         cs_store__policies **out, cs_errors *errors)
 {
-    cs_store__policies *p = cs_store__policies_new(txn->modules.v, txn->modules.n);
+    cs_store__policies *p = cs_store__policies_new(v, n);
     cs_policy_source *sources = cs_alloc_array(p->n + 1, sizeof *sources);
     for (size_t i = 0; i < p->n; i++) {
         sources[i] = p->v[i].source;
     }
     cs_policy_options options = {
         .data_exists = cs_store__data_exists,
-        .data_exists_self = &txn->data,
+        .data_exists_self = data,
         .keep_print = txn->store->options.keep_print,
     };
     cs_err r = cs_policy_compile(sources, p->n, &options, &p->policy, errors);
@@ -382,6 +408,14 @@ static cs_err compile(cs_txn *txn, cs_errors *errors)
         return r;
     }
     p->rules = cs_policy_rules(&p->arena, p->policy);
+    *out = p;
+    return CS_OK;
+}
+
+static cs_err compile(cs_txn *txn, cs_errors *errors)
+{
+    cs_store__policies *p;
+    CS_TRY(cs_store__compile(txn, txn->modules.v, txn->modules.n, &txn->data, &p, errors));
     cs_store__policies_release(txn->policies);
     txn->policies = p;
     return CS_OK;
@@ -389,13 +423,16 @@ static cs_err compile(cs_txn *txn, cs_errors *errors)
 
 cs_err cs_txn_compile(cs_txn *txn, cs_errors *errors)
 {
+    if (txn->data_changed) {
+        cs_store__fixed_merge(txn);
+    }
     if (txn->policies_changed && !txn->compiled) {
         CS_TRY(compile(txn, errors));
     } else if (txn->data_changed && !txn->policies_changed) {
         CS_TRY(cs_store__check_conflicts(txn->policies->rules, txn->data, errors));
     }
     txn->compiled = true;
-    return CS_OK;
+    return cs_store__over_make(txn, errors);
 }
 
 /* Rewrites what no bundle brought into a fresh segment when the old one is mostly dead. */
@@ -455,6 +492,7 @@ cs_err cs_txn_commit(cs_txn *txn, cs_errors *errors)
     cs_store *store = txn->store;
     cs_world *w = cs_zalloc(sizeof *w);
     atomic_init(&w->refs, 1);
+    cs_arena_init(&w->arena, 0);
     w->store = store;
     w->serial = txn->base->serial + 1;
     w->tail = compact(txn);
@@ -462,6 +500,9 @@ cs_err cs_txn_commit(cs_txn *txn, cs_errors *errors)
     w->policies = cs_store__policies_retain(txn->policies);
     w->bundles = cs_store__bundles_retain(txn->bundles);
     w->prepared = cs_store__prepared_new(store->options.prepared);
+    w->overlay = cs_store__overlay_retain(txn->overlay);
+    w->over = cs_store__over_world(txn);
+    cs_store__live_make(w, NULL);
     cs_epoch_retire(store->epoch, cs_epoch_swap(&store->place, w), cs_store__world_free);
     if (cs_epoch_collect(store->epoch) != 0) {
         atomic_store_explicit(&store->retired, true, memory_order_relaxed);

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "countersign/base/mem.h"
+#include "countersign/base/time.h"
 #include "internal.h"
 
 struct cs_store_reader {
@@ -105,7 +106,7 @@ const cs_world *cs_world_retain(const cs_world *world)
 
 void cs_world_release(const cs_world *world)
 {
-    cs_world *w = (cs_world *)(uintptr_t)world;
+    cs_world *w = (cs_world *)(uintptr_t)world; /* one level deep: the world over another has none over it */
     if (w == NULL || atomic_fetch_sub_explicit(&w->refs, 1, memory_order_acq_rel) != 1) {
         return;
     }
@@ -113,6 +114,10 @@ void cs_world_release(const cs_world *world)
     cs_store__policies_release(w->policies);
     cs_store__bundles_release(w->bundles);
     cs_store__segment_release(w->tail);
+    cs_store__segment_release(w->extra);
+    cs_store__overlay_release(w->overlay);
+    cs_world_release(w->over);
+    cs_arena_destroy(&w->arena);
     cs_free(w);
 }
 
@@ -156,12 +161,24 @@ const cs_world_bundle *cs_world_bundle_at(const cs_world *world, size_t i)
     return &world->bundles->v[i].info;
 }
 
+const cs_live *cs_world_live(const cs_world *world, size_t *n)
+{
+    *n = world->n_live;
+    return world->live;
+}
+
+cs_value cs_world_overlay(const cs_world *world)
+{
+    return world->overlay != NULL && world->over == NULL ? world->overlay->about : cs_undefined();
+}
+
 /* ---- the store */
 
 static cs_err first_world(cs_store *store, cs_error *e)
 {
     cs_world *w = cs_zalloc(sizeof *w);
     atomic_init(&w->refs, 1);
+    cs_arena_init(&w->arena, 0);
     w->store = store;
     w->serial = 1;
     w->policies = cs_store__policies_new(NULL, 0);
@@ -217,7 +234,16 @@ void cs_store_free(cs_store *store)
     cs_mutex_destroy(&store->prepared_lock);
     cs_arena_destroy(&store->arena);
     cs_free(store->live);
+    cs_free(store->fixed);
     cs_free(store);
+}
+
+/* The world in force, which nobody reads yet, has what is mounted, too. */
+static void remake_live(cs_store *store)
+{
+    cs_world *w = cs_epoch_read(&store->place);
+    cs_arena_reset(&w->arena);
+    cs_store__live_make(w, NULL);
 }
 
 void cs_store_mount(cs_store *store, const cs_live *live)
@@ -226,12 +252,16 @@ void cs_store_mount(cs_store *store, const cs_live *live)
     store->live[store->n_live] = *live;
     store->live[store->n_live].root = cs_arena_dup(&store->arena, live->root, strlen(live->root));
     store->n_live++;
+    remake_live(store);
 }
 
-const cs_live *cs_store_live(const cs_store *store, size_t *n)
+void cs_store_mount_value(cs_store *store, const char *root, cs_value value, bool open)
 {
-    *n = store->n_live;
-    return store->live;
+    store->fixed = cs_realloc(store->fixed, (store->n_fixed + 1) * sizeof *store->fixed);
+    store->fixed[store->n_fixed++] = (cs_store__fixed){.root = cs_arena_dup(&store->arena, root, strlen(root)),
+                                                       .value = cs_freeze(&store->arena, value),
+                                                       .open = open};
+    remake_live(store);
 }
 
 /* ---- readers */
@@ -255,7 +285,8 @@ void cs_store_reader_free(cs_store_reader *reader)
 const cs_world *cs_store_pin(cs_store_reader *reader)
 {
     cs_epoch_enter(reader->epoch);
-    return cs_epoch_read(&reader->store->place);
+    const cs_world *w = cs_epoch_read(&reader->store->place);
+    return w->over != NULL && cs_time_wall_ns() < w->overlay->until_ns ? w->over : w;
 }
 
 void cs_store_unpin(cs_store_reader *reader)
