@@ -3,7 +3,7 @@
 .DEFAULT_GOAL := build
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: build run test check lint fmt clang asan race unit e2e conformance api bench fuzz simulate replay libraries objects lib docs clean help FORCE
+.PHONY: build run bundles test check lint fmt clang asan race unit e2e conformance api bench fuzz simulate replay libraries objects lib docs clean help FORCE
 MAKEFLAGS += --no-builtin-rules
 
 B ?= build
@@ -141,6 +141,9 @@ run: ## install what is needed, build, make demo keys and signed bundles, start 
 	deploy/build/install-deps.sh build
 	$(MAKE) -s -j$$(nproc) build
 	deploy/demo.sh
+
+bundles: build ## pack and sign the shipped bundles: ops/emergency-bundle.tar.gz, build/bundles (EMERGENCY_KEY=, BUNDLE_KEY=)
+	@deploy/bundles.sh
 
 test: ## install what is needed and run every suite; the last line is "N passed, M failed"
 	deploy/build/install-deps.sh test

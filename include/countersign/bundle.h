@@ -76,6 +76,7 @@ typedef struct cs_bundle_verify {
     size_t n_keys;
     cs_slice keyid;          /* the only key that counts; "" = the token names it */
     cs_slice scope;          /* "" = the key's */
+    cs_slice token;          /* verify this one instead of the one in the archive; "" = that one */
     const cs_slice *exclude; /* names or patterns (as Go's filepath.Match) of files that need no signature */
     size_t n_exclude;
     bool optional; /* an unsigned bundle is accepted; a signature that is there is verified all the same */

@@ -134,6 +134,8 @@ typedef struct cs_config {
         size_t n_roots;
         cs_slice role;
         uint64_t signatures;
+        const cs_slice *countersigners; /* ids of keys */
+        size_t n_countersigners;
     } overrides;
     struct {
         bool configured;

@@ -38,6 +38,7 @@ typedef struct cs_server_options {
     int rego_version;                /* of policies put through the API and of queries */
     bool log_requests;               /* "Received request." and "Sent response." at level info */
     const char *state_dir;           /* pushed bundles are kept below; NULL = they do not survive a restart */
+    cs_journal *journal;             /* NULL = overrides are kept below state_dir */
     cs_spend *spend;                 /* NULL = no budgets */
     cs_effects *effects;             /* NULL without budgets */
     cs_compensations *compensations; /* likewise */
@@ -78,5 +79,8 @@ void cs_server_world_changed(cs_server *server);
 /* Brings back what PUT /v1/bundles/{name} stored in an earlier life, for the names that `push` declares. Problems are
  * logged; a bundle that does not verify any more is left out. Before the start. */
 void cs_server_restore_bundles(cs_server *server);
+/* Puts the emergency override into force again, if its time is not over, and watches over it. Once, after the journal
+ * was started; problems are logged. Before the start. */
+void cs_server_restore_override(cs_server *server);
 
 #endif

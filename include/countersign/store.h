@@ -132,8 +132,8 @@ bool cs_txn_bundle_remove(cs_txn *txn, cs_slice name);
 /* ---- the overlay: at most one, a bundle that lies over all others until an instant of the wall clock.
  *
  * The two worlds, with and without it, are published together by each commit, so that its end needs no commit. Its
- * documents merge into those below, object by object, and win; a package that it brings modules of is its own: the
- * modules of that package below are left out. An overlay whose time is over is dropped by the next commit. */
+ * documents merge into those below, object by object, and win; a root below which it brings modules is its own: the
+ * modules of others there are left out. An overlay whose time is over is dropped by the next commit. */
 typedef struct cs_txn_overlay {
     cs_txn_bundle bundle;     /* its roots may overlap those of others */
     const cs_value *packages; /* of its modules: arrays of strings, without `data` */
@@ -147,9 +147,9 @@ typedef struct cs_txn_overlay {
 CS_MUST_CHECK cs_err cs_txn_overlay_put(cs_txn *txn, const cs_txn_overlay *overlay, cs_error *e);
 /* false if there is none. */
 bool cs_txn_overlay_remove(cs_txn *txn);
-/* The documents as decisions will see them at `now_ns` (wall clock): with the overlay if its time is not over. After
- * cs_txn_compile. */
-cs_value cs_txn_seen(const cs_txn *txn, int64_t now_ns);
+/* The documents as decisions see them at `now_ns` (wall clock): with the overlay if its time is not over (*over, if
+ * wanted). With changes of the transaction only after cs_txn_compile. */
+cs_value cs_txn_seen(const cs_txn *txn, int64_t now_ns, bool *over);
 
 /* Compiles what was written so far, if policies changed, and checks that no rule claims what is data. commit does it
  * when it was not done. */

@@ -126,6 +126,7 @@ static cs_err make_server(cs_app *app, cs_error *e)
         .rego_version = o->rego_version,
         .log_requests = o->log_requests,
         .state_dir = app->state_dir,
+        .journal = app->journal,
         .spend = app->config->spend.configured ? app->spend : NULL,
         .approvals = app->approvals,
         .effects = app->effects,
@@ -180,6 +181,7 @@ static cs_err start(cs_app *app, cs_errors *errors, cs_error *e)
     cs_server_world_changed(app->server);
     /* With the limits in force: what a budget counts apart is counted in the past, too. */
     CS_TRY(cs_app__journal_start(app, e));
+    cs_server_restore_override(app->server);
     CS_TRY(cs_app__poller_start(app, e));
     if (app->o->ready_timeout_ns > 0) {
         wait_until_ready(app);

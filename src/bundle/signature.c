@@ -329,7 +329,11 @@ static cs_err verify_all(check *c, cs_slice signatures, cs_slice folder, cs_erro
 {
     cs_slice token = {0};
     cs_value payload;
-    CS_TRY(read_token(c->bundle, signatures, &token, e));
+    if (c->verify->token.n > 0) {
+        token = c->verify->token;
+    } else {
+        CS_TRY(read_token(c->bundle, signatures, &token, e));
+    }
     CS_TRY(verify_token(c, token, &payload, e));
     CS_TRY(read_payload(c, payload, e));
     for (size_t i = 0; i < c->bundle->n_files; i++) {

@@ -383,6 +383,35 @@ static void fill_kafka(filler *f)
     c->journal.n_kafka_properties = found.n;
 }
 
+static void check_overrides(filler *f)
+{
+    const cs_config *c = f->config;
+    const cs_node *section = cs_config__member(f->root, CS_LIT("overrides"));
+    const cs_config_push *push = cs_config_find_push(c, CS_LIT("emergency-override"));
+    for (size_t i = 0; i < c->overrides.n_roots; i++) {
+        cs_slice rest = c->overrides.roots[i], first = CS_LIT("");
+        (void)cs_slice_next(&rest, '/', &first);
+        if (first.n == 0 || cs_slice_is(first, "system")) {
+            cs_config__problem(f->report, false, section, "overrides.roots: an override cannot have the root \"%.*s\"",
+                               CS_FMT(c->overrides.roots[i]));
+        }
+    }
+    for (size_t i = 0; i < c->overrides.n_countersigners; i++) {
+        cs_slice id = c->overrides.countersigners[i];
+        if (cs_config_find_key(c, id) == NULL) {
+            cs_config__problem(f->report, false, section, "overrides.countersigners: key id %.*s not found",
+                               CS_FMT(id));
+        } else if (push != NULL && cs_slice_eq(push->keyid, id)) {
+            cs_config__problem(f->report, false, section,
+                               "overrides.countersigners: %.*s is the key of push.emergency-override itself",
+                               CS_FMT(id));
+        }
+    }
+    if (c->overrides.signatures > 1 && c->overrides.n_countersigners == 0) {
+        cs_config__problem(f->report, false, section, "overrides.signatures: 2 needs overrides.countersigners");
+    }
+}
+
 static void fill_own(filler *f)
 {
     cs_config *c = f->config;
@@ -408,6 +437,8 @@ static void fill_own(filler *f)
     c->overrides.roots = list(f, "overrides.roots", &c->overrides.n_roots);
     c->overrides.role = text(f, "overrides.role");
     c->overrides.signatures = (uint64_t)integer(f, "overrides.signatures");
+    c->overrides.countersigners = list(f, "overrides.countersigners", &c->overrides.n_countersigners);
+    check_overrides(f);
     c->audit.configured = configured(f, "audit");
     c->audit.dir = text(f, "audit.dir");
     c->audit.sync = text(f, "audit.sync");

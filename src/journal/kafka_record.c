@@ -120,7 +120,7 @@ bool cs_journal__kafka_text(cs_journal__kafka *k, const cs_kafka_record *record,
     return true;
 }
 
-static cs_err read_record(cs_journal *j, const cs_kafka_record *record, bool binary, cs_event *event,
+static cs_err read_record(cs_journal *j, const cs_kafka_record *record, bool binary, bool limits, cs_event *event,
                           cs_event_reject *reject)
 {
     if (record->value.p == NULL) {
@@ -128,7 +128,7 @@ static cs_err read_record(cs_journal *j, const cs_kafka_record *record, bool bin
         return cs_event_refuse(&j->arena, reject, "invalid_event", "the record has no value");
     }
     return binary ? read_binary(j, record, event, reject)
-                  : cs_journal__read(j, &j->arena, record->value, true, false, event, reject);
+                  : cs_journal__read(j, &j->arena, record->value, limits, false, event, reject);
 }
 
 /* ---- dead letters */
@@ -242,7 +242,8 @@ void cs_journal__kafka_record(cs_journal__kafka *k, const cs_kafka_record *recor
     heads h = read_heads(k, record);
     cs_event event;
     cs_event_reject reject;
-    cs_err err = read_record(j, record, h.binary, &event, &reject);
+    /* What is ours may be larger than a spend event: an override carries its bundle. */
+    cs_err err = read_record(j, record, h.binary, part->topic == 0, &event, &reject);
     if (err == CS_OK && part->topic == 0 && !cs_journal__wanted(j, &event)) {
         err = cs_event_refuse(&j->arena, &reject, "unknown_type", "nothing here is about events of type \"%.*s\"",
                               (int)(event.type.n < 100 ? event.type.n : 100), event.type.p);

@@ -6,15 +6,17 @@
 #include "countersign/base/time.h"
 #include "countersign/persisted_query.h"
 #include "internal.h"
+#include "override.h"
 
 /* ---- data.tenants */
 
-/* data[root], or data[root][name]; undefined if it is not there. */
-static cs_value read_document(cs_txn *txn, const char *root, const char *name)
+cs_value cs_server__document(cs_value data, const char *root, const char *name)
 {
-    cs_slice path[2] = {cs_slice_of(root), name != NULL ? cs_slice_of(name) : CS_LIT("")};
-    cs_value v;
-    return cs_txn_read(txn, path, name != NULL ? 2 : 1, &v, NULL) == CS_OK ? v : cs_undefined();
+    const cs_value *v = cs_is(data, CS_OBJECT) ? cs_object_get_text(data, root) : NULL;
+    if (v != NULL && name != NULL) {
+        v = cs_is(*v, CS_OBJECT) ? cs_object_get_text(*v, name) : NULL;
+    }
+    return v != NULL ? *v : cs_undefined();
 }
 
 void cs_server_world_changed(cs_server *server)
@@ -26,12 +28,18 @@ void cs_server_world_changed(cs_server *server)
     cs_arena_init(&scratch, 0);
     cs_error e = {0};
     cs_txn *txn = cs_store_begin(server->o.store);
-    cs_value tenants = read_document(txn, "tenants", NULL), tiers = read_document(txn, "countersign", "tiers");
+    bool over;
+    cs_value seen = cs_txn_seen(txn, cs_time_wall_ns(), &over);
+    if (server->override != NULL) {
+        atomic_store(&server->override->over, over);
+    }
+    cs_value tenants = cs_server__document(seen, "tenants", NULL);
+    cs_value tiers = cs_server__document(seen, "countersign", "tiers");
     if (server->o.spend != NULL && cs_spend_configure(server->o.spend, tenants, tiers, &scratch, NULL, &e) != CS_OK) {
         cs_logf(CS_LOG_WARN, "data.tenants cannot be put into force, the old limits stay: %s", e.text);
     }
     if (server->o.approvals != NULL) {
-        cs_approvals_configure(server->o.approvals, tenants, read_document(txn, "countersign", "people"));
+        cs_approvals_configure(server->o.approvals, tenants, cs_server__document(seen, "countersign", "people"));
     }
     cs_txn_abort(txn);
     cs_arena_destroy(&scratch);
@@ -53,7 +61,7 @@ static bool has_list(const cs_server *server)
     return false;
 }
 
-static cs_err check_list(cs_txn *txn, const cs_bundle *bundle, cs_error *e)
+static cs_err check_list(cs_value data, const cs_bundle *bundle, cs_error *e)
 {
     for (size_t i = 0; i < bundle->n_files; i++) {
         cs_slice path = bundle->files[i].path;
@@ -62,8 +70,28 @@ static cs_err check_list(cs_txn *txn, const cs_bundle *bundle, cs_error *e)
             CS_TRY(cs_pq_check_text(bundle->files[i].bytes, root ? "operations" : NULL, e));
         }
     }
-    cs_value operations = read_document(txn, "operations", NULL);
+    cs_value operations = cs_server__document(data, "operations", NULL);
     return cs_is_undefined(operations) ? CS_OK : cs_pq_check(operations, e);
+}
+
+cs_err cs_server__check_documents(cs_server *server, cs_value data, const cs_bundle *bundle, cs_arena *a, cs_error *e)
+{
+    cs_value tenants = cs_server__document(data, "tenants", NULL);
+    cs_err r = CS_OK;
+    if (server->o.spend != NULL) {
+        r = cs_spend_check(tenants, cs_server__document(data, "countersign", "tiers"), a, NULL, e);
+    }
+    if (r == CS_OK && server->o.approvals != NULL) {
+        r = cs_approvals_check(tenants, cs_server__document(data, "countersign", "people"), a, e);
+    }
+    if (r != CS_OK) {
+        (void)!cs_fail_in(e, "data: ");
+        if (e != NULL) {
+            e->code = CS_ERR_BUNDLE_INVALID;
+        }
+        return CS_ERR_BUNDLE_INVALID;
+    }
+    return has_list(server) ? check_list(data, bundle, e) : CS_OK;
 }
 
 /* ---- activation */
@@ -87,22 +115,9 @@ static cs_err put(cs_server *server, cs_txn *txn, const cs_bundle *bundle, cs_er
                        .modules = modules,
                        .n_modules = bundle->n_modules};
     CS_TRY(cs_txn_bundle_put(txn, &b, e));
-    cs_value tenants = read_document(txn, "tenants", NULL);
-    cs_err r = CS_OK;
-    if (server->o.spend != NULL) {
-        r = cs_spend_check(tenants, read_document(txn, "countersign", "tiers"), a, NULL, e);
-    }
-    if (r == CS_OK && server->o.approvals != NULL) {
-        r = cs_approvals_check(tenants, read_document(txn, "countersign", "people"), a, e);
-    }
-    if (r != CS_OK) {
-        (void)!cs_fail_in(e, "data: ");
-        if (e != NULL) {
-            e->code = CS_ERR_BUNDLE_INVALID;
-        }
-        return CS_ERR_BUNDLE_INVALID;
-    }
-    return has_list(server) ? check_list(txn, bundle, e) : CS_OK;
+    cs_value data;
+    CS_TRY(cs_txn_read(txn, NULL, 0, &data, e));
+    return cs_server__check_documents(server, data, bundle, a, e);
 }
 
 static cs_err activate(cs_server *server, const cs_bundle *const *bundles, size_t n, cs_errors *errors, cs_error *e)
@@ -138,6 +153,9 @@ cs_err cs_server_activate(cs_server *server, const cs_bundle *const *bundles, si
     }
     if (r == CS_OK) {
         cs_server_world_changed(server);
+        if (server->override != NULL) {
+            cs_override__sync_soon(server->override); /* it may compile now */
+        }
     } else if (e != NULL) {
         *e = local;
     }
@@ -198,6 +216,9 @@ static void restore(cs_server *server, cs_slice name)
 void cs_server_restore_bundles(cs_server *server)
 {
     for (size_t i = 0; i < server->o.config->n_push && server->o.state_dir != NULL; i++) {
+        if (cs_slice_is(server->o.config->push[i].name, CS_OVERRIDE_NAME)) {
+            continue;
+        }
         restore(server, server->o.config->push[i].name);
     }
 }

@@ -191,6 +191,11 @@ void cs_server__authorize(cs_server__request *r)
     if (!cs_is_undefined(r->caller.document)) {
         cs_object_put_text(a, input, "caller", r->caller.document);
     }
+    if (found == CS_FOUND && (r->route->flags & CS_ROUTE_OVERRIDE) != 0) {
+        cs_value overrides = cs_object_new(a, 1);
+        cs_object_put_text(a, overrides, "role", cs_string(s->o.config->overrides.role));
+        cs_object_put_text(a, input, "overrides", overrides);
+    }
     r->eval.key = s->authz_key;
     r->eval.path = s->authz_path;
     r->eval.n_path = s->n_authz_path;
@@ -222,10 +227,11 @@ cs_err cs_server_check_authorization(cs_server *s, cs_errors *errors)
     } members[] = {{"identity", "string", NULL}, {"client_certificates", "array", "object"},
                    {"method", "string", NULL},   {"path", "array", "string"},
                    {"params", "object", NULL},   {"headers", "object", NULL},
-                   {"body", "object", NULL},     {"caller", "object", NULL}};
+                   {"body", "object", NULL},     {"overrides", "object", NULL},
+                   {"caller", "object", NULL}};
     cs_arena a;
     cs_arena_init(&a, 0);
-    size_t n = sizeof members / sizeof *members - (s->identity != NULL ? 0 : 1);
+    size_t n = sizeof members / sizeof *members - (s->identity != NULL ? 0 : 2);
     cs_value schema = property(&a, "object", NULL), properties = cs_object_new(&a, 8);
     for (size_t i = 0; i < n; i++) {
         cs_object_put_text(&a, properties, members[i].name, property(&a, members[i].type, members[i].items));

@@ -11,6 +11,7 @@
 #include "countersign/base/limits.h"
 #include "countersign/base/time.h"
 #include "internal.h"
+#include "override.h"
 
 static bool bundle_name(cs_server__request *r, cs_slice *name)
 {
@@ -30,7 +31,9 @@ void cs_server__bundle_list(cs_server__request *r)
     cs_value *items = cs_arena_alloc(r->arena, sizeof *items * (c->n_push + 1));
     size_t n = 0;
     for (size_t i = 0; i < c->n_push; i++) {
-        cs_value v = cs_server__status_bundle(r->server->status, r->arena, c->push[i].name);
+        bool over = cs_slice_is(c->push[i].name, CS_OVERRIDE_NAME);
+        cs_value v = over ? cs_override__document(r->server->override, r->arena)
+                          : cs_server__status_bundle(r->server->status, r->arena, c->push[i].name);
         if (!cs_is_undefined(v)) {
             items[n++] = v;
         }
@@ -148,7 +151,7 @@ static void activate(cs_server__request *r, cs_slice name, const cs_bundle *bund
 /* `curl -d` sends a form, and takes every line end and zero byte out of it: an archive without any of them has been
  * through that. (`--data-binary` says form too, but leaves the bytes alone; compressed bytes of any length have them.)
  */
-static bool is_mangled(cs_server__request *r)
+bool cs_server__body_mangled(const cs_server__request *r)
 {
     return cs_server__header_contains(r, "Content-Type", "application/x-www-form-urlencoded") &&
            cs_slice_find_byte(r->body, '\n', 0) == SIZE_MAX && cs_slice_find_byte(r->body, '\r', 0) == SIZE_MAX &&
@@ -163,7 +166,7 @@ static void put_job(cs_server__request *r)
     cs_error e = {0};
     if (cs_server__verify_push(r->server, name, archive, &bundle, &e) != CS_OK) {
         cs_server_bundle_report(r->server, NULL, name, &e, NULL, 0);
-        if (is_mangled(r)) {
+        if (cs_server__body_mangled(r)) {
             cs_server__fail(r, 400, "body_mangled",
                             "the body was sent as a form, which damages it; use: "
                             "curl -X PUT --data-binary @bundle.tar.gz URL");
@@ -176,22 +179,23 @@ static void put_job(cs_server__request *r)
     cs_bundle_free(bundle);
 }
 
-void cs_server__bundle_put(cs_server__request *r)
+void cs_server__bundle_body(cs_server__request *r)
 {
-    cs_slice name;
-    if (!bundle_name(r, &name)) {
-        return;
-    }
-    if (cs_slice_is(name, "emergency-override")) {
-        cs_server__fail(r, 501, "not_implemented", "override bundles are not part of this version");
-        return;
-    }
     r->body = r->http->body;
     cs_slice plain;
     if (!cs_gzip_is(r->body) && cs_base64_decode(r->arena, cs_slice_trim(r->body), CS_BASE64_STD, &plain, NULL) &&
         cs_gzip_is(plain)) {
         r->body = plain;
     }
+}
+
+void cs_server__bundle_put(cs_server__request *r)
+{
+    cs_slice name;
+    if (!bundle_name(r, &name)) {
+        return;
+    }
+    cs_server__bundle_body(r);
     cs_server__on_control(r, put_job);
 }
 

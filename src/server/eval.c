@@ -4,6 +4,7 @@
 #include "countersign/base/limits.h"
 #include "countersign/base/time.h"
 #include "internal.h"
+#include "override.h"
 
 /* OPA's util.Atoi64: an optional sign and digits. */
 static bool whole_number(cs_slice s, int64_t *out)
@@ -235,9 +236,32 @@ void cs_server__run_here(cs_server__request *r)
     }
 }
 
+static void limits_job(cs_server__request *r)
+{
+    cs_server_world_changed(r->server);
+    r->after = cs_server__evaluate;
+}
+
+/* The override's time is over, and the ledger still has its limits: that first. */
+static bool limits_are_behind(cs_server__request *r, const cs_world *world)
+{
+    const cs_override *o = r->server->override;
+    if (o == NULL || !atomic_load_explicit(&o->over, memory_order_relaxed) ||
+        !cs_is_undefined(cs_world_overlay(world))) {
+        return false;
+    }
+    cs_store_unpin(r->w->reader);
+    cs_server__on_control(r, limits_job);
+    return true;
+}
+
 void cs_server__evaluate(cs_server__request *r)
 {
     cs_server__eval *v = &r->eval;
+    v->world = cs_store_pin(r->w->reader);
+    if (limits_are_behind(r, v->world)) {
+        return;
+    }
     v->active = true;
     v->run = NULL;
     v->cancel = 0;
@@ -246,7 +270,6 @@ void cs_server__evaluate(cs_server__request *r)
     v->compile_ns = v->eval_ns = 0;
     v->result = cs_undefined();
     v->errors = NULL;
-    v->world = cs_store_pin(r->w->reader);
     r->w->current = r;
     if (!prepare(r)) {
         finish(r);

@@ -53,9 +53,10 @@ struct cs_server__request {
     int status;
     const char *content_type;
     cs_server__handler *job;
-    void *data; /* the handler's own */
-    size_t at;  /* the handler's own */
-    int fields; /* of the JSON object being written */
+    cs_server__handler *after; /* a job sets it instead of replying: goes on with it on the worker */
+    void *data;                /* the handler's own */
+    size_t at;                 /* the handler's own */
+    int fields;                /* of the JSON object being written */
     bool indent;
     cs_server__effects *effects; /* NULL = its result may not ask for any */
     cs_server__eval eval;
@@ -112,7 +113,7 @@ void cs_server__when_recorded(void *request, const cs_error *error);
 void cs_server__send_data(cs_server__request *r);
 
 /* ---- writes */
-/* Runs `job` on the control thread; the reply it gives is sent by the worker. */
+/* Runs `job` on the control thread; the reply it gives is sent by the worker, or r->after goes on there. */
 void cs_server__on_control(cs_server__request *r, cs_server__handler *job);
 
 /* ---- who calls and whether they may */
@@ -163,6 +164,13 @@ cs_value cs_server__plugin_states(cs_server *server, cs_arena *a, bool *all_ok);
 /* ---- pushed bundles (activate.c) */
 /* Reads and verifies what was pushed under a name of `push`. CS_ERR_BUNDLE_INVALID. */
 cs_err cs_server__verify_push(const cs_server *server, cs_slice name, cs_slice archive, cs_bundle **out, cs_error *e);
+/* r->body of a request that brings an archive, perhaps in base64. */
+void cs_server__bundle_body(cs_server__request *r);
+bool cs_server__body_mangled(const cs_server__request *r);
+/* Are the tenants, people and operations of these documents what they must be, and those of the bundle's files? */
+cs_err cs_server__check_documents(cs_server *server, cs_value data, const cs_bundle *bundle, cs_arena *a, cs_error *e);
+/* data[root], or data[root][name]; undefined if it is not there. */
+cs_value cs_server__document(cs_value data, const char *root, const char *name);
 /* Where it is kept. */
 void cs_server__push_path(const cs_server *server, cs_slice name, cs_buf *path);
 
@@ -188,6 +196,7 @@ struct cs_server {
     unsigned n_workers;
     cs_server__identity *identity; /* NULL = not configured */
     cs_server__status *status;
+    struct cs_override *override; /* NULL = not declared under push */
     _Atomic uint64_t requests;
     _Atomic bool plugins_ok_once;
     cs_arena arena;

@@ -73,19 +73,27 @@ static void count_reasons(cs_server__worker *w, cs_value result)
     }
 }
 
-/* The holds that a decision placed, for whoever looks for their story. */
+/* The holds that a decision placed, for whoever looks for their story, and the override that it was made under. */
 static cs_value custom_of(cs_server__request *r)
 {
     const cs_server__effects *x = r->effects;
-    if (x == NULL || x->plan.n_holds == 0) {
+    size_t n_holds = x != NULL ? x->plan.n_holds : 0;
+    cs_value over = cs_world_overlay(r->eval.world);
+    if (n_holds == 0 && cs_is_undefined(over)) {
         return cs_undefined();
     }
+    cs_value custom = cs_object_new(r->arena, 2);
+    if (!cs_is_undefined(over)) {
+        cs_object_put_text(r->arena, custom, "override", over);
+    }
+    if (n_holds == 0) {
+        return custom;
+    }
     cs_value ids[CS_HOLDS_MAX];
-    for (size_t i = 0; i < x->plan.n_holds; i++) {
+    for (size_t i = 0; i < n_holds; i++) {
         ids[i] = cs_string(x->plan.holds[i].id);
     }
-    cs_value custom = cs_object_new(r->arena, 1);
-    cs_object_put_text(r->arena, custom, "holds", cs_array_copy(r->arena, ids, x->plan.n_holds));
+    cs_object_put_text(r->arena, custom, "holds", cs_array_copy(r->arena, ids, n_holds));
     return custom;
 }
 

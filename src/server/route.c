@@ -11,6 +11,7 @@
 #define BIG CS_ROUTE_BIG
 #define OPEN CS_ROUTE_OPEN
 #define NOREDIRECT CS_ROUTE_NOREDIRECT
+#define OVERRIDE CS_ROUTE_OVERRIDE
 
 #define IS_REST(path) (sizeof(path) > 8 && (path)[sizeof(path) - 2] == '}')
 static const cs_server__route routes[] = {

@@ -6,6 +6,7 @@
 #include "countersign/base/mem.h"
 #include "countersign/base/time.h"
 #include "internal.h"
+#include "override.h"
 
 enum { TAG_MAIN = 0, TAG_DIAGNOSTIC = 1, SERIES_MAX = 4096 };
 
@@ -337,7 +338,13 @@ static void job_end(void *self)
 {
     cs_server__request *r = self;
     r->on_control = false;
-    cs_server__send(r, r->status, r->content_type);
+    cs_server__handler *after = r->after;
+    r->after = NULL;
+    if (after != NULL) {
+        after(r);
+    } else {
+        cs_server__send(r, r->status, r->content_type);
+    }
 }
 
 static void job_run(void *self)
@@ -431,6 +438,9 @@ cs_err cs_server_new(const cs_server_options *options, cs_server **out, cs_error
         cs_server_free(s);
         return r;
     }
+    if (cs_config_find_push(options->config, CS_LIT(CS_OVERRIDE_NAME)) != NULL) {
+        s->override = cs_override__new(s);
+    }
     *out = s;
     return CS_OK;
 }
@@ -449,6 +459,7 @@ void cs_server_free(cs_server *server)
 {
     if (server != NULL) {
         cs_http_server_free(server->http);
+        cs_override__free(server->override);
         cs_server__identity_free(server->identity);
         cs_server__status_free(server->status);
         cs_arena_destroy(&server->arena);

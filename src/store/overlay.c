@@ -142,25 +142,45 @@ static void make_data(cs_txn *txn)
     txn->over.data = data;
 }
 
-static bool same_package(const cs_slice *path, size_t n, cs_value package)
+static bool is_below(const cs_slice *root, size_t n_root, const cs_slice *path, size_t n)
 {
-    bool same = cs_is(package, CS_ARRAY) && package.n == n;
-    for (size_t i = 0; i < n && same; i++) {
-        same = cs_is(package.u.items[i], CS_STRING) && cs_slice_eq(path[i], cs_text(package.u.items[i]));
+    bool below = n_root <= n;
+    for (size_t i = 0; i < n_root && below; i++) {
+        below = cs_slice_eq(root[i], path[i]);
     }
-    return same;
+    return below;
 }
 
-/* Does the overlay bring this package itself? */
+/* Does the overlay bring modules below this root? */
+static bool has_modules(cs_txn *txn, const cs_slice *root, size_t n_root)
+{
+    const cs_store__overlay *o = txn->overlay;
+    for (size_t i = 0; i < o->n_modules; i++) {
+        cs_value package = o->packages[i];
+        uint32_t n = cs_is(package, CS_ARRAY) ? package.n : 0;
+        cs_slice *path = cs_arena_array(&txn->arena, cs_slice, n + 1);
+        for (uint32_t k = 0; k < n; k++) {
+            path[k] = cs_text(package.u.items[k]);
+        }
+        if (is_below(root, n_root, path, n)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Is the module below a root for which the overlay brings modules itself? */
 static bool is_replaced(cs_txn *txn, const cs_store__module *m)
 {
-    const cs_slice *path;
+    const cs_world_bundle *info = &txn->overlay->bundle.info;
+    const cs_slice *path, *root;
     size_t n;
     if (!cs_txn_policy_package(txn, m->source.file, &path, &n)) {
         return false;
     }
-    for (size_t i = 0; i < txn->overlay->n_modules; i++) {
-        if (same_package(path, n, txn->overlay->packages[i])) {
+    for (size_t i = 0; i < info->n_roots; i++) {
+        size_t n_root = cs_store__split(&txn->arena, info->roots[i], &root);
+        if (is_below(root, n_root, path, n) && has_modules(txn, root, n_root)) {
             return true;
         }
     }
@@ -227,7 +247,14 @@ cs_world *cs_store__over_world(cs_txn *txn)
     return w;
 }
 
-cs_value cs_txn_seen(const cs_txn *txn, int64_t now_ns)
+cs_value cs_txn_seen(const cs_txn *txn, int64_t now_ns, bool *over)
 {
-    return txn->overlay != NULL && now_ns < txn->overlay->until_ns ? txn->over.data : txn->data;
+    const cs_world *base = txn->base;
+    bool made = txn->over.segment != NULL;
+    bool same = !made && !txn->overlay_changed && !txn->data_changed && base->over != NULL;
+    bool yes = txn->overlay != NULL && now_ns < txn->overlay->until_ns && (made || same);
+    if (over != NULL) {
+        *over = yes;
+    }
+    return !yes ? txn->data : made ? txn->over.data : base->over->data;
 }

@@ -4,6 +4,7 @@ ports, the closing line.
 Not a suite of its own: it is not executable."""
 
 import atexit
+import calendar
 import http.client
 import io
 import json
@@ -96,6 +97,44 @@ def content(packed):
         return [(m.name, tar.extractfile(m).read()) for m in tar.getmembers() if m.isfile()]
 
 
+class Clock:
+    """The wall clock of a process, which a test moves while it runs (Debian's libfaketime; the monotonic clock stays).
+    `start` is an RFC 3339 instant at which it stands when the clock is made, then it goes on; None is now."""
+
+    LIBRARY = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1"
+
+    def __init__(self, w, name="clock", start=None):
+        assert os.path.exists(self.LIBRARY), "libfaketime is missing: deploy/build/install-deps.sh test"
+        self.path = w.path(name)
+        self.offset = 0.0
+        if start is not None:
+            self.offset = calendar.timegm(time.strptime(start, "%Y-%m-%dT%H:%M:%SZ")) - time.time()
+        self.move(0)
+
+    def move(self, seconds):
+        self.offset += seconds
+        with open(self.path + ".new", "w") as out:
+            out.write(f"{self.offset:+.3f}\n")
+        os.replace(self.path + ".new", self.path)
+
+    def now(self):
+        return time.time() + self.offset
+
+    def text(self, later=0):
+        return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self.now() + later))
+
+    def env(self):
+        return {
+            **os.environ,
+            "LD_PRELOAD": self.LIBRARY,
+            "FAKETIME_TIMESTAMP_FILE": self.path,
+            "FAKETIME_NO_CACHE": "1",
+            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+            # A sanitizer's library wants to be the first one.
+            "ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0",
+        }
+
+
 class World:
     """A temporary folder with keys, and every process that a suite starts: they end with it."""
 
@@ -154,12 +193,13 @@ class World:
         self.processes.append(process)
         return process
 
-    def serve(self, config, port=None, log="countersign.log"):
-        """The service on a configuration (a document): (process, port), once it is ready."""
+    def serve(self, config, port=None, log="countersign.log", **how):
+        """The service on a configuration (a document): (process, port), once it is ready. `how` is for Popen."""
         port = port or free_port()
         path = self.write(f"countersign-{port}.json", json.dumps(config))
         process = self.start(
-            COUNTERSIGN, "run", "--server", "--addr", f"127.0.0.1:{port}", "-c", path, "--log-level", "error", log=log
+            COUNTERSIGN, "run", "--server", "--addr", f"127.0.0.1:{port}", "-c", path, "--log-level", "error", log=log,
+            **how,
         )
         wait_for("countersign", lambda: ask(port, "GET", "/health?bundles").status == 200, 30, process)
         return process, port

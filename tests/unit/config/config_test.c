@@ -152,7 +152,6 @@ Test(config, every_problem_at_once_with_its_line)
            "6: decision_logs.console must be true or false\n"
            "7: warning: unknown configuration option \"decision_logs.novelty\" encountered\n"
            "9: invalid configuration for bundle \"x\": service name \"gone\" not found\n"
-           "10: warning: overrides.max_ttl has no effect in this version\n"
            "10: overrides.max_ttl must be within 1s..30d\n"
            "11: warning: unknown configuration option \"something\" encountered\n"
            "13: push.y needs a keyid: what is pushed is always signed\n"

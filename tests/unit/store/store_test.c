@@ -274,3 +274,88 @@ Test(store, rewriting_keeps_what_bundles_brought)
        "\"etag\":"
        "\"\"}}}}");
 }
+
+/* ---- the overlay */
+
+static void lay_over(int64_t until_ns, const char *data, const char *root)
+{
+    cs_slice roots[1] = {cs_slice_of(root)};
+    cs_txn_overlay overlay = {.bundle = {.name = CS_LIT("o"),
+                                         .revision = CS_LIT("r"),
+                                         .etag = CS_LIT(""),
+                                         .roots = roots,
+                                         .n_roots = 1,
+                                         .data = json(data),
+                                         .manifest = cs_undefined()},
+                              .until_ns = until_ns,
+                              .about = json("{\"id\":\"o-1\"}")};
+    cs_txn *txn = cs_store_begin(store);
+    cr_assert_eq(cs_txn_overlay_put(txn, &overlay, NULL), CS_OK);
+    cr_assert_eq(commit(txn), CS_OK);
+}
+
+Test(store, an_overlay_lies_over_what_is_there_and_what_comes)
+{
+    put("a", "{\"x\":1,\"y\":{\"z\":2}}");
+    lay_over(INT64_MAX, "{\"a\":{\"y\":{\"z\":3,\"new\":true}}}", "a");
+    is("{\"a\":{\"x\":1,\"y\":{\"z\":3,\"new\":true}}}");
+    put("a/y/more", "4");
+    put("b", "5");
+    is("{\"a\":{\"x\":1,\"y\":{\"z\":3,\"new\":true,\"more\":4}},\"b\":5}");
+    const cs_world *w = cs_store_pin(reader);
+    cr_assert_not(cs_is_undefined(cs_world_overlay(w)));
+    cr_assert_eq(cs_world_bundle_count(w), 1);
+    const cs_world *kept = cs_world_retain(w);
+    cs_store_unpin(reader);
+    cs_txn *txn = cs_store_begin(store);
+    cr_assert(cs_txn_overlay_remove(txn));
+    cr_assert_eq(commit(txn), CS_OK);
+    is("{\"a\":{\"x\":1,\"y\":{\"z\":2,\"more\":4}},\"b\":5}");
+    cr_assert(cs_equal(cs_world_data(kept), json("{\"a\":{\"x\":1,\"y\":{\"z\":3,\"new\":true,\"more\":4}},\"b\":5}")));
+    cs_world_release(kept);
+}
+
+Test(store, an_overlay_whose_time_is_over_is_not_seen)
+{
+    put("a", "1");
+    lay_over(1, "{\"a\":2}", "a");
+    is("{\"a\":1}");
+    const cs_world *w = cs_store_pin(reader);
+    cr_assert(cs_is_undefined(cs_world_overlay(w)));
+    cs_store_unpin(reader);
+    put("b", "2");
+    is("{\"a\":1,\"b\":2}");
+}
+
+/* The tail is rewritten below an overlay that shares its values. */
+Test(store, an_overlay_outlives_the_rewriting_of_what_lies_below)
+{
+    put("a", "{\"kept\":\"0123456789012345678901234567890123456789\"}");
+    lay_over(INT64_MAX, "{\"a\":{\"o\":1}}", "a");
+    for (int i = 0; i < 40000; i++) {
+        put("big", "[\"0123456789012345678901234567890123456789\"]");
+    }
+    is("{\"a\":{\"kept\":\"0123456789012345678901234567890123456789\",\"o\":1},"
+       "\"big\":[\"0123456789012345678901234567890123456789\"]}");
+}
+
+Test(store, mounted_values_and_the_overlay)
+{
+    cs_store_mount_value(store, "settings", json("{\"p\":{\"q\":1,\"r\":2}}"), true);
+    cs_store_mount_value(store, "closed", json("{\"c\":1}"), false);
+    lay_over(INT64_MAX, "{\"settings\":{\"p\":{\"q\":9}}}", "settings");
+    const cs_world *w = cs_store_pin(reader);
+    size_t n;
+    const cs_live *live = cs_world_live(w, &n);
+    cr_assert_eq(n, 2);
+    cr_assert(cs_equal(live[0].all(live[0].self, &arena), json("{\"p\":{\"q\":9,\"r\":2}}")));
+    cr_assert(cs_equal(live[1].row(live[1].self, cs_string(CS_LIT("c")), &arena), cs_int(1)));
+    cs_store_unpin(reader);
+    cs_slice roots[1] = {CS_LIT("closed/x")};
+    cs_txn *txn = cs_store_begin(store);
+    cs_txn_overlay overlay = {.bundle = {.name = CS_LIT("o"), .roots = roots, .n_roots = 1}};
+    cr_assert_eq(cs_txn_overlay_put(txn, &overlay, NULL), CS_ERR_BUNDLE_ROOTS);
+    overlay.bundle.n_roots = 0;
+    cr_assert_eq(cs_txn_overlay_put(txn, &overlay, NULL), CS_ERR_BUNDLE_ROOTS);
+    cs_txn_abort(txn);
+}

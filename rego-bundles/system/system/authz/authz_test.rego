@@ -45,6 +45,7 @@ rows := [
 	["PUT", ["v1", "bundles", "safe-mutations"], {"publisher"}],
 	["GET", ["v1", "bundles"], {"publisher", "viewer", "finops_admin", "auditor"}],
 	["PUT", ["v1", "bundles", "emergency-override"], {"finops_admin"}],
+	["GET", ["v1", "bundles", "emergency-override"], {"finops_admin"}],
 	["DELETE", ["v1", "bundles", "emergency-override"], {"finops_admin"}],
 	["POST", ["v1", "events"], {"producer"}],
 	["GET", ["v1", "spend", "acme"], {"viewer", "finops_admin", "tenant_admin"}],
@@ -83,6 +84,20 @@ differing contains [row, role] if {
 test_every_row_for_every_role if {
 	print("differing:", differing)
 	count(differing) == 0
+}
+
+may_override(role, override_role) if {
+	authz.allow.allowed with input as {
+		"method": "PUT", "path": ["v1", "bundles", "emergency-override"], "overrides": {"role": override_role},
+		"caller": {"subject": "x", "roles": [role]},
+	}
+}
+
+test_the_configuration_says_who_may_override if {
+	may_override("finops_admin", "finops_admin")
+	may_override("incident_lead", "incident_lead")
+	not may_override("finops_admin", "incident_lead")
+	not may_override("publisher", "incident_lead")
 }
 
 test_anyone_may_ask_for_health if {
