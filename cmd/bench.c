@@ -201,7 +201,7 @@ int cs_cmd_bench(int argc, char **argv)
                         .benchmem = true,
                         .count = 1,
                         .grace = 10,
-                        .sources = {.keep_print = true}};
+                        .sources = {.keep_print = true, .activating = "bundle activation failed: "}};
     const cs_arg args[] = {
         {"data", 'd', CS_ARG_LIST, &f.sources.data, NULL, "file or folder with policy or data", NULL},
         {"bundle", 'b', CS_ARG_LIST, &f.sources.bundles, NULL, "bundle file or folder", NULL},

@@ -95,7 +95,7 @@ int cs_cmd_deps(int argc, char **argv)
 {
     cs_arena a;
     cs_arena_init(&a, 0);
-    cs_cmd_sources sources = {.ignore_conflicts = true};
+    cs_cmd_sources sources = {.ignore_conflicts = true, .how = CS_CMD_FORGET};
     const char *format = "pretty";
     bool v1 = false;
     cs_arg args[] = {

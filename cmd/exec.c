@@ -90,20 +90,17 @@ static cs_err read_bundles(exec *x, const place *places, size_t n, cs_error *e)
             return bundle_problem(e, places[i].name);
         }
         x->n_bundles++;
-        if (cs_merge(&x->arena, x->data, x->bundles[i]->data, &x->data, e) != CS_OK) {
-            return bundle_problem(e, places[i].name);
-        }
     }
     if (n && check_roots(x, e) != CS_OK) {
         return bundle_problem(e, places[0].name);
     }
+    for (size_t i = 0; i < n; i++) {
+        if (cs_merge(&x->arena, x->data, x->bundles[i]->data, &x->data, e) != CS_OK) {
+            return bundle_problem(e, places[i].name);
+        }
+    }
     x->data = cs_freeze(&x->arena, x->data);
     return CS_OK;
-}
-
-static bool data_exists(void *self, const cs_value *path, size_t n)
-{
-    return !cs_is_undefined(cs_lookup(*(const cs_value *)self, path, n));
 }
 
 static cs_err compile(exec *x, cs_error *e)
@@ -116,7 +113,7 @@ static cs_err compile(exec *x, cs_error *e)
             CS_VEC_PUSH_IN(&x->arena, &sources, ((cs_policy_source){m->path, m->text, m->rego_version}));
         }
     }
-    cs_policy_options options = {.keep_print = true, .data_exists = data_exists, .data_exists_self = &x->data};
+    cs_policy_options options = {.keep_print = true, .data_exists = cs_cmd_data_exists, .data_exists_self = &x->data};
     cs_errors_init(&errors);
     cs_err err = cs_policy_compile(sources.v, sources.n, &options, &x->policy, &errors);
     if (err != CS_OK) {

@@ -5,10 +5,21 @@
 
 #include "cmd.h"
 #include "countersign/rego.h"
+#include "problem.h"
+
+/* What becomes of bundles' data. */
+typedef enum cs_cmd_bundles {
+    CS_CMD_ACTIVATE, /* as a server does it: bundles of one name are one, roots must not overlap, what stands at a root
+                        is replaced */
+    CS_CMD_MERGE,    /* into one bundle, whose roots must not overlap either */
+    CS_CMD_FORGET    /* nothing; and modules of `data` count only without bundles (deps) */
+} cs_cmd_bundles;
 
 typedef struct cs_cmd_sources {
     cs_arg_list data;    /* -d: files and folders */
     cs_arg_list bundles; /* -b: bundles */
+    cs_cmd_bundles how;
+    const char *activating; /* CS_CMD_ACTIVATE: what stands before an error of it; NULL = nothing */
     cs_arg_list ignore;
     const cs_capabilities *capabilities; /* --capabilities; NULL = what this build has. Outlives what is loaded */
     const char *schema;                  /* --schema: a file or a folder; NULL or "" = none */
@@ -16,6 +27,7 @@ typedef struct cs_cmd_sources {
     bool v0_v1;                          /* modules can be read as both */
     bool strict;
     bool check_only; /* as in cs_policy_options */
+    bool only_rego;  /* of `data` only modules are looked at */
     bool keep_print;
     bool test_rules, test_values; /* as in cs_policy_options */
     bool ignore_conflicts;        /* data may stand where rules are */
@@ -33,18 +45,22 @@ typedef struct cs_cmd_loaded {
      * modules that cannot be parsed, which the list of errors tells. */
     const char *bundle;
     bool unparsed;
+    cs_cmd_problems loading; /* what was wrong with the files, one by one */
 } cs_cmd_loaded;
 
 /* Loads and compiles. On failure *errors has the compiler's list, or *e the reason when errors->n is 0. */
 CS_MUST_CHECK cs_err cs_cmd_load(const cs_cmd_sources *sources, cs_cmd_loaded *out, cs_errors *errors, cs_error *e);
 void cs_cmd_loaded_free(cs_cmd_loaded *loaded);
 
+/* cs_policy_options.data_exists over the document that `self` points to: is there something at the path, or on the way
+ * there something that has no members? */
+bool cs_cmd_data_exists(void *self, const cs_value *path, size_t n);
+
 /* Prints the compiler's list, or the reason, as OPA does: to stderr, as text or as {"errors": […]}. `loaded` is NULL
  * when it was not files that failed. */
 void cs_cmd_report(const cs_cmd_loaded *loaded, const cs_errors *errors, const cs_error *e, bool json);
-struct cs_cmd_problems;
 /* What cs_cmd_load failed with, one by one; "loading error: …" for a bundle. */
-void cs_cmd_problems_add_failure(struct cs_cmd_problems *problems, const cs_cmd_loaded *loaded, const cs_errors *errors,
+void cs_cmd_problems_add_failure(cs_cmd_problems *problems, const cs_cmd_loaded *loaded, const cs_errors *errors,
                                  const cs_error *e);
 /* The text of a failure: "bundle b: 1 error occurred: …", "1 error occurred during loading: …". */
 void cs_cmd_failure_text(cs_buf *out, const cs_cmd_loaded *loaded, const cs_errors *errors, const cs_error *e);

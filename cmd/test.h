@@ -22,10 +22,11 @@ typedef enum cs_test_outcome { CS_TEST_PASS, CS_TEST_FAIL, CS_TEST_SKIPPED, CS_T
 /* A case of a data-driven test, or a group of them. */
 typedef struct cs_test_case cs_test_case;
 struct cs_test_case {
-    cs_slice name;
+    cs_slice key;  /* in the test's value */
+    cs_slice name; /* the same, or "" of a case whose value is null */
     bool fail;
     size_t traced;                /* how many events of the test's trace lead to its end */
-    CS_VEC(cs_test_case *) inner; /* by name */
+    CS_VEC(cs_test_case *) inner; /* by key */
 };
 
 typedef struct cs_test_bench {

@@ -19,13 +19,13 @@ static cs_slice case_name(cs_arena *a, cs_value key)
 static cs_test_case *find(cs_arena *a, cs_test_case *in, cs_slice name, bool *fresh)
 {
     size_t at = 0;
-    while (at < in->inner.n && cs_slice_compare(in->inner.v[at]->name, name) < 0) {
+    while (at < in->inner.n && cs_slice_compare(in->inner.v[at]->key, name) < 0) {
         at++;
     }
-    *fresh = at == in->inner.n || !cs_slice_eq(in->inner.v[at]->name, name);
+    *fresh = at == in->inner.n || !cs_slice_eq(in->inner.v[at]->key, name);
     if (*fresh) {
         cs_test_case *c = cs_arena_new(a, cs_test_case);
-        c->name = name;
+        c->key = c->name = name;
         CS_VEC_PUSH_IN(a, &in->inner, c);
         memmove(&in->inner.v[at + 1], &in->inner.v[at], (in->inner.n - 1 - at) * sizeof *in->inner.v);
         in->inner.v[at] = c;
@@ -72,6 +72,9 @@ static bool update(cs_arena *a, cs_test_case *in, const cs_value *path, size_t n
 bool cs_test__cases(cs_test_result *result, cs_value value, const cs_test_told *told, size_t n, size_t traced)
 {
     cs_arena *a = &result->arena;
+    if (cs_is(value, CS_NULL)) {
+        return true;
+    }
     result->cases = cs_arena_new(a, cs_test_case);
     bool fail = cs_is(value, CS_OBJECT) && from_value(a, result->cases, value);
     for (size_t i = 0; i < n; i++) {

@@ -271,7 +271,7 @@ static void write_cases(cs_json_text *t, const cs_test_case *in)
     cs_json_open(t, '{');
     for (size_t i = 0; i < in->inner.n; i++) {
         const cs_test_case *one = in->inner.v[i];
-        cs_json_key_slice(t, one->name);
+        cs_json_key_slice(t, one->key);
         cs_json_open(t, '{');
         if (one->name.n) {
             cs_json_put_text(t, "name", one->name);

@@ -91,6 +91,7 @@ typedef struct cs_bundle_options {
     uint64_t max_file_bytes; /* 0 = the limit bundle_bytes */
     const cs_slice *ignore;  /* patterns of --ignore */
     size_t n_ignore;
+    bool follow_links;     /* read what symbolic links in a folder lead to; otherwise they are left out */
     bool include_manifest; /* put the manifest at data.system.bundle.manifest, as OPA does for tar.gz files given with
                               -d */
     bool raw;              /* keep files only: no manifest, data, modules (for sign and inspect) */
@@ -98,12 +99,16 @@ typedef struct cs_bundle_options {
      * reading of a bundle, and are noted in that of files. NULL = nobody. */
     cs_err (*module)(void *self, const cs_bundle_module *module, cs_errors *errors);
     void *module_self;
+    bool only_rego; /* of files and folders given to cs_bundle_load_files only modules are looked at */
+    /* Told of everything that cs_bundle_load_files finds wrong, in order: what `module` says of a module as a list of
+     * one, anything else as a text (errors is NULL). `self` is module_self. NULL = nobody. */
+    void (*problem)(void *self, const cs_errors *errors, cs_slice text);
     cs_buf *why; /* if wanted: all of the error's text, which may be longer than what fits into a cs_error */
 } cs_bundle_options;
 
 /* A gzipped tar in memory. CS_ERR_BUNDLE_INVALID for whatever is wrong with it, CS_ERR_LIMIT beyond a limit. */
 CS_MUST_CHECK cs_err cs_bundle_read(cs_slice archive, const cs_bundle_options *options, cs_bundle **out, cs_error *e);
-/* A folder or a .tar.gz on disk. Folders: symbolic links are not followed. */
+/* A folder or a .tar.gz on disk. */
 CS_MUST_CHECK cs_err cs_bundle_read_path(const char *path, const cs_bundle_options *options, cs_bundle **out,
                                          cs_error *e);
 void cs_bundle_free(cs_bundle *bundle); /* NULL is fine */

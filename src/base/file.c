@@ -192,6 +192,7 @@ cs_err cs_file_mkdirs_above(const char *path, cs_error *e)
 typedef struct walk {
     char root[PATH_MAX]; /* resolved; links may not lead out of it */
     size_t root_n;
+    bool all_links;
     const char *dir;
     cs_buf relative; /* of the folder at hand, "" or "a/b/" */
     CS_VEC(char *) found;
@@ -227,7 +228,7 @@ static cs_err walk_entry(walk *w, const char *name, cs_error *e)
     if (S_ISDIR(st.st_mode)) {
         cs_buf_byte(&w->relative, '/');
         err = walk_folder(w, e);
-    } else if (S_ISREG(st.st_mode) || (S_ISLNK(st.st_mode) && link_is_inside(w, path))) {
+    } else if (S_ISREG(st.st_mode) || (S_ISLNK(st.st_mode) && (w->all_links || link_is_inside(w, path)))) {
         CS_VEC_PUSH(&w->found, cs_strdup(cs_buf_cstr(&w->relative)));
     }
     w->relative.n = before;
@@ -270,9 +271,9 @@ static int by_bytes(const void *a, const void *b)
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-cs_err cs_file_walk(const char *dir, cs_file_visit *each, void *self, cs_error *e)
+static cs_err walk_all(const char *dir, bool all_links, cs_file_visit *each, void *self, cs_error *e)
 {
-    walk w = {.dir = dir};
+    walk w = {.dir = dir, .all_links = all_links};
     if (realpath(dir, w.root) == NULL) {
         return fail_errno(e, "open", dir);
     }
@@ -291,4 +292,14 @@ cs_err cs_file_walk(const char *dir, cs_file_visit *each, void *self, cs_error *
     CS_VEC_FREE(&w.found);
     cs_buf_destroy(&w.relative);
     return err;
+}
+
+cs_err cs_file_walk(const char *dir, cs_file_visit *each, void *self, cs_error *e)
+{
+    return walk_all(dir, false, each, self, e);
+}
+
+cs_err cs_file_walk_links(const char *dir, cs_file_visit *each, void *self, cs_error *e)
+{
+    return walk_all(dir, true, each, self, e);
 }

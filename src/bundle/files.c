@@ -30,11 +30,19 @@ typedef struct loader {
     size_t n_errors;
 } loader;
 
-static void note(loader *l, const char *text)
+static void count(loader *l, const char *text)
 {
     cs_buf_text(&l->errors, l->n_errors > 0 ? "\n" : "");
     cs_buf_text(&l->errors, text);
     l->n_errors++;
+}
+
+static void note(loader *l, const char *text)
+{
+    count(l, text);
+    if (l->options->problem != NULL) {
+        l->options->problem(l->options->module_self, NULL, cs_slice_of(text));
+    }
 }
 
 static bool has_path(cs_value document, cs_value keys)
@@ -118,8 +126,8 @@ static cs_slice id_of(cs_slice path)
     return path;
 }
 
-/* Each thing that is wrong with the module counts. */
-static cs_err ask_about(loader *l, const cs_bundle_module *module)
+/* Each thing that is wrong with the module counts; false if there was none. */
+static bool ask_about(loader *l, const cs_bundle_module *module)
 {
     cs_errors errors;
     cs_errors_init(&errors);
@@ -130,11 +138,16 @@ static cs_err ask_about(loader *l, const cs_bundle_module *module)
         cs_buf_init(&text);
         cs_errors_print(&text, &one);
         cs_slice line = cs_buf_view(&text), head = CS_LIT("1 error occurred: ");
-        note(l, cs_arena_printf(&l->out->arena, NULL, "%.*s", CS_FMT(cs_slice_sub(line, head.n, line.n))));
+        count(l, cs_arena_printf(&l->out->arena, NULL, "%.*s", CS_FMT(cs_slice_sub(line, head.n, line.n))));
+        if (l->options->problem != NULL) {
+            one.n = 1;
+            l->options->problem(l->options->module_self, &one, line);
+        }
         cs_buf_destroy(&text);
     }
+    bool found = errors.n > 0;
     cs_errors_destroy(&errors);
-    return CS_OK;
+    return found;
 }
 
 static cs_err add_rego(loader *l, cs_slice file, cs_slice text, cs_error *e)
@@ -148,7 +161,7 @@ static cs_err add_rego(loader *l, cs_slice file, cs_slice text, cs_error *e)
         return CS_OK;
     }
     add_module(l, module);
-    return ask_about(l, &module);
+    return ask_about(l, &module) || l->options->problem == NULL ? CS_OK : named;
 }
 
 static void add_archive(loader *l, cs_slice file, cs_slice bytes)
@@ -305,6 +318,9 @@ static void load_path(loader *l, const char *path, const char *name, unsigned de
         return;
     }
     if (depth > 0 && cs_bundle_ignored(l->options->ignore, l->options->n_ignore, cs_slice_of(name))) {
+        return;
+    }
+    if (l->options->only_rego && !S_ISDIR(st.st_mode) && !cs_slice_ends(cs_slice_of(path), CS_LIT(".rego"))) {
         return;
     }
     if (depth > 64) {

@@ -1,6 +1,7 @@
 /* From files to a bundle: verification first, then manifest, data, modules, and the checks that need all of them. */
 #include "bundle/internal.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -299,6 +300,17 @@ typedef struct folder_walk {
     uint64_t total;
 } folder_walk;
 
+/* A link may lead nowhere, or to a folder. */
+static cs_err check_link(const char *full, const char *relative, cs_error *e)
+{
+    struct stat st;
+    if (stat(full, &st) != 0) {
+        return cs_fail(e, CS_ERR_IO, "failed to open file /%s: open %s: %s", relative, full,
+                       errno == ELOOP ? "too many levels of symbolic links" : "no such file or directory");
+    }
+    return S_ISDIR(st.st_mode) ? cs_fail(e, CS_ERR_IO, "read %s: is a directory", full) : CS_OK;
+}
+
 static cs_err take_folder_file(void *self, const char *relative, cs_error *e)
 {
     folder_walk *w = self;
@@ -310,7 +322,10 @@ static cs_err take_folder_file(void *self, const char *relative, cs_error *e)
     char *full = cs_arena_printf(&b->arena, NULL, "%s/%s", w->path, relative);
     struct stat st;
     if (lstat(full, &st) == 0 && S_ISLNK(st.st_mode)) {
-        return CS_OK;
+        if (!w->options->follow_links) {
+            return CS_OK;
+        }
+        CS_TRY(check_link(full, relative, e));
     }
     if (b->n_files >= cs_limits_get()->bundle_files) {
         return cs_fail(e, CS_ERR_LIMIT, "bundle has more than %llu files",
@@ -339,7 +354,8 @@ static cs_err take_folder_file(void *self, const char *relative, cs_error *e)
 static cs_err read_folder(cs_bundle *b, const char *path, const cs_bundle_options *options, cs_error *e)
 {
     folder_walk w = {.bundle = b, .options = options, .path = path};
-    CS_TRY(cs_file_walk(path, take_folder_file, &w, e));
+    CS_TRY(options->follow_links ? cs_file_walk_links(path, take_folder_file, &w, e)
+                                 : cs_file_walk(path, take_folder_file, &w, e));
     cs_slice clean = cs_bundle__clean(&b->arena, cs_slice_of(path));
     return finish(b, options, &(origin){clean, clean}, e);
 }

@@ -75,7 +75,9 @@ static cs_err add_test(gathering *g, const cs_module *m, const cs_rule *r, uint3
     }
     cs_terms parts = {r->head.ref->u.list.v, n};
     t.name = term_text(g->arena, cs_term_list(&ast, CS_TERM_REF, parts.v, parts.n, r->loc));
-    t.cases = !r->head.key && r->head.ref->u.list.n > n;
+    /* What OPA takes for a partial object: one with a variable in its name, and p.q := 1 without a body. */
+    t.cases = !r->head.key && ((r->head.shows_key && r->head.ref->u.list.n > 1) ||
+                               cs_ref_ground_prefix(r->head.ref) < r->head.ref->u.list.n);
     cs_value *path = cs_arena_array(g->arena, cs_value, ref->u.list.n);
     for (uint32_t i = 1; i < ref->u.list.n; i++) {
         path[i - 1] = cs_freeze(g->arena, ref->u.list.v[i]->u.value);

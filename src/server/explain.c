@@ -38,8 +38,8 @@ void cs_server__explain_field(cs_server__request *r, bool defined)
         return;
     }
     cs_trace_view view = cs_trace_choose(r->arena, v->trace, v->explain, SIZE_MAX);
-    cs_server__field(r, "explanation",
-                     r->pretty ? cs_trace_to_lines(r->arena, &view) : cs_trace_to_api(r->arena, &view));
+    cs_server__field_as_made(r, "explanation",
+                             r->pretty ? cs_trace_to_lines(r->arena, &view) : cs_trace_to_api(r->arena, &view));
 }
 
 void cs_server__labels_field(cs_server__request *r)

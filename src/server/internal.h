@@ -104,6 +104,8 @@ void cs_server__send_value(cs_server__request *r, int status, cs_value v);
 /* A JSON object written field by field; pretty as the request says. */
 void cs_server__object(cs_server__request *r, bool indent);
 void cs_server__field(cs_server__request *r, const char *name, cs_value v);
+/* Its objects with their keys in the order in which they were put. */
+void cs_server__field_as_made(cs_server__request *r, const char *name, cs_value v);
 void cs_server__field_text(cs_server__request *r, const char *name, cs_slice text);
 void cs_server__object_end(cs_server__request *r);
 

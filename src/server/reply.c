@@ -94,16 +94,16 @@ static cs_buf *begin_field(cs_server__request *r, const char *name)
     return b;
 }
 
-void cs_server__field(cs_server__request *r, const char *name, cs_value v)
+static void write_field(cs_server__request *r, const char *name, cs_value v, unsigned flags)
 {
     cs_buf *b = begin_field(r, name);
     if (!r->indent) {
-        cs_json_write(b, v, CS_JSON_HTML);
+        cs_json_write(b, v, flags);
         return;
     }
     cs_buf text;
     cs_buf_init(&text);
-    cs_json_write(&text, v, CS_JSON_HTML | CS_JSON_PRETTY);
+    cs_json_write(&text, v, flags | CS_JSON_PRETTY);
     for (size_t i = 0; i < text.n; i++) {
         cs_buf_byte(b, text.p[i]);
         if (text.p[i] == '\n') {
@@ -111,6 +111,16 @@ void cs_server__field(cs_server__request *r, const char *name, cs_value v)
         }
     }
     cs_buf_destroy(&text);
+}
+
+void cs_server__field(cs_server__request *r, const char *name, cs_value v)
+{
+    write_field(r, name, v, CS_JSON_HTML);
+}
+
+void cs_server__field_as_made(cs_server__request *r, const char *name, cs_value v)
+{
+    write_field(r, name, v, CS_JSON_HTML | CS_JSON_AS_MADE);
 }
 
 void cs_server__field_text(cs_server__request *r, const char *name, cs_slice text)

@@ -22,6 +22,8 @@ def answer(program, case):
             os.makedirs(os.path.dirname(path), exist_ok=True)
             with open(path, "w", encoding="utf-8") as out:
                 out.write(text)
+        for name, to in case.get("links", {}).items():
+            os.symlink(to, os.path.join(place, name))
         done = subprocess.run([program, *case["args"]], cwd=place, capture_output=True, text=True, timeout=60)
         result = {"status": done.returncode, "stdout": done.stdout}
         bundle = os.path.join(place, "bundle.tar.gz")

@@ -122,6 +122,38 @@ test_sum if {
 	x == 4
 }
 """,
+    "cases/cases_test.rego": """package v3
+test_a["c1"] if { 1 == 1 }
+test_b["c1"] if { 1 == 2 }
+test_b["c2"] if { 1 == 1 }
+test_c[x] if { some x in ["a", "b"]; x == "a" }
+test_d["c1"].k if { 1 == 2 }
+test_d["c1"].l if { 1 == 1 }
+test_e["q"][x] if { some x in ["a", "b"]; x == "a" }
+test_f["q"][x] if { some x in ["a", "b"]; x == "c" }
+test_g["q"] := 1
+test_h.x.y if { 1 == 2 }
+test_i["c1"] if { 1 == 2 }
+test_i["c2"] if { 1 == 2 }
+test_j["c1"] if { 1 == 1 }
+test_j["c2"] if { 1 == 1 }
+test_k["c1"] := false
+test_l["c1"] if { 1/0 == 1 }
+foo.test_m := true
+foo.test_n := false
+foo.test_o := null
+foo.test_p if false
+foo.test_q := {"a": false, "b": true}
+foo.bar.test_r := false
+test_s[3] := true
+test_t := {"x": false}
+test_u.x := {"y": false}
+test_v[input.z] if { 1 == 2 }
+test_w[x].k if { x := ["l", "m"][_]; x == "l" }
+foo.test_x[x] := y if { some x, y in {"a": 1, "b": true} }
+test_y contains 1 if true
+test_w2[x] := null if { x := ["l", "m"][_] }
+""",
     "bad/a.rego": """package bad
 
 xs := [i + 1 |
@@ -158,7 +190,8 @@ TESTS = [["t", "a.rego", *more] for more in (
     ["-r", "("], ["--threshold", "200"], ["-f", "gobench"], ["-f", "json", "-r", "nothing"],
     ["--count", "2", "-r", "ok"],
     ["--sort", "duration", "-r", "ok"], ["--coverage", "--bench"])] + [
-        ["missing"], [], ["bad"], ["-b", "bad"], ["notes/note_test.rego", "-v"], ["cover", "--coverage", "-f", "json"]]
+        ["missing"], [], ["bad"], ["-b", "bad"], ["notes/note_test.rego", "-v"], ["cover", "--coverage", "-f", "json"],
+        ["cases"], ["cases", "-v"], ["cases", "-f", "json"]]
 
 TAKEN_OUT = [(r"\([0-9.]+(?:µs|ms|ns|s)\)", "(T)"), (r'("duration": )[0-9]+', r"\1N"),
              (r"[0-9.]+(?:µs|ms|ns) *│", "T │"), (r"(_ns *│ )[0-9.]+ *", r"\1N "), (r"[─]+", "─"), (r" +│", " │"),

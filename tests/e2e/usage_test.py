@@ -36,6 +36,13 @@ FILES = {
     "bundle/bad.rego": "package a\n\np if {\n",
     "bundle/b.rego": "package b\n\np := 1\n",
     "hollow/e.rego": "",
+    "missing.rego": "package i\n\nf(x) := foo(x)\n\ng(x) := bar.baz(x, 1)\n\np := f(1)\n\nq := g(2) + 1\n\n"
+                    "r contains x if { some x in foo.list(1); count(x) > 2 }\n\nt := y if { y := foo(1) with foo as 2 }"
+                    "\n\nv if { every z in foo(2) { z > 1 } }\n\nw := x\n",
+    "functions.rego": "package fn\n\nf(x) := 1\n\ng(x, [y, 1]) := {\"a\": x}\n\nk(1, \"a\")\n",
+    "one/data.json": "{\"a\": 2}", "two/data.json": "{\"b\": {\"c\": 1}}", "three/data.json": "{\"b\": {\"d\": 1}}",
+    "three/.manifest": "{\"roots\": [\"b\"]}", "four/a.rego": "package a\n\np := 1\n",
+    "more.json": "{\"q\": {\"c\": 1}, \"b\": {\"k\": 1}}", "clash.json": "{\"a\": {\"b\": 1}}",
     "data.json": "{\"a\": 1}",
     "bad.json": "{\"a\": ",
     "input.json": "{\"x\": 1}",
@@ -119,6 +126,37 @@ def loading():
             yield [*command, name]
 
 
+def together():
+    """Files and bundles that cannot be loaded beside others that can, or not with each other."""
+    for names in (["bad.rego", "none"], ["none", "bad.rego"], ["empty.rego", "none", "bad.json"], ["bad2.rego", "none"],
+                  ["unsafe.rego", "none"], ["input.json", "bad.rego", "list.json"], ["a.rego", "list.json"]):
+        yield ["check", *names]
+        yield ["check", "-f", "json", *names]
+        yield ["test", *names]
+        data = [word for name in names for word in ("-d", name)]
+        yield ["eval", *data, "1"]
+        yield ["deps", *data, "data.a"]
+    for args in (["-d", "bad.rego", "-b", "none"], ["-b", "bundle", "-b", "none"], ["-b", "bundle", "-d", "bad.rego"],
+                 ["-b", "one", "-d", "data.json"], ["-d", "data.json", "-d", "clash.json"], ["-b", "one", "-b", "one"],
+                 ["-b", "three", "-b", "three", "-d", "a.rego"], ["-b", "one", "-d", "more.json"],
+                 ["-b", "three", "-d", "more.json"], ["-b", "four", "-d", "more.json"]):
+        yield ["eval", *args, "data"]
+        yield ["bench", *args, "data.none"]
+        yield ["deps", *args, "data.a"]
+    for names in (["one", "two"], ["one", "one"], ["three", "three"], ["four", "three"], ["bundle", "one"], ["four"],
+                  ["none", "one", "one"], ["one", "one", "none"]):
+        yield ["check", "-b", *names]
+        yield ["test", "-b", *names]
+    for args in (["-d", "a.rego", "-d", "data.json"], ["-b", "four", "-b", "three"]):
+        yield ["eval", *args, "data.a", "--fail"]
+    for name in ("missing.rego", "functions.rego", "unsafe.rego"):
+        yield ["inspect", name]
+        yield ["inspect", "-f", "json", name]
+    for query in ("f(1, 2, 3)", "f()", "g(1)", "k(1)", "none(1)", "g({1})"):
+        yield ["eval", "-d", "functions.rego", "data.fn." + query]
+        yield ["eval", "-d", "functions.rego", "-f", "pretty", "data.fn." + query]
+
+
 def capabilities():
     """Versions and files of capabilities: keywords, features, built-ins, types, hosts."""
     for version in OLD:
@@ -154,7 +192,7 @@ def capabilities():
 
 def cases():
     seen = []
-    for group in (flags, loading, capabilities):
+    for group in (flags, loading, together, capabilities):
         for args in group():
             if args not in seen:
                 seen.append(args)

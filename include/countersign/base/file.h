@@ -20,5 +20,7 @@ CS_MUST_CHECK cs_err cs_file_mkdirs_above(const char *path, cs_error *e);
  * are followed only to files inside. Stops at the first failure of `each`. */
 typedef cs_err cs_file_visit(void *self, const char *relative, cs_error *e);
 CS_MUST_CHECK cs_err cs_file_walk(const char *dir, cs_file_visit *each, void *self, cs_error *e);
+/* The same with every symbolic link, wherever it leads. */
+CS_MUST_CHECK cs_err cs_file_walk_links(const char *dir, cs_file_visit *each, void *self, cs_error *e);
 
 #endif

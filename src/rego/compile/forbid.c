@@ -9,8 +9,7 @@ static void report_arity(cs_compiler *c, const cs_expr *e, int want, uint32_t ha
     const cs_term *name = cs_compile__ref_as_written(c, e->u.call.v[0]);
     const char *text = cs_compile__term_text(c, name);
     const cs_builtin *b = cs_compile__builtin(c, name);
-    if (b) {
-        cs_types__arity_error(c, e, name, cs_builtin_type(b));
+    if ((b || c->query) && cs_types__arity_error(c, e, name, b ? cs_builtin_type(b) : NULL)) {
         return;
     }
     (void)cs_compile__error(c, CS_ERR_REGO_TYPE, e->loc, "function %s has arity %d, got %u argument%s", text, want,
@@ -34,9 +33,6 @@ static bool check_call(void *self, cs_expr *e)
         return true;
     }
     int arity = cs_compile__arity(c, e->u.call.v[0]);
-    if (arity < 0 && c->policy && c->policy->allow_undefined) {
-        return true;
-    }
     if (arity < 0) {
         (void)cs_compile__error(c, CS_ERR_REGO_TYPE, e->loc, "undefined function %s",
                                 cs_compile__term_text(c, cs_compile__ref_as_written(c, e->u.call.v[0])));

@@ -348,7 +348,7 @@ static cs_expr *rewrite_every(cs_scopes *s, cs_expr *e)
     in_term(s, e->u.every.domain);
     cs_scopes__push(s);
     if (!e->u.every.key) {
-        e->u.every.key = cs_compile__local_term(s->c, e->loc);
+        e->u.every.key = cs_compile__local_term(s->c, (cs_loc){0});
     } else if (!declare_every(s, e, e->u.every.key)) {
         cs_scopes__pop(s);
         return NULL;

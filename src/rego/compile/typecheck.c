@@ -370,7 +370,11 @@ static const cs_type *type_of_function(const cs_type_env *env, const cs_rule *r)
     for (uint32_t i = 0; i < n; i++) {
         args[i] = cs_env__of(env, r->head.args.v[i]);
     }
-    return cs_type_function(env->tc->arena, args, n, r->head.value ? cs_env__of(env, r->head.value) : NULL);
+    const cs_type *result = r->head.value ? cs_env__of(env, r->head.value) : NULL;
+    if (!result && env->tc->c->policy && env->tc->c->policy->allow_undefined) {
+        result = &cs_type_any;
+    }
+    return cs_type_function(env->tc->arena, args, n, result);
 }
 
 static const cs_type *type_of_rule(const cs_type_env *env, const cs_rule *r)

@@ -132,11 +132,22 @@ void cs_types__arg_error(cs_type_checker *tc, cs_type_errors *errors, cs_loc loc
     add(tc, errors, e);
 }
 
-void cs_types__arity_error(cs_compiler *c, const cs_expr *e, const cs_term *name, const cs_type *function)
+bool cs_types__arity_error(cs_compiler *c, const cs_expr *e, const cs_term *name, const cs_type *function)
 {
     cs_type_checker tc = {.c = c, .arena = c->ast->arena, .closures = {.arena = c->ast->arena}};
     cs_type_env env = {.tc = &tc, .own = cs_syms__new(c->ast->arena)};
     cs_type_errors errors = {0};
+    if (c->query) {
+        tc.relaxed = cs_syms__new(c->ast->arena);
+        env.data = c->compiled->types;
+        env.input = c->compiled->input_types;
+    }
+    if (!function) {
+        function = name->kind == CS_TERM_REF ? cs_env__of_ref(&env, &name->u.list) : NULL;
+        if (!function || function->kind != CS_TYPE_FUNCTION) {
+            return false;
+        }
+    }
     uint32_t n = e->u.call.n - 1;
     const cs_type **have = (const cs_type **)cs_arena_zalloc(c->ast->arena, (n + 1U) * sizeof *have);
     for (uint32_t i = 0; i < n; i++) {
@@ -144,6 +155,7 @@ void cs_types__arity_error(cs_compiler *c, const cs_expr *e, const cs_term *name
     }
     cs_types__arg_error(&tc, &errors, e->loc, name, "arity mismatch", (const cs_type *const *)have, n, function, false);
     cs_types__hand_over(c, &errors, false);
+    return true;
 }
 
 /* ---- refs */

@@ -101,8 +101,9 @@ void cs_elide__pair(cs_type_checker *tc, cs_buf *out, const cs_type *left, const
 void cs_elide__arguments(cs_type_checker *tc, cs_buf *out, const cs_type *have, const cs_type *want);
 
 /* ---- typecheck.c */
-/* A call of a built-in with the wrong number of operands. */
-void cs_types__arity_error(cs_compiler *c, const cs_expr *e, const cs_term *name, const cs_type *function);
+/* A call with the wrong number of operands. `function` is the built-in's type, or NULL: then the policy's, which a
+ * query knows; false if there is none. */
+bool cs_types__arity_error(cs_compiler *c, const cs_expr *e, const cs_term *name, const cs_type *function);
 void cs_types__hand_over(cs_compiler *c, const cs_type_errors *errors, bool recoverable);
 /* Types a body in a layer over env. */
 void cs_types__body(const cs_type_env *env, cs_type_env *layer, cs_body b, cs_type_errors *errors);

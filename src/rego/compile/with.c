@@ -121,6 +121,11 @@ static bool check(cs_compiler *c, cs_with *w, bool *names)
     if (builtin) {
         return check_builtin(c, w, names);
     }
+    bool named = w->target->kind == CS_TERM_VAR || w->target->kind == CS_TERM_REF;
+    if (named && c->policy && c->policy->allow_undefined) {
+        *names = true; /* nobody knows what its value may be */
+        return true;
+    }
     (void)cs_compile__error(c, CS_ERR_REGO_TYPE, w->target->loc,
                             "with keyword target must reference existing input, data, or a function");
     return false;

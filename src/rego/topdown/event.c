@@ -121,10 +121,23 @@ static bool name_unbound(void *self, cs_term *t)
     return true;
 }
 
+/* The name of the rule is no part of it. */
+static void walk_rule(const cs_walker *w, const cs_rule *rule)
+{
+    for (const cs_rule *r = rule; r; r = r->other) {
+        for (uint32_t i = 0; i < r->head.args.n; i++) {
+            cs_walk_term(w, r->head.args.v[i]);
+        }
+        cs_walk_term(w, r->head.key);
+        cs_walk_term(w, r->head.value);
+        cs_walk_body(w, r->body);
+    }
+}
+
 static void walk_node(const cs_walker *w, const cs_trace_event *event)
 {
     if (event->rule) {
-        cs_walk_rule(w, (cs_rule *)(uintptr_t)event->rule);
+        walk_rule(w, event->rule);
     } else if (event->body) {
         cs_walk_body(w, *event->body);
     } else if (event->expr) {

@@ -32,6 +32,26 @@ static cs_value member(cs_value object, const char *key)
     return v ? *v : cs_null();
 }
 
+/* By name, each where it stood first. */
+static uint32_t sort_locals(const cs_trace__step *s, const cs_trace__local **sorted)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < s->n_locals; i++) {
+        cs_slice name = cs_sym_slice(s->locals[i].var->u.var);
+        uint32_t at = n;
+        while (at > 0 && cs_slice_compare(cs_sym_slice(sorted[at - 1]->var->u.var), name) > 0) {
+            at--;
+        }
+        if (at > 0 && cs_slice_eq(cs_sym_slice(sorted[at - 1]->var->u.var), name)) {
+            continue;
+        }
+        memmove(&sorted[at + 1], &sorted[at], (n - at) * sizeof(*sorted));
+        sorted[at] = &s->locals[i];
+        n++;
+    }
+    return n;
+}
+
 static void write_locals(cs_json_text *out, cs_arena *a, const cs_trace__step *s)
 {
     cs_json_key(out, "Locals");
@@ -54,13 +74,17 @@ static void write_locals(cs_json_text *out, cs_arena *a, const cs_trace__step *s
     cs_json_close(out);
     cs_json_key(out, "LocalMetadata");
     cs_json_open(out, '{');
-    for (uint32_t i = 0; i < s->n_locals; i++) {
-        const cs_trace__local *local = &s->locals[i];
+    const cs_trace__local **sorted = cs_arena_array(a, const cs_trace__local *, s->n_locals + 1U);
+    uint32_t n = sort_locals(s, sorted);
+    for (uint32_t i = 0; i < n; i++) {
+        const cs_trace__local *local = sorted[i];
         cs_json_key_slice(out, cs_sym_slice(local->var->u.var));
         cs_json_open(out, '{');
         cs_json_put_text(out, "name", local->written.n ? local->written : cs_sym_slice(local->var->u.var));
         cs_json_key(out, "location");
-        write_place(out, local->loc);
+        /* What stands for a statement's value in a query was never written. */
+        bool written = !cs_slice_starts(cs_sym_slice(local->var->u.var), CS_LIT("$term"));
+        write_place(out, written ? local->loc : (cs_loc){0});
         cs_json_close(out);
     }
     cs_json_close(out);
@@ -68,6 +92,8 @@ static void write_locals(cs_json_text *out, cs_arena *a, const cs_trace__step *s
 
 void cs_trace_write_json(cs_json_text *out, cs_arena *a, const cs_trace_view *view)
 {
+    unsigned flags = out->flags;
+    out->flags |= CS_JSON_AS_MADE; /* trees */
     cs_json_open(out, '[');
     for (size_t i = 0; i < view->n; i++) {
         const cs_trace__step *s = view->steps[i];
@@ -84,6 +110,7 @@ void cs_trace_write_json(cs_json_text *out, cs_arena *a, const cs_trace_view *vi
         cs_json_close(out);
     }
     cs_json_close(out);
+    out->flags = flags;
 }
 
 /* ---- the REST API's */
