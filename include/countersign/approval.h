@@ -98,7 +98,7 @@ typedef struct cs_approvals_query {
     size_t limit;                       /* 0 = 100 */
     cs_slice after;                     /* id of the last one seen; "" = from the newest on */
 } cs_approvals_query;
-/* {"approvals": [document…], "next": id or null}, the newest first. */
+/* {"result": [document…], "next": id or null}, the newest first. */
 cs_value cs_approvals_list(cs_approvals *x, const cs_approvals_query *query, cs_arena *a);
 
 typedef enum cs_approval_act {

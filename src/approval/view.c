@@ -248,7 +248,7 @@ cs_value cs_approvals_list(cs_approvals *x, const cs_approvals_query *q, cs_aren
         items[i] = cs_approval__document(a, all.v[from + i], now);
     }
     cs_value v = cs_object_new(a, 2);
-    cs_object_put_text(a, v, "approvals", cs_array(items, n));
+    cs_object_put_text(a, v, "result", cs_array(items, n));
     cs_object_put_text(a, v, "next", from + n < all.n ? own(a, all.v[from + n - 1]->id) : cs_null());
     cs_mutex_unlock(&x->lock);
     cs_arena_destroy(&scratch);

@@ -32,7 +32,8 @@ cs_event cs_event_compose(cs_arena *a, const cs_event_head *head, cs_value data)
     cs_event_reject reject;
     cs_err err = cs_event_read(a, text, false, &event, &reject);
     cs_assert(err == CS_OK);
-    event.key = head->key.n > 0 ? head->key : head->subject.n > 0 ? head->tenant : CS_LIT("");
+    cs_slice key = head->key.n > 0 ? head->key : head->subject.n > 0 ? head->tenant : CS_LIT("");
+    event.key = (cs_slice){cs_arena_dup(a, key.p, key.n), key.n};
     return event;
 }
 

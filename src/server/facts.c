@@ -80,7 +80,20 @@ static cs_value or_null(cs_value v)
     return cs_is_undefined(v) ? cs_null() : v;
 }
 
-static cs_value digest(cs_server__request *r, cs_value graphql, cs_value actor, cs_value operation)
+/* What it may cost at most. Where the allowlist names no ceiling it is bound to the figures themselves, without what
+ * was learned since: whoever asks for more asks anew. */
+static cs_value ceiling_of(cs_value operation, cs_value given_cost)
+{
+    cs_value cost = member(operation, "cost"), ceiling = member(cost, "ceiling_nanos");
+    if (cs_is(ceiling, CS_NUMBER)) {
+        return ceiling;
+    }
+    cs_value estimate = member(cost, "estimate_nanos"), claimed = member(given_cost, "estimate_nanos");
+    bool more = cs_is(claimed, CS_NUMBER) && (!cs_is(estimate, CS_NUMBER) || cs_compare(claimed, estimate) > 0);
+    return more ? claimed : estimate;
+}
+
+static cs_value digest(cs_server__request *r, cs_value graphql, cs_value actor, cs_value operation, cs_value given_cost)
 {
     cs_arena *a = r->arena;
     cs_value variables = member(graphql, "variables");
@@ -96,11 +109,13 @@ static cs_value digest(cs_server__request *r, cs_value graphql, cs_value actor, 
     cs_object_put_text(a, bound, "v", cs_int(1));
     cs_object_put_text(a, bound, "tenant", or_null(member(actor, "tenant")));
     cs_object_put_text(a, bound, "environment", or_null(environment));
-    cs_object_put_text(a, bound, "document_id", or_null(member(graphql, "document_id")));
+    cs_value sha256 = member(operation, "document_sha256");
+    sha256 = cs_is(sha256, CS_STRING) ? sha256 : member(graphql, "document_id"); /* mostly the same */
+    cs_object_put_text(a, bound, "document_sha256", or_null(sha256));
     cs_object_put_text(a, bound, "operation_name", or_null(member(graphql, "operation_name")));
     cs_object_put_text(a, bound, "variables", variables);
     cs_object_put_text(a, bound, "requester", or_null(member(actor, "sub")));
-    cs_object_put_text(a, bound, "cost_ceiling", or_null(member(member(operation, "cost"), "ceiling_nanos")));
+    cs_object_put_text(a, bound, "cost_ceiling", or_null(ceiling_of(operation, given_cost)));
     cs_buf text;
     cs_buf_init(&text);
     cs_json_write_canonical(&text, bound);
@@ -175,14 +190,15 @@ void cs_server__fill_facts(cs_server__request *r, cs_value input, bool trust_act
     cs_value client = member(member(graphql, "client"), "name");
     cs_value operation = cs_pq_find(member(data, "operations"), member(graphql, "document_id"),
                                     cs_is(client, CS_STRING) ? cs_text(client) : CS_LIT(""));
+    cs_value given_cost = member(input, "cost");
     cs_object_put_text(a, input, "now", cs_int(cs_time_wall_ns()));
     cs_object_put_text(a, input, "actor", actor);
-    cs_object_put_text(a, input, "cost",
-                       cost(r, member(input, "cost"), member(graphql, "document_id"), operation,
-                            row(data, "tenants", member(actor, "tenant"))));
+    cs_object_put_text(
+        a, input, "cost",
+        cost(r, given_cost, member(graphql, "document_id"), operation, row(data, "tenants", member(actor, "tenant"))));
     if (cs_is(graphql, CS_OBJECT)) {
         cs_value with = cs_object_clone(a, graphql, 1);
-        cs_value d = digest(r, graphql, actor, operation);
+        cs_value d = digest(r, graphql, actor, operation, given_cost);
         cs_object_put_text(a, with, "digest", cs_is_undefined(d) ? cs_null() : d);
         cs_object_put_text(a, input, "graphql", with);
     }

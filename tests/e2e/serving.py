@@ -135,6 +135,43 @@ class Clock:
         }
 
 
+class Issuer:
+    """An identity provider: a key, the file of its public half, tokens signed by it."""
+
+    def __init__(self, world, name="idp", issuer="https://idp.test", audience="countersign"):
+        import jwt
+        from cryptography.hazmat.primitives.asymmetric import ec
+
+        self.jwt, self.issuer, self.audience = jwt, issuer, audience
+        self.key = ec.generate_private_key(ec.SECP256R1())
+        public = json.loads(jwt.algorithms.ECAlgorithm.to_jwk(self.key.public_key()))
+        self.jwks = {"keys": [dict(public, kid=name, alg="ES256", use="sig")]}
+        self.kid, self.file = name, world.write(name + ".jwks.json", json.dumps(self.jwks))
+
+    def configuration(self, **more):
+        return {
+            "jwt": {
+                "jwks": {"file": self.file},
+                "issuer": self.issuer,
+                "audience": self.audience,
+                "algorithms": ["ES256"],
+                **more,
+            }
+        }
+
+    def claims(self, subject, **more):
+        now = int(time.time())
+        claims = {"iss": self.issuer, "aud": self.audience, "sub": subject, "iat": now, "exp": now + 90 * 86400}
+        claims.update(more)
+        return {k: v for k, v in claims.items() if v is not None}
+
+    def token(self, subject, **more):
+        return self.jwt.encode(self.claims(subject, **more), self.key, "ES256", headers={"kid": self.kid})
+
+    def headers(self, subject, **more):
+        return {"authorization": "Bearer " + self.token(subject, **more)}
+
+
 class World:
     """A temporary folder with keys, and every process that a suite starts: they end with it."""
 

@@ -183,9 +183,21 @@ softened_percent := p if {
 
 approval := data.approvals[input.actor.tenant][input.graphql.digest]
 
+# What the tenant asks for, and what the operation asks for instead.
+approving := object.union(tenant.approval, object.get(operation_or_empty, "approval", {}))
+
 cost_threshold := n if {
 	n := setting(["softening", "four_eyes_threshold_nanos"])
 	is_number(n)
-} else := tenant.approval.cost_threshold_nanos
+} else := approving.cost_threshold_nanos
 
-quorum := tenant.approval.quorum
+# How many people: as many as are asked for, and as many as the rules come to.
+quorum := max(quorums)
+
+quorums contains approving.quorum
+
+quorums contains sum([place.quorum | some place in rules]) if count(rules) > 0
+
+rules := [{"groups": {group | some group in rule.groups}, "quorum": object.get(rule, "quorum", 1)} |
+	some rule in object.get(approving, "rules", [])
+]

@@ -63,11 +63,12 @@ budget_view[id] := {
 
 approval_view := {
 	"required": quorum,
-	"have": count(approvers),
+	"have": have,
 	"digest": digest,
 	"evidence": evidence,
 	"request_id": object.get(approval_or_empty, "id", null),
 	"approve_by": object.get(approval_or_empty, "approve_by", null),
+	"escalates_at": object.get(approval_or_empty, "escalates_at", null),
 } if {
 	risky
 }
@@ -131,16 +132,25 @@ effects contains {"type": "consume_approval", "approval": approval.id} if {
 	evidence == "verified"
 }
 
-effects contains {
-	"type": "request_approval",
-	"digest": digest,
-	"quorum": quorum,
-	"approve_within_s": tenant.approval.approve_within_s,
-	"execute_within_s": tenant.approval.execute_within_s,
-	"escalate_after_s": tenant.approval.escalate_after_s,
-} if {
-	evidence == "verified"
-	codes == ["approval_required"]
+effects contains object.union(
+	{
+		"type": "request_approval",
+		"digest": digest,
+		"quorum": quorum,
+		"operation": object.get(operation_or_empty, "name", ""),
+		"document_id": object.get(input.graphql, "document_id", ""),
+		"variables": shown_variables,
+		"cost_nanos": estimate,
+		"currency": currency,
+	},
+	{name: value | some name in asked; value := approving[name]},
+) if {
+	may_ask
+}
+
+# What else the tenant, or the operation, says of how people are asked.
+asked := {
+	"groups", "rules", "escalation_groups", "approve_within_s", "execute_within_s", "escalate_after_s", "uses", "rejections",
 }
 
 # METADATA
