@@ -42,9 +42,11 @@ typedef struct cs_audit_options {
  * the chain, starts the thread. CS_ERR_OPERATION: another process has it. CS_ERR_INVALID with `required`: the end is
  * damaged, or ends before what the head vouches for. */
 CS_MUST_CHECK cs_err cs_audit_open(const cs_audit_options *options, cs_audit **out, cs_error *e);
-/* Writes what waits, signs the head, unlocks. What cannot be written after two seconds is lost, and the program's log
- * says how much. NULL is fine. */
-void cs_audit_close(cs_audit *audit);
+/* Writes what waits, signs the head, ends the thread; what is put later is not taken. What cannot be written after two
+ * seconds is lost, and the program's log says how much. NULL is fine. */
+void cs_audit_stop(cs_audit *audit);
+/* Nobody may use it any more. Stops it, if that has not been done, and gives the folder free. NULL is fine. */
+void cs_audit_free(cs_audit *audit);
 
 /* What happened. Everything is borrowed for the call. Texts of the envelope are cut to 256 bytes. */
 typedef struct cs_audit_record {
@@ -53,12 +55,15 @@ typedef struct cs_audit_record {
     cs_slice request_id;  /* X-Request-Id; "" = the service did it by itself */
     cs_slice decision_id; /* "" = it is no decision, and comes of none */
     cs_value actor;       /* object {sub, roles, …}; undefined = nobody known */
+    cs_slice actor_text;  /* instead of `actor`: its canonical JSON */
     cs_value data;        /* object, or undefined; nothing unmasked */
     cs_slice data_text;   /* instead of `data`: its canonical JSON */
     int64_t time_ns;      /* wall clock; 0 = now */
+    bool done;            /* an act that cannot be taken back: it is kept even while the log is full */
 } cs_audit_record;
 
-/* On the log's thread, once: NULL = on disk; else it is not kept, and will not be. */
+/* On the log's thread, once: NULL = on disk. Otherwise it is not, and never will be, unless the record was `done`: then
+ * it will be when the log can be written again. */
 typedef void cs_audit_told(void *self, const cs_error *error);
 
 typedef enum cs_audit_answer {
@@ -67,18 +72,18 @@ typedef enum cs_audit_answer {
     CS_AUDIT_FULL   /* nothing is kept: it cannot be written now; `told` is not called */
 } cs_audit_answer;
 
-/* Any thread; never waits. Without `told` (acts that are done and cannot be taken back) it is always taken, into a room
- * kept for that; the answer may then be ignored: what does not fit even there is counted and told of by a record
- * `audit.lost`. With `told` the answer is TELLS with sync commit and TAKEN otherwise, or FULL. NULL as log: TAKEN. */
+/* Any thread; never waits. With sync commit and `told` the answer is TELLS, else TAKEN; or FULL, but not for what is
+ * `done`: that has a room of its own behind the common one, and what does not even fit there is counted, and told of by
+ * a record `audit.lost`. NULL as log: TAKEN. */
 cs_audit_answer cs_audit_put(cs_audit *audit, const cs_audit_record *record, cs_audit_told *told, void *self);
-/* Any thread. True while a put with `told` would be answered FULL. */
-bool cs_audit_is_full(cs_audit *audit);
+/* Any thread, no lock. True while a put of what is not `done` would be answered FULL. NULL: false. */
+bool cs_audit_is_full(const cs_audit *audit);
 /* As configured: wait (true) or refuse while it is full. */
 bool cs_audit_blocks(const cs_audit *audit);
 /* Blocks until it is not full any more, at most timeout_ns; true if so. Not for workers. */
 bool cs_audit_wait(cs_audit *audit, int64_t timeout_ns);
-/* Counts a decision that was refused since it could not be recorded; when the log can be written again, a record
- * `audit.refused` says how many. Any thread. */
+/* Counts a decision that was refused after the answer FULL (those that are told no are counted already); when the log
+ * can be written again, a record `audit.refused` says how many. Any thread. */
 void cs_audit_count_refused(cs_audit *audit);
 bool cs_audit_commits(const cs_audit *audit); /* sync: commit */
 /* Anything left to be written? For tests and stopping. */

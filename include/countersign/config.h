@@ -152,10 +152,13 @@ typedef struct cs_config {
     struct {
         bool configured;
         cs_slice dir;
-        cs_slice sync;    /* "commit", "interval" or "none" */
-        cs_slice on_full; /* "block" or "deny" */
-        cs_slice checkpoint_key;
+        cs_slice sync;           /* "commit", "interval" or "none" */
+        cs_slice on_full;        /* "block" or "deny" */
+        cs_slice checkpoint_key; /* a name among `keys`, or PEM */
         bool required;
+        bool daily;          /* a new file with each day */
+        uint64_t file_bytes; /* a new file from this size on */
+        uint64_t room;       /* bytes of records that may wait in memory */
     } audit;
     struct {
         cs_slice phase; /* "enforce" or "log" */

@@ -56,6 +56,9 @@ size_t cs_hmac(cs_digest_alg alg, cs_slice key, cs_slice bytes, uint8_t out[CS_D
 void cs_random(void *out, size_t n);
 /* "f81d4fae-7dec-41d0-a765-00a0c91e6bf6": a random UUID (RFC 9562, version 4) with a NUL. */
 void cs_random_uuid(char out[37]);
+/* The same of random bytes at hand, which must not be used again. */
+#define CS_UUID_BYTES 16
+void cs_uuid_of(const uint8_t bytes[CS_UUID_BYTES], char out[37]);
 /* Takes as long for equal as for different bytes of the same length. Lengths are not secret. */
 bool cs_ct_equal(cs_slice x, cs_slice y);
 

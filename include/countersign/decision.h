@@ -1,8 +1,10 @@
-/* The record of a decision and the log that it goes to. A worker writes the record as bytes and hands it over;
- * dropping, masking and printing happen on the log's thread, never on the way of a request. */
+/* The record of a decision and the logs that it goes to: the decision log, as OPA has it, and the audit log. A worker
+ * writes the record as bytes and hands it over; dropping, masking, printing and keeping happen on other threads, never
+ * on the way of a request. What is masked is masked for both, and what the decision log drops the audit log keeps. */
 #ifndef CS_DECISION_H
 #define CS_DECISION_H
 
+#include "countersign/audit.h"
 #include "countersign/store.h"
 
 /* One decision, as OPA's decision log has it. Everything is borrowed until cs_decision_log_put returns. */
@@ -20,7 +22,14 @@ typedef struct cs_decision {
     int64_t timestamp_ns;    /* wall clock */
     cs_value metrics;        /* object, or undefined */
     cs_value custom;         /* object, or undefined */
+    /* for the audit log */
+    cs_slice tenant;  /* "" = of none */
+    cs_value actor;   /* object, or undefined */
+    cs_slice outcome; /* static: "allow", "deny", … */
+    bool replay;      /* an answer that was given before, given again */
 } cs_decision;
+
+typedef struct cs_decision_record cs_decision_record;
 
 typedef struct cs_decision_log cs_decision_log;
 
@@ -29,15 +38,30 @@ typedef struct cs_decision_log_options {
     const cs_host *host; /* NULL = the system's, without a network */ /* for the mask and drop decisions */
     cs_value labels;                       /* object of strings, with id and version; must outlive the log */
     cs_slice mask_decision, drop_decision; /* "/system/log/mask"; "" = none */
+    bool logs;                             /* is there a decision log at all? */
     bool console;
-    size_t queue; /* records that may wait; 0 = 65536 */
+    cs_audit *audit;     /* NULL = no audit log */
+    cs_metrics *metrics; /* NULL = none */
+    size_t queue;        /* records that may wait; 0 = 65536 */
+    size_t room;         /* and their bytes; 0 = 256 MiB */
 } cs_decision_log_options;
 
 CS_MUST_CHECK cs_err cs_decision_log_start(const cs_decision_log_options *options, cs_decision_log **out, cs_error *e);
-/* Writes what waits, ends the thread. NULL is fine. */
+/* Writes what waits, ends the thread; what is put later is not taken. NULL is fine. */
 void cs_decision_log_stop(cs_decision_log *log);
-/* Any thread. false if the record was dropped because the queue is full (counted). */
-bool cs_decision_log_put(cs_decision_log *log, const cs_decision *decision);
+/* Nobody may use it any more. Stops it, if that has not been done. NULL is fine. */
+void cs_decision_log_free(cs_decision_log *log);
+/* Is there a decision log, whose records have the timers of the request? */
+bool cs_decision_log_wants_metrics(const cs_decision_log *log);
+
+/* Any thread. Records a decision, with the answers of cs_audit_put, but that after FULL it may be put again later, as
+ * *left. Without an audit log the answer is TAKEN always: what does not fit is dropped, and counted. `room` is the
+ * thread's own. */
+cs_audit_answer cs_decision_log_take(cs_decision_log *log, const cs_decision *decision, cs_buf *room,
+                                     cs_audit_told *told, void *self, cs_decision_record **left);
+void cs_decision_record_free(cs_decision_record *record); /* NULL is fine */
+/* Any thread; never waits. A record that was left: it is the log's, unless the answer is FULL again. */
+cs_audit_answer cs_decision_log_put(cs_decision_log *log, cs_decision_record *record, cs_audit_told *told, void *self);
 
 /* The JSON object of one record, without level, msg, time and type. What the log prints and an uploader would send. */
 void cs_decision_write(cs_buf *out, const cs_decision *decision, cs_value labels);

@@ -136,6 +136,8 @@ void cs_http_on_gone(cs_http_exchange *exchange, cs_loop_fn *gone, void *self);
 /* Adds a header to the reply. The name must be static, the value is copied; bytes that cannot stand in a header become
  * blanks. */
 void cs_http_add_header(cs_http_exchange *exchange, const char *name, cs_slice value);
+/* Takes back what was added. */
+void cs_http_clear_headers(cs_http_exchange *exchange);
 /* Where the body of the reply is written. */
 cs_buf *cs_http_body(cs_http_exchange *exchange);
 /* Gives the reply: status, the headers added, the body written. `content_type` may be NULL. The exchange is over. */

@@ -23,6 +23,7 @@ typedef struct cs_server_options {
     const cs_config *config;
     cs_metrics *metrics;
     cs_decision_log *decisions; /* NULL = decisions have no ids and are not logged */
+    cs_audit *audit;            /* NULL = no audit log; else decisions go there by way of `decisions` */
     cs_loop *control;           /* runs on the control thread until after cs_server_free */
     cs_value labels;            /* the configuration's with id and version */
     cs_value runtime;           /* what opa.runtime() answers: {"config", "env", "version", "commit"} */

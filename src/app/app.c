@@ -73,7 +73,7 @@ static bool logs_decisions(const cs_config *c)
 static cs_err start_decision_log(cs_app *app, cs_error *e)
 {
     const cs_config *c = app->config;
-    if (!logs_decisions(c)) {
+    if (!logs_decisions(c) && app->audit == NULL) {
         return CS_OK;
     }
     cs_decision_log_options options = {.store = app->store,
@@ -81,7 +81,10 @@ static cs_err start_decision_log(cs_app *app, cs_error *e)
                                        .labels = app->labels,
                                        .mask_decision = c->decision_logs.mask_decision,
                                        .drop_decision = c->decision_logs.drop_decision,
-                                       .console = c->decision_logs.console};
+                                       .logs = logs_decisions(c),
+                                       .console = c->decision_logs.console,
+                                       .audit = app->audit,
+                                       .metrics = app->metrics};
     return cs_decision_log_start(&options, &app->decisions, e);
 }
 
@@ -109,6 +112,7 @@ static cs_err make_server(cs_app *app, cs_error *e)
         .config = app->config,
         .metrics = app->metrics,
         .decisions = app->decisions,
+        .audit = app->audit,
         .control = app->control,
         .labels = app->labels,
         .runtime = app->runtime,
@@ -167,6 +171,7 @@ static cs_err start(cs_app *app, cs_errors *errors, cs_error *e)
     cs_app__make_settings(app);
     make_network(app);
     CS_TRY(cs_app__journal_open(app, e));
+    CS_TRY(cs_app__audit_open(app, e));
     CS_TRY(start_decision_log(app, e));
     CS_TRY(cs_loop_new(&app->control, e));
     CS_TRY(cs_thread_start(&app->control_thread, "control", control_main, app, e));
@@ -203,9 +208,12 @@ static void stop(cs_app *app)
     if (app->tick != NULL) {
         cs_timer_free(app->tick);
     }
-    cs_journal_free(app->journal); /* its callbacks post to the workers: before these end */
+    cs_journal_free(app->journal);        /* its callbacks post to the workers: before these end */
+    cs_decision_log_stop(app->decisions); /* likewise */
+    cs_audit_stop(app->audit);
     cs_server_free(app->server);
-    cs_decision_log_stop(app->decisions);
+    cs_decision_log_free(app->decisions);
+    cs_audit_free(app->audit);
     cs_network_free(app->network); /* when nobody evaluates any more */
     cs_http_cache_free(app->http_cache);
     cs_loop_free(app->control);
@@ -228,6 +236,7 @@ static void block_signals(sigset_t *set)
     (void)sigaddset(set, SIGTERM);
     (void)sigprocmask(SIG_BLOCK, set, NULL);
     (void)signal(SIGPIPE, SIG_IGN);
+    (void)signal(SIGXFSZ, SIG_IGN); /* a file at its limit is an error of the write */
 }
 
 static void wait_for_signal(const sigset_t *set)
@@ -291,6 +300,7 @@ cs_err cs_app_run(const cs_app_options *options, cs_buf *message)
         cs_config_report_print(message, &report, true);
         cs_error e = {0};
         r = cs_app__journal_check(app.config, &app.arena, &e);
+        r = r == CS_OK ? cs_app__audit_check(app.config, &e) : r;
         if (r != CS_OK) {
             cs_buf_printf(message, "%s\n", e.text);
         }

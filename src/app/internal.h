@@ -14,6 +14,7 @@ typedef struct cs_app {
     cs_metrics *metrics;
     cs_store *store;
     cs_decision_log *decisions;
+    cs_audit *audit; /* NULL without the section `audit` */
     cs_journal *journal;
     cs_spend *spend;
     cs_approvals *approvals;
@@ -47,6 +48,10 @@ CS_MUST_CHECK cs_err cs_app__journal_open_alone(cs_app *app, cs_error *e);
 void cs_app__journal_close(cs_app *app);
 /* Replays; waits for it, unless the journal is Kafka. */
 CS_MUST_CHECK cs_err cs_app__journal_start(cs_app *app, cs_error *e);
+
+/* ---- audit.c: with the section `audit` */
+CS_MUST_CHECK cs_err cs_app__audit_check(const cs_config *c, cs_error *e);
+CS_MUST_CHECK cs_err cs_app__audit_open(cs_app *app, cs_error *e);
 
 /* ---- settings.c: data.settings out of the configuration and the environment */
 void cs_app__make_settings(cs_app *app);

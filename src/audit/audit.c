@@ -36,7 +36,8 @@ static void measure(cs_audit *audit, bool on)
 
 static void put_own(cs_audit *audit, const char *type, cs_value data)
 {
-    (void)cs_audit_put(audit, &(cs_audit_record){.type = type, .actor = cs_undefined(), .data = data}, NULL, NULL);
+    cs_audit_record record = {.type = type, .actor = cs_undefined(), .data = data, .done = true};
+    (void)cs_audit_put(audit, &record, NULL, NULL);
 }
 
 static void tell_repair(cs_audit *audit, cs_arena *a, const cs_audit__found *found)
@@ -177,21 +178,32 @@ cs_err cs_audit_open(const cs_audit_options *options, cs_audit **out, cs_error *
     return CS_OK;
 }
 
-void cs_audit_close(cs_audit *audit)
+void cs_audit_stop(cs_audit *audit)
 {
-    if (audit == NULL) {
+    if (audit == NULL || !audit->thread.running) {
         return;
     }
-    measure(audit, false);
     cs_mutex_lock(&audit->lock);
     audit->stop = true;
     cs_cond_signal(&audit->more);
     cs_mutex_unlock(&audit->lock);
     cs_thread_join(&audit->thread);
+    cs_mutex_lock(&audit->lock);
     size_t left = audit->filling.items.n + audit->writing.items.n;
+    audit->failing = true; /* nothing is taken any more */
+    cs_audit__look(audit);
+    cs_mutex_unlock(&audit->lock);
     if (left != 0) {
         cs_log(CS_LOG_ERROR, "Records of the audit log could not be written and are lost.", 1,
                (cs_log_field[]){CS_LOG_I("records", (int64_t)left)});
     }
-    destroy(audit);
+}
+
+void cs_audit_free(cs_audit *audit)
+{
+    if (audit != NULL) {
+        cs_audit_stop(audit);
+        measure(audit, false);
+        destroy(audit);
+    }
 }

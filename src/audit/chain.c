@@ -34,24 +34,26 @@ static void put_text(cs_buf *out, const char *member, cs_slice text)
     }
 }
 
+static void put_value(cs_buf *out, const char *member, cs_value v, cs_slice text)
+{
+    if (text.n == 0 && cs_is_undefined(v)) {
+        return;
+    }
+    cs_buf_text(out, member);
+    if (text.n != 0) {
+        cs_buf_slice(out, text);
+    } else {
+        cs_json_write_canonical(out, v);
+    }
+    cs_buf_byte(out, ',');
+}
+
 cs_audit__parts cs_audit__write_parts(cs_buf *out, const cs_audit_record *r)
 {
     size_t start = out->n;
     cs_buf_byte(out, '{');
-    if (!cs_is_undefined(r->actor)) {
-        cs_buf_text(out, "\"actor\":");
-        cs_json_write_canonical(out, r->actor);
-        cs_buf_byte(out, ',');
-    }
-    if (r->data_text.n != 0 || !cs_is_undefined(r->data)) {
-        cs_buf_text(out, "\"data\":");
-        if (r->data_text.n != 0) {
-            cs_buf_slice(out, r->data_text);
-        } else {
-            cs_json_write_canonical(out, r->data);
-        }
-        cs_buf_byte(out, ',');
-    }
+    put_value(out, "\"actor\":", r->actor, r->actor_text);
+    put_value(out, "\"data\":", r->data, r->data_text);
     put_text(out, "\"decision_id\":", r->decision_id);
     size_t middle = out->n;
     put_text(out, "\"request_id\":", r->request_id);

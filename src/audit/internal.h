@@ -7,6 +7,8 @@
 #ifndef CS_AUDIT_INTERNAL_H
 #define CS_AUDIT_INTERNAL_H
 
+#include <stdatomic.h>
+
 #include "countersign/audit.h"
 #include "countersign/base/thread.h"
 #include "countersign/base/vec.h"
@@ -111,6 +113,7 @@ typedef struct cs_audit__item {
     cs_audit__parts parts;
     cs_audit_told *told;
     void *self;
+    bool done;
     int64_t since_mono;
 } cs_audit__item;
 
@@ -129,6 +132,7 @@ struct cs_audit {
     size_t writing_bytes;
     int64_t writing_since; /* of the oldest record there; 0 = none */
     bool failing;          /* the last try to write failed */
+    _Atomic bool full;     /* decisions must wait or be refused; written under the lock */
     bool stop;
     uint64_t wanted, made; /* checkpoints asked for, and tried */
     bool made_well;
@@ -151,6 +155,9 @@ struct cs_audit {
 
 void cs_audit__room_init(cs_audit__room *room);
 void cs_audit__room_destroy(cs_audit__room *room);
+void cs_audit__count_refused(cs_audit *audit, uint64_t n);
+/* Under the lock: sets `full`, wakes those who wait. */
+void cs_audit__look(cs_audit *audit);
 /* Puts what must be told of what could not be kept, if there is any. Any thread. */
 void cs_audit__put_losses(cs_audit *audit);
 

@@ -17,20 +17,33 @@ void cs_audit__room_destroy(cs_audit__room *room)
     CS_VEC_FREE(&room->items);
 }
 
-/* Under the lock. */
-static bool is_full(const cs_audit *audit)
+/* Under the lock: whether it is full, after something changed. */
+void cs_audit__look(cs_audit *audit)
 {
-    return audit->failing || audit->filling.bytes.n + audit->writing_bytes >= audit->o.room;
+    bool full = audit->failing || audit->filling.bytes.n + audit->writing_bytes >= audit->o.room;
+    atomic_store_explicit(&audit->full, full, memory_order_release);
+    if (!full) {
+        cs_cond_broadcast(&audit->less);
+    }
+}
+
+bool cs_audit_is_full(const cs_audit *audit)
+{
+    return audit != NULL && atomic_load_explicit(&audit->full, memory_order_acquire);
 }
 
 static void add(cs_audit *audit, const cs_audit_record *record, cs_audit_told *told, void *self)
 {
     cs_audit__room *room = &audit->filling;
-    cs_audit__item item = {.at = room->bytes.n, .told = told, .self = self, .since_mono = cs_time_mono_ns()};
+    cs_audit__item item = {
+        .at = room->bytes.n, .told = told, .self = self, .done = record->done, .since_mono = cs_time_mono_ns()};
     item.parts = cs_audit__write_parts(&room->bytes, record);
     CS_VEC_PUSH(&room->items, item);
     if (room->items.n == 1) {
         cs_cond_signal(&audit->more);
+    }
+    if (room->bytes.n + audit->writing_bytes >= audit->o.room) {
+        cs_audit__look(audit);
     }
 }
 
@@ -42,7 +55,7 @@ cs_audit_answer cs_audit_put(cs_audit *audit, const cs_audit_record *record, cs_
     bool waits = told != NULL && audit->o.sync == CS_AUDIT_COMMIT;
     cs_audit_answer answer = waits ? CS_AUDIT_TELLS : CS_AUDIT_TAKEN;
     cs_mutex_lock(&audit->lock);
-    if (told != NULL && is_full(audit)) {
+    if (!record->done && cs_audit_is_full(audit)) {
         answer = CS_AUDIT_FULL;
     } else if (audit->filling.bytes.n + audit->writing_bytes >= audit->o.room * DONE_ROOMS) {
         audit->lost++;
@@ -54,25 +67,14 @@ cs_audit_answer cs_audit_put(cs_audit *audit, const cs_audit_record *record, cs_
     return answer;
 }
 
-bool cs_audit_is_full(cs_audit *audit)
-{
-    if (audit == NULL) {
-        return false;
-    }
-    cs_mutex_lock(&audit->lock);
-    bool full = is_full(audit);
-    cs_mutex_unlock(&audit->lock);
-    return full;
-}
-
 bool cs_audit_wait(cs_audit *audit, int64_t timeout_ns)
 {
     int64_t until = cs_time_mono_ns() + timeout_ns, now;
     cs_mutex_lock(&audit->lock);
-    while (is_full(audit) && (now = cs_time_mono_ns()) < until) {
+    while (cs_audit_is_full(audit) && (now = cs_time_mono_ns()) < until) {
         (void)cs_cond_wait_for(&audit->less, &audit->lock, until - now);
     }
-    bool roomy = !is_full(audit);
+    bool roomy = !cs_audit_is_full(audit);
     cs_mutex_unlock(&audit->lock);
     return roomy;
 }
@@ -97,15 +99,20 @@ bool cs_audit_commits(const cs_audit *audit)
 
 /* ---- what could not be kept */
 
-void cs_audit_count_refused(cs_audit *audit)
+void cs_audit__count_refused(cs_audit *audit, uint64_t n)
 {
-    if (audit != NULL) {
+    if (n != 0) {
         cs_mutex_lock(&audit->lock);
         audit->refused_since_ns = audit->refused == 0 ? cs_time_wall_ns() : audit->refused_since_ns;
-        audit->refused++;
-        cs_series_add(audit->refused_total, CS_METRICS_ANY, 1);
+        audit->refused += n;
+        cs_series_add(audit->refused_total, CS_METRICS_ANY, n);
         cs_mutex_unlock(&audit->lock);
     }
+}
+
+void cs_audit_count_refused(cs_audit *audit)
+{
+    cs_audit__count_refused(audit, audit != NULL ? 1 : 0);
 }
 
 void cs_audit__put_losses(cs_audit *audit)
@@ -120,13 +127,15 @@ void cs_audit__put_losses(cs_audit *audit)
         cs_object_put_text(&a, data, "decisions", cs_int((int64_t)audit->refused));
         cs_object_put_text(&a, data, "since", cs_string(cs_slice_make(since, n)));
         audit->refused = 0;
-        add(audit, &(cs_audit_record){.type = "audit.refused", .actor = cs_undefined(), .data = data}, NULL, NULL);
+        add(audit, &(cs_audit_record){.type = "audit.refused", .actor = cs_undefined(), .data = data, .done = true},
+            NULL, NULL);
     }
     if (audit->lost != 0) {
         cs_value data = cs_object_new(&a, 1);
         cs_object_put_text(&a, data, "records", cs_int((int64_t)audit->lost));
         audit->lost = 0;
-        add(audit, &(cs_audit_record){.type = "audit.lost", .actor = cs_undefined(), .data = data}, NULL, NULL);
+        add(audit, &(cs_audit_record){.type = "audit.lost", .actor = cs_undefined(), .data = data, .done = true}, NULL,
+            NULL);
     }
     cs_mutex_unlock(&audit->lock);
     cs_arena_destroy(&a);

@@ -10,7 +10,7 @@
 #define SIGN_NS CS_NS_PER_S             /* between two checkpoints */
 #define SIGN_LAZY_NS (10 * CS_NS_PER_S) /* the same with sync none, where a checkpoint costs the only sync */
 
-enum { CHUNK = 1 << 20 };
+enum { CHUNK = 1 << 16 }; /* what fits a cache */
 
 /* Where to go back to when a write fails. */
 typedef struct mark {
@@ -92,16 +92,41 @@ static void refuse_items(cs_audit *audit, const cs_error *error)
 {
     cs_audit__room *room = &audit->writing;
     size_t kept = 0;
+    uint64_t refused = 0;
     for (size_t i = 0; i < room->items.n; i++) {
         cs_audit__item item = room->items.v[i];
         if (i >= audit->next && item.told != NULL && !audit->o.block) {
             item.told(item.self, error);
-        } else if (i >= audit->next) {
+            item.told = NULL;
+            if (!item.done) {
+                refused++;
+                continue;
+            }
+        }
+        if (i >= audit->next) {
             room->items.v[kept++] = item;
         }
     }
     room->items.n = kept;
     audit->next = 0;
+    cs_audit__count_refused(audit, refused);
+}
+
+/* What came meanwhile joins the batch: those who wait for it are to be refused, too. */
+static void take_rest(cs_audit *audit)
+{
+    cs_mutex_lock(&audit->lock);
+    size_t from = audit->writing.bytes.n;
+    cs_buf_slice(&audit->writing.bytes, cs_buf_view(&audit->filling.bytes));
+    for (size_t i = 0; i < audit->filling.items.n; i++) {
+        cs_audit__item item = audit->filling.items.v[i];
+        item.at += from;
+        CS_VEC_PUSH(&audit->writing.items, item);
+    }
+    cs_buf_clear(&audit->filling.bytes);
+    audit->filling.items.n = 0;
+    audit->writing_bytes = audit->writing.bytes.n;
+    cs_mutex_unlock(&audit->lock);
 }
 
 static void failed(cs_audit *audit, const cs_error *error)
@@ -110,11 +135,15 @@ static void failed(cs_audit *audit, const cs_error *error)
     audit->failed_mono = new ? cs_time_mono_ns() : audit->failed_mono;
     cs_mutex_lock(&audit->lock);
     audit->failing = true;
+    cs_audit__look(audit);
     cs_mutex_unlock(&audit->lock);
     if (new) {
         cs_log(CS_LOG_ERROR, "The audit log cannot be written.", 2,
                (cs_log_field[]){CS_LOG_S("error", cs_slice_of(error->text)),
                                 CS_LOG_S("decisions", cs_slice_of(audit->o.block ? "wait" : "are refused"))});
+    }
+    if (!audit->o.block) {
+        take_rest(audit);
     }
     refuse_items(audit, error);
 }
@@ -127,8 +156,8 @@ static void succeeded(cs_audit *audit)
     audit->failing = false;
     audit->writing_bytes = 0;
     audit->writing_since = 0;
+    cs_audit__look(audit);
     cs_mutex_unlock(&audit->lock);
-    cs_cond_broadcast(&audit->less);
     cs_buf_clear(&audit->writing.bytes);
     audit->writing.items.n = 0;
     audit->next = 0;
@@ -242,6 +271,9 @@ void cs_audit__run(void *self)
     cs_audit *audit = self;
     bool stop = false, empty = false;
     while (!stop || !empty) {
+        if (audit->failed_mono != 0 && audit->writing.items.n == 0) {
+            cs_audit__put_losses(audit); /* something to try with */
+        }
         cs_mutex_lock(&audit->lock);
         rest(audit);
         stop = audit->stop;

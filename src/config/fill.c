@@ -445,6 +445,9 @@ static void fill_own(filler *f)
     c->audit.on_full = text(f, "audit.on_full");
     c->audit.checkpoint_key = text(f, "audit.checkpoint_key");
     c->audit.required = boolean(f, "audit.required");
+    c->audit.daily = boolean(f, "audit.rotate.daily");
+    c->audit.file_bytes = (uint64_t)integer(f, "audit.rotate.size_bytes");
+    c->audit.room = (uint64_t)integer(f, "audit.memory_bytes");
     c->pq.phase = text(f, "pq.phase");
     c->pq.bypass = boolean(f, "pq.bypass");
     c->pq.introspection = boolean(f, "pq.introspection");

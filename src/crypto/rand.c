@@ -16,9 +16,16 @@ void cs_random(void *out, size_t n)
 
 void cs_random_uuid(char out[37])
 {
-    static const char hex[] = "0123456789abcdef";
-    uint8_t b[16];
+    uint8_t b[CS_UUID_BYTES];
     cs_random(b, sizeof b);
+    cs_uuid_of(b, out);
+}
+
+void cs_uuid_of(const uint8_t bytes[CS_UUID_BYTES], char out[37])
+{
+    static const char hex[] = "0123456789abcdef";
+    uint8_t b[CS_UUID_BYTES];
+    memcpy(b, bytes, sizeof b);
     b[6] = (uint8_t)((b[6] & 0x0fU) | 0x40U);
     b[8] = (uint8_t)((b[8] & 0x3fU) | 0x80U);
     char *at = out;

@@ -1,27 +1,19 @@
-/* The decision log: records come over a queue as bytes; this thread drops, masks and prints them. The policy decides
- * what is dropped (system.log.drop) and what is masked (system.log.mask), with the record as input, as in OPA. */
+/* The decision log and what the audit log keeps of decisions: records come over a queue as bytes; this thread asks the
+ * policy what to drop and what to mask, with the record as input, as in OPA; prints, and hands on to the audit log. */
 #include <stdatomic.h>
 
-#include "countersign/base/encode.h"
 #include "countersign/base/log.h"
 #include "countersign/base/mem.h"
 #include "countersign/base/queue.h"
 #include "countersign/base/thread.h"
-#include "countersign/decision.h"
+#include "countersign/base/time.h"
 #include "countersign/json.h"
+#include "log.h"
 
-enum { QUEUE_DEFAULT = 65536, PATH_MAX_KEYS = 32 };
-
-typedef struct record {
-    size_t n;
-    char bytes[];
-} record;
-
-typedef struct question {
-    cs_value keys[PATH_MAX_KEYS];
-    size_t n; /* 0 = not asked */
-    cs_slice key;
-} question;
+enum { QUEUE_DEFAULT = 65536, TURN = 256 /* records for which one world is pinned */ };
+#define ROOM_DEFAULT ((size_t)256 << 20)
+#define NAP_NS                                                                                                         \
+    (10 * CS_NS_PER_MS) /* records gather so long when nobody waits for them: waking costs more than masking */
 
 struct cs_decision_log {
     cs_decision_log_options o;
@@ -29,166 +21,36 @@ struct cs_decision_log {
     cs_thread thread;
     cs_store_reader *reader;
     cs_arena names;
-    question mask, drop;
+    cs_decision__question mask, drop;
     cs_arena arena; /* of one record */
-    _Atomic uint64_t dropped;
+    cs_hasher *hasher;
+    cs_buf text;
+    cs_mutex lock; /* for the nap */
+    cs_cond wake;
+    _Atomic size_t waiting; /* bytes in the queue */
+    cs_series *dropped;     /* NULL = nobody counts */
     _Atomic bool stop;
 };
 
-static record stop_mark;
+static cs_decision_record stop_mark;
 
-static void set_question(cs_decision_log *log, question *q, cs_slice path, const char *key)
+const cs_decision_log_options *cs_decision__log_options(const cs_decision_log *log)
 {
-    cs_slice piece;
-    while (path.n != 0 && cs_slice_next(&path, '/', &piece) && q->n < PATH_MAX_KEYS) {
-        if (piece.n != 0) {
-            q->keys[q->n++] = cs_string_copy(&log->names, piece);
-        }
-    }
-    q->key = cs_slice_of(key);
+    return &log->o;
 }
 
-/* The answer of a rule about the record; undefined where there is no such rule or it fails. Pinned by the caller. */
-static cs_err ask(cs_decision_log *log, const question *q, const cs_world *world, cs_value event, cs_value *out,
-                  cs_error *e)
+bool cs_decision_log_wants_metrics(const cs_decision_log *log)
 {
-    *out = cs_undefined();
-    cs_policy *policy = cs_world_policy(world);
-    if (q->n == 0 || !cs_policy_has_rule(policy, q->keys, q->n, true)) {
-        return CS_OK;
-    }
-    cs_prepared *prepared = cs_world_find(world, q->key);
-    if (prepared == NULL) {
-        cs_errors errors;
-        cs_errors_init(&errors);
-        cs_query *query;
-        cs_err r = cs_query_prepare_path(policy, q->keys, q->n, &query, &errors);
-        cs_errors_destroy(&errors);
-        if (r != CS_OK) {
-            return cs_fail(e, r, "the rule cannot be asked");
-        }
-        prepared = cs_world_keep(world, q->key, query);
-    }
-    cs_eval eval = {.arena = &log->arena, .data = cs_world_data(world), .input = event, .host = log->o.host};
-    eval.live = cs_world_live(world, &eval.n_live);
-    return cs_query_run(cs_prepared_query(prepared), &eval, out, e);
+    return log != NULL && log->o.logs;
 }
 
-/* ---- masks: "/input/x" or {"op": "remove" | "upsert", "path": …, "value": …} */
-
-static bool split(cs_arena *a, cs_slice path, const cs_value **keys, size_t *n)
+static size_t size_of(const cs_decision_record *r)
 {
-    static const char *const roots[] = {"input", "result", "nd_builtin_cache"};
-    if (path.n < 2 || path.p[0] != '/') {
-        return false;
-    }
-    path = cs_slice_sub(path, 1, path.n);
-    cs_value *v = cs_arena_alloc(a, (path.n + 1) * sizeof *v);
-    *n = 0;
-    cs_slice piece, plain;
-    while (path.n != 0 && cs_slice_next(&path, '/', &piece)) {
-        if (!cs_percent_decode(a, piece, false, &plain)) {
-            plain = piece;
-        }
-        char *out = cs_arena_alloc(a, plain.n + 1);
-        size_t length = 0;
-        for (size_t i = 0; i < plain.n; i++) {
-            bool escape = plain.p[i] == '~' && i + 1 < plain.n && (plain.p[i + 1] == '0' || plain.p[i + 1] == '1');
-            out[length++] = escape ? (plain.p[i + 1] == '0' ? '~' : '/') : plain.p[i];
-            i += escape ? 1U : 0U;
-        }
-        v[(*n)++] = cs_string(cs_slice_make(out, length));
-    }
-    *keys = v;
-    for (size_t i = 0; i < sizeof roots / sizeof *roots && *n != 0; i++) {
-        if (cs_slice_is(cs_text(v[0]), roots[i])) {
-            return true;
-        }
-    }
-    return false;
+    return sizeof *r + r->log + r->front + r->input + r->back + r->result + r->actor + r->tenant + r->request_id +
+           r->id;
 }
 
-/* Removes what stands at the keys; arrays are stepped into by index. *gone tells whether something did. */
-static cs_value without(cs_arena *a, cs_value at, const cs_value *keys, size_t n, bool *gone)
-{
-    if (cs_is(at, CS_OBJECT)) {
-        const cs_value *child = cs_object_get(at, keys[0]);
-        if (child == NULL) {
-            return at;
-        }
-        if (n == 1) {
-            *gone = true;
-            return cs_remove(a, at, keys, 1);
-        }
-        return cs_upsert(a, at, keys, 1, without(a, *child, keys + 1, n - 1, gone));
-    }
-    int64_t i;
-    if (n > 1 && cs_is(at, CS_ARRAY) && cs_slice_i64(cs_text(keys[0]), &i) && i >= 0 && i < (int64_t)at.n) {
-        cs_value copy = cs_array_copy(a, at.u.items, at.n);
-        cs_value *items = cs_arena_alloc(a, at.n * sizeof *items);
-        memcpy(items, copy.u.items, at.n * sizeof *items);
-        items[i] = without(a, items[i], keys + 1, n - 1, gone);
-        return cs_array(items, at.n);
-    }
-    return at;
-}
-
-typedef struct applied {
-    cs_value *v;
-    size_t n;
-} applied;
-
-static cs_value apply_mask(cs_arena *a, cs_value event, cs_value rule, applied *erased, applied *masked)
-{
-    const cs_value *op = cs_is(rule, CS_OBJECT) ? cs_object_get_text(rule, "op") : NULL;
-    const cs_value *path = cs_is(rule, CS_OBJECT) ? cs_object_get_text(rule, "path") : &rule;
-    const cs_value *keys;
-    size_t n;
-    if (path == NULL || !cs_is(*path, CS_STRING) || !split(a, cs_text(*path), &keys, &n)) {
-        return event;
-    }
-    bool upsert = op != NULL && cs_is(*op, CS_STRING) && cs_slice_is(cs_text(*op), "upsert");
-    if (upsert) {
-        const cs_value *value = cs_object_get_text(rule, "value");
-        if (cs_object_get(event, keys[0]) == NULL) {
-            return event;
-        }
-        masked->v[masked->n++] = *path;
-        return cs_upsert(a, event, keys, n, value != NULL ? *value : cs_null());
-    }
-    bool gone = false;
-    event = without(a, event, keys, n, &gone);
-    if (gone) {
-        erased->v[erased->n++] = *path;
-    }
-    return event;
-}
-
-static cs_value apply_masks(cs_arena *a, cs_value event, cs_value rules)
-{
-    bool array = cs_is(rules, CS_ARRAY);
-    if (!array && !cs_is(rules, CS_SET)) {
-        return event;
-    }
-    uint32_t n = cs_count(rules);
-    applied erased = {.v = cs_arena_alloc(a, (n + 1) * sizeof(cs_value))},
-            masked = {.v = cs_arena_alloc(a, (n + 1) * sizeof(cs_value))};
-    for (uint32_t i = 0; i < n; i++) {
-        event = apply_mask(a, event, array ? rules.u.items[i] : cs_entry(rules, i, NULL), &erased, &masked);
-    }
-    if (erased.n + masked.n != 0) {
-        event = cs_object_clone(a, event, 2);
-    }
-    if (erased.n != 0) {
-        cs_object_put_text(a, event, "erased", cs_array(erased.v, erased.n));
-    }
-    if (masked.n != 0) {
-        cs_object_put_text(a, event, "masked", cs_array(masked.v, masked.n));
-    }
-    return event;
-}
-
-/* ---- the thread */
+/* ---- printing */
 
 /* Behind the JSON value at `at`: strings and brackets are all that matters. */
 static size_t value_end(cs_slice json, size_t at)
@@ -234,39 +96,117 @@ static void print(cs_arena *a, cs_slice json)
     cs_log_always(CS_LOG_INFO, "Decision Log", n, fields);
 }
 
-static void handle(cs_decision_log *log, const record *r)
+/* ---- the audit log */
+
+static void fill(cs_audit_record *to, const cs_decision_record *r, cs_slice data)
 {
-    cs_slice bytes = cs_slice_make(r->bytes, r->n);
-    const cs_world *world = cs_store_pin(log->reader);
-    cs_policy *policy = cs_world_policy(world);
-    bool asks = (log->mask.n != 0 && cs_policy_has_rule(policy, log->mask.keys, log->mask.n, true)) ||
-                (log->drop.n != 0 && cs_policy_has_rule(policy, log->drop.keys, log->drop.n, true));
+    const char *at = r->bytes + r->log + r->front + r->input + r->back + r->result;
+    *to = (cs_audit_record){.type = "decision", .actor = cs_undefined(), .data_text = data, .time_ns = r->time_ns};
+    to->actor_text = cs_slice_make(at, r->actor);
+    to->tenant = cs_slice_make(at += r->actor, r->tenant);
+    to->request_id = cs_slice_make(at += r->tenant, r->request_id);
+    to->decision_id = cs_slice_make(at + r->request_id, r->id);
+}
+
+/* Hands it on. While the audit log is full: waits, or refuses for those who wait. An answer that is given already is
+ * always kept. */
+static void keep(cs_decision_log *log, const cs_decision_record *r, cs_slice data)
+{
+    cs_audit_record record;
+    fill(&record, r, data);
+    record.done = r->told == NULL;
+    while (cs_audit_put(log->o.audit, &record, r->told, r->self) == CS_AUDIT_FULL) {
+        if (!cs_audit_blocks(log->o.audit) || atomic_load(&log->stop)) {
+            cs_error e;
+            (void)!cs_fail(&e, CS_ERR_IO, "the audit log cannot be written");
+            cs_audit_count_refused(log->o.audit);
+            r->told(r->self, &e);
+            return;
+        }
+        (void)cs_audit_wait(log->o.audit, 100 * CS_NS_PER_MS);
+    }
+}
+
+/* ---- the thread */
+
+static void handle_asking(cs_decision_log *log, const cs_decision_record *r, const cs_world *world)
+{
+    cs_decision__asker asker = {.host = log->o.host, .arena = &log->arena, .world = world};
     cs_value event, drop = cs_undefined(), mask = cs_undefined();
     cs_error e = {0};
-    cs_buf text;
-    cs_buf_init(&text);
-    bool keep = true;
+    cs_err err = cs_decision__event(r, log->o.labels, &log->arena, &event, &e);
+    if (err == CS_OK && log->o.logs && cs_decision__ask(&asker, &log->drop, event, &drop, &e) != CS_OK) {
+        drop = cs_undefined();
+    }
+    if (err == CS_OK && (err = cs_decision__ask(&asker, &log->mask, event, &mask, &e)) != CS_OK) {
+        cs_logf(CS_LOG_ERROR, "Log event masking failed: %s.", e.text);
+    }
+    /* What should be masked must not come out. */
+    event = err == CS_OK ? cs_decision__mask(&log->arena, event, mask) : cs_undefined();
+    cs_buf_clear(&log->text);
+    if (err == CS_OK && log->o.console && !(cs_is(drop, CS_BOOL) && drop.u.i != 0)) {
+        cs_json_write(&log->text, event, CS_JSON_HTML);
+        print(&log->arena, cs_buf_view(&log->text));
+        cs_buf_clear(&log->text);
+    }
+    if (log->o.audit != NULL) {
+        cs_decision__keep_masked(&log->text, r, log->hasher, event, &log->arena);
+    }
+}
+
+/* With the world pinned; what is to be kept is in log->text then. */
+static void handle(cs_decision_log *log, const cs_decision_record *r, const cs_world *world, bool asks)
+{
     if (asks) {
-        cs_err err = cs_json_read(&log->arena, bytes, NULL, &event, NULL, &e);
-        if (err == CS_OK && ask(log, &log->drop, world, event, &drop, &e) != CS_OK) {
-            drop = cs_undefined();
+        handle_asking(log, r, world);
+    } else {
+        if (log->o.console) {
+            print(&log->arena, cs_slice_make(r->bytes, r->log));
         }
-        keep = err == CS_OK && !(cs_is(drop, CS_BOOL) && drop.u.i != 0);
-        if (keep && ask(log, &log->mask, world, event, &mask, &e) != CS_OK) {
-            keep = false; /* what should be masked must not come out */
-            cs_logf(CS_LOG_ERROR, "Log event masking failed: %s.", e.text);
-        }
-        if (keep) {
-            cs_json_write(&text, apply_masks(&log->arena, event, mask), CS_JSON_HTML);
-            bytes = cs_buf_view(&text);
+        cs_buf_clear(&log->text);
+        if (log->o.audit != NULL) {
+            cs_decision__keep(&log->text, r, log->hasher);
         }
     }
-    if (keep && log->o.console) {
-        print(&log->arena, bytes);
+    if (log->o.audit != NULL) {
+        keep(log, r, cs_buf_view(&log->text));
+    }
+    cs_arena_reset(&log->arena);
+}
+
+/* Some records, on one world. false: the queue is empty. */
+static bool handle_some(cs_decision_log *log, bool *stop)
+{
+    const cs_world *world = cs_store_pin(log->reader);
+    bool asks = cs_decision__is_asked(&log->mask, world) || (log->o.logs && cs_decision__is_asked(&log->drop, world));
+    cs_decision_record *r = NULL;
+    for (int i = 0; i < TURN && (r = cs_queue_take(log->queue)) != NULL; i++) {
+        if (r == &stop_mark) {
+            *stop = true;
+            continue;
+        }
+        atomic_fetch_sub_explicit(&log->waiting, size_of(r), memory_order_relaxed);
+        handle(log, r, world, asks);
+        cs_decision_record_free(r);
     }
     cs_store_unpin(log->reader);
-    cs_buf_destroy(&text);
-    cs_arena_reset(&log->arena);
+    return r != NULL;
+}
+
+/* Nobody waits for a record of which the answer is given. */
+static bool may_nap(const cs_decision_log *log)
+{
+    return log->o.audit != NULL && !log->o.console && !cs_audit_commits(log->o.audit);
+}
+
+static void nap(cs_decision_log *log)
+{
+    int64_t until = cs_time_mono_ns() + NAP_NS, now;
+    cs_mutex_lock(&log->lock);
+    while (!atomic_load(&log->stop) && (now = cs_time_mono_ns()) < until) {
+        (void)cs_cond_wait_for(&log->wake, &log->lock, until - now);
+    }
+    cs_mutex_unlock(&log->lock);
 }
 
 static void run(void *self)
@@ -275,35 +215,43 @@ static void run(void *self)
     log->reader = cs_store_reader_new(log->o.store);
     bool stop = false;
     while (!stop) {
-        (void)cs_queue_wait(log->queue, 1000);
-        record *r;
-        while ((r = cs_queue_take(log->queue)) != NULL) {
-            if (r == &stop_mark) {
-                stop = true;
-                continue;
-            }
-            handle(log, r);
-            cs_free(r);
+        if (cs_queue_wait(log->queue, 1000) && may_nap(log)) {
+            nap(log);
+        }
+        while (handle_some(log, &stop)) {
         }
         stop |= atomic_load(&log->stop);
     }
+    while (handle_some(log, &stop)) {
+    }
     cs_store_reader_free(log->reader);
 }
+
+/* ---- start, stop, put */
 
 cs_err cs_decision_log_start(const cs_decision_log_options *options, cs_decision_log **out, cs_error *e)
 {
     cs_decision_log *log = cs_zalloc(sizeof *log);
     log->o = *options;
+    log->o.console = options->console && options->logs;
+    log->o.room = options->room != 0 ? options->room : ROOM_DEFAULT;
     cs_arena_init(&log->names, 0);
     cs_arena_init(&log->arena, 0);
-    set_question(log, &log->mask, options->mask_decision, "log-mask");
-    set_question(log, &log->drop, options->drop_decision, "log-drop");
+    cs_buf_init(&log->text);
+    cs_mutex_init(&log->lock);
+    cs_cond_init(&log->wake);
+    log->hasher = cs_hasher_start(CS_SHA256);
+    if (options->metrics != NULL) {
+        log->dropped = cs_metrics_series(options->metrics, CS_METRIC_DECISION_LOG_DROPPED, NULL);
+    }
+    cs_decision__question_init(&log->mask, &log->names, options->mask_decision, "log-mask");
+    cs_decision__question_init(&log->drop, &log->names, options->drop_decision, "log-drop");
     cs_err r = cs_queue_new(options->queue != 0 ? options->queue : QUEUE_DEFAULT, &log->queue, e);
     if (r == CS_OK) {
         r = cs_thread_start(&log->thread, "decision-log", run, log, e);
     }
     if (r != CS_OK) {
-        cs_decision_log_stop(log);
+        cs_decision_log_free(log);
         return r;
     }
     *out = log;
@@ -312,33 +260,90 @@ cs_err cs_decision_log_start(const cs_decision_log_options *options, cs_decision
 
 void cs_decision_log_stop(cs_decision_log *log)
 {
+    if (log == NULL || !log->thread.running) {
+        return;
+    }
+    cs_mutex_lock(&log->lock);
+    atomic_store(&log->stop, true);
+    cs_cond_signal(&log->wake);
+    cs_mutex_unlock(&log->lock);
+    (void)!cs_queue_put(log->queue, &stop_mark); /* full: then the thread is awake anyway and sees the flag */
+    cs_thread_join(&log->thread);
+}
+
+void cs_decision_log_free(cs_decision_log *log)
+{
     if (log == NULL) {
         return;
     }
-    atomic_store(&log->stop, true);
-    if (log->queue != NULL) {
-        (void)!cs_queue_put(log->queue, &stop_mark); /* full: then the thread is awake anyway and sees the flag */
+    cs_decision_log_stop(log);
+    for (cs_decision_record *r; log->queue != NULL && (r = cs_queue_take(log->queue)) != NULL;) {
+        if (r != &stop_mark) {
+            cs_decision_record_free(r);
+        }
     }
-    cs_thread_join(&log->thread);
     cs_queue_free(log->queue);
+    cs_hasher_drop(log->hasher);
+    cs_buf_destroy(&log->text);
+    cs_cond_destroy(&log->wake);
+    cs_mutex_destroy(&log->lock);
     cs_arena_destroy(&log->names);
     cs_arena_destroy(&log->arena);
     cs_free(log);
 }
 
-bool cs_decision_log_put(cs_decision_log *log, const cs_decision *decision)
+/* What a full queue means: without an audit log the record is dropped. */
+static cs_audit_answer no_room(cs_decision_log *log, cs_decision_record *r)
 {
-    cs_buf text;
-    cs_buf_init(&text);
-    cs_decision_write(&text, decision, log->o.labels);
-    record *r = cs_alloc(sizeof *r + text.n);
-    r->n = text.n;
-    memcpy(r->bytes, text.p, text.n);
-    cs_buf_destroy(&text);
-    if (cs_queue_put(log->queue, r)) {
-        return true;
+    if (log->o.audit != NULL) {
+        return CS_AUDIT_FULL;
     }
-    cs_free(r);
-    atomic_fetch_add_explicit(&log->dropped, 1, memory_order_relaxed);
-    return false;
+    if (log->dropped != NULL) {
+        cs_series_add(log->dropped, CS_METRICS_ANY, 1);
+    }
+    cs_decision_record_free(r);
+    return CS_AUDIT_TAKEN;
+}
+
+cs_audit_answer cs_decision_log_put(cs_decision_log *log, cs_decision_record *r, cs_audit_told *told, void *self)
+{
+    bool waits = told != NULL && log->o.audit != NULL && cs_audit_commits(log->o.audit);
+    if (atomic_load(&log->stop)) {
+        return no_room(log, r);
+    }
+    if (log->o.audit != NULL && told != NULL && cs_audit_is_full(log->o.audit)) {
+        return CS_AUDIT_FULL;
+    }
+    r->told = waits ? told : NULL;
+    r->self = self;
+    size_t size = size_of(r);
+    if (atomic_fetch_add_explicit(&log->waiting, size, memory_order_relaxed) > log->o.room ||
+        !cs_queue_put(log->queue, r)) {
+        atomic_fetch_sub_explicit(&log->waiting, size, memory_order_relaxed);
+        return no_room(log, r);
+    }
+    return waits ? CS_AUDIT_TELLS : CS_AUDIT_TAKEN;
+}
+
+/* Where nobody wants to see the record before, it goes to the audit log at once: half the cost. */
+static bool goes_directly(const cs_decision_log *log, const cs_decision *d)
+{
+    return log->o.audit != NULL && !log->o.logs && !cs_decision__is_asked(&log->mask, d->world);
+}
+
+cs_audit_answer cs_decision_log_take(cs_decision_log *log, const cs_decision *d, cs_buf *room, cs_audit_told *told,
+                                     void *self, cs_decision_record **left)
+{
+    *left = NULL;
+    cs_audit_record record;
+    if (goes_directly(log, d) && cs_decision__write_whole(room, d, &record)) {
+        cs_audit_answer answer = cs_audit_put(log->o.audit, &record, told, self);
+        if (answer != CS_AUDIT_FULL) {
+            return answer;
+        }
+    }
+    cs_decision_record *r = cs_decision__record_new(log, d);
+    cs_audit_answer answer = cs_decision_log_put(log, r, told, self);
+    *left = answer == CS_AUDIT_FULL ? r : NULL;
+    return answer;
 }

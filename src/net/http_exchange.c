@@ -82,6 +82,11 @@ const cs_slice *cs_http_find(const cs_http_request *request, const char *name)
     return NULL;
 }
 
+void cs_http_clear_headers(cs_http_exchange *x)
+{
+    cs_buf_clear(&x->extra);
+}
+
 void cs_http_add_header(cs_http_exchange *x, const char *name, cs_slice value)
 {
     if (x->extra.n + value.n > EXTRA_MAX) {

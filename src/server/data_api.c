@@ -251,16 +251,14 @@ static void record_granted(cs_server__request *r)
 static void answer_refused(cs_server__request *r)
 {
     cs_server__effects *x = r->effects;
-    if (r->eval.active) {
-        cs_server__record(r, r->rest, CS_LIT(""), r->eval.input, cs_undefined(), &x->error);
-    }
+    cs_server__record(r, r->rest, CS_LIT(""), r->eval.input, cs_undefined(), &x->error);
     cs_server__fail(r, x->status, x->code, "%s", x->error.text);
 }
 
 static void data_v1(cs_server__request *r, bool post)
 {
     cs_server__make_decision_id(r);
-    r->timed = wants_metrics(r) || r->server->o.decisions != NULL;
+    r->timed = wants_metrics(r) || cs_decision_log_wants_metrics(r->server->o.decisions);
     int64_t before = r->timed ? cs_time_mono_ns() : 0;
     if (post ? !read_input_v1(r, &r->eval.input) : !read_input_get(r, &r->eval.input)) {
         return;
@@ -319,7 +317,7 @@ static void answer_v0(cs_server__request *r)
 static void query_v0(cs_server__request *r, cs_slice path)
 {
     cs_server__make_decision_id(r);
-    r->timed = r->server->o.decisions != NULL;
+    r->timed = cs_decision_log_wants_metrics(r->server->o.decisions);
     if (!read_input_v0(r, &r->eval.input) || !set_path(r, "0", path)) {
         return;
     }

@@ -173,6 +173,7 @@ static bool recall(cs_server__request *r)
     case CS_RECALL_ANSWER:
         cs_buf_clear(cs_http_body(r->x));
         cs_buf_slice(cs_http_body(r->x), x->answer.body);
+        cs_server__record_again(r, x->answer.status, x->answer.body);
         send_answer(r);
         return false;
     case CS_RECALL_WAIT:

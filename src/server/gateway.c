@@ -179,9 +179,7 @@ static void record(cs_server__request *r)
 static void refuse(cs_server__request *r, const char *code, const cs_error *error)
 {
     cs_slice decision = r->server->o.config->gateways.decision;
-    if (r->eval.active) {
-        cs_server__record(r, decision, CS_LIT(""), r->eval.input, r->eval.result, error);
-    }
+    cs_server__record(r, decision, CS_LIT(""), r->eval.input, r->eval.result, error);
     cs_http_add_header(r->x, "x-countersign-decision", CS_LIT("deny"));
     cs_log(CS_LOG_ERROR, "A gateway got no decision from the policy.", 2,
            (cs_log_field[]){CS_LOG_S("decision", decision),

@@ -58,7 +58,15 @@ struct cs_server__request {
     size_t at;                 /* the handler's own */
     int fields;                /* of the JSON object being written */
     bool indent;
-    cs_server__effects *effects; /* NULL = its result may not ask for any */
+    cs_server__effects *effects;    /* NULL = its result may not ask for any */
+    struct {                        /* audit.c */
+        cs_decision_record *record; /* while it cannot be put */
+        cs_timer *timer;            /* until the next try */
+        _Atomic int waits;          /* records that must be on disk before the answer goes */
+        bool sent;                  /* the answer is there, and waits */
+        bool recorded;              /* it has left a record */
+        bool unrecorded;            /* it could not leave one: the answer becomes a refusal */
+    } audit;
     cs_server__eval eval;
 };
 
@@ -134,6 +142,8 @@ bool cs_server__caller_has_role(const cs_server__request *r, const char *role);
 /* Counts the outcome and, with a log, writes the record. `path` as in "app/allow". */
 void cs_server__record(cs_server__request *r, cs_slice path, cs_slice query, cs_value input, cs_value result,
                        const cs_error *error);
+/* The answer that was given before, given again: `body` and `status` of it. */
+void cs_server__record_again(cs_server__request *r, int status, cs_slice body);
 /* Sets r->decision_id when decisions are logged. */
 void cs_server__make_decision_id(cs_server__request *r);
 /* {"timer_…": ns}: the timers of the request. */
@@ -142,6 +152,25 @@ typedef struct cs_server__timer {
     int64_t ns; /* 0 = left out */
 } cs_server__timer;
 cs_value cs_server__metrics(cs_server__request *r, const cs_server__timer *timers, size_t n, bool with_hit);
+
+/* ---- the audit log (audit.c) */
+/* Records a decision; the answer waits for that as configured. */
+void cs_server__audit_decision(cs_server__request *r, const cs_decision *d);
+/* Puts a record about an act that was done; the answer waits for it. `data` is an object, nothing in it unmasked. On
+ * the worker's or the control thread, before the reply. Nothing happens without an audit log. */
+void cs_server__audit(cs_server__request *r, const char *type, cs_slice tenant, cs_value data);
+/* {sub, tenant, roles, groups, source} of who calls; undefined if nobody is known. */
+cs_value cs_server__audit_actor(cs_server__request *r);
+/* A call that ends in 401 or 403. */
+void cs_server__audit_refusal(cs_server__request *r, int status, const char *code, cs_slice message);
+/* Before a handler: false if the log cannot be written; then it was refused, or goes on later. */
+bool cs_server__audit_gate(cs_server__request *r);
+/* With an answer at hand: true if it must wait, or was replaced. */
+bool cs_server__audit_holds(cs_server__request *r);
+/* The server ends in the middle of it. */
+void cs_server__audit_drop(cs_server__request *r);
+/* Is it a gateway that asks? Its refusals are 403. */
+bool cs_server__is_gateway(const cs_server__request *r);
 
 /* ---- facts that the server knows better than who asks (facts.c) */
 /* Sets now, actor, cost and graphql.digest of a countersign/v1 input. `input` is an object that may be changed. */
@@ -187,6 +216,9 @@ struct cs_server__worker {
     cs_network probe;            /* of strict evaluations: eval.c */
     cs_host strict_host;         /* `host` with it */
     bool probed;                 /* somebody asked it */
+    cs_buf record_room;          /* for records of decisions */
+    uint8_t random[512];         /* for ids: random bytes come cheaper by the dozen */
+    size_t random_left;          /* of them, unused */
     cs_map series;               /* handles of metrics, by what they count */
     cs_series *duration;
 };
@@ -200,6 +232,11 @@ struct cs_server {
     cs_server__status *status;
     struct cs_override *override; /* NULL = not declared under push */
     _Atomic uint64_t requests;
+    struct {
+        cs_mutex lock;
+        int64_t second;
+        uint32_t n, left_out;
+    } refusals; /* recorded in this second */
     _Atomic bool plugins_ok_once;
     cs_arena arena;
     const cs_value *authz_path; /* keys of the authorization decision */

@@ -78,7 +78,7 @@ static void run(cs_server__request *r, cs_slice text, cs_value input)
         return;
     }
     cs_server__make_decision_id(r);
-    r->timed = r->n_params != 0 || r->server->o.decisions != NULL;
+    r->timed = r->n_params != 0 || cs_decision_log_wants_metrics(r->server->o.decisions);
     cs_server__eval *v = &r->eval;
     char *key = cs_arena_alloc(r->arena, text.n + 1);
     key[0] = 'q';

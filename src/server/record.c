@@ -6,9 +6,16 @@ enum { SERIES_MAX = 4096, REASONS_MAX = 32 };
 
 void cs_server__make_decision_id(cs_server__request *r)
 {
-    if (r->server->o.decisions != NULL) {
-        cs_random_uuid(r->decision_id);
+    if (r->server->o.decisions == NULL) {
+        return;
     }
+    cs_server__worker *w = r->w;
+    if (w->random_left < CS_UUID_BYTES) {
+        cs_random(w->random, sizeof w->random);
+        w->random_left = sizeof w->random;
+    }
+    w->random_left -= CS_UUID_BYTES;
+    cs_uuid_of(w->random + w->random_left, r->decision_id);
 }
 
 /* A series of this worker, found again by its labels. */
@@ -97,11 +104,53 @@ static cs_value custom_of(cs_server__request *r)
     return custom;
 }
 
+bool cs_server__is_gateway(const cs_server__request *r)
+{
+    return cs_slice_starts(r->http->path, CS_LIT("/v1/authz/"));
+}
+
+/* Who acts, for the audit log: as the server found out, where it did; otherwise the caller, or whom the input names. */
+static cs_value actor_of(cs_server__request *r, cs_value input)
+{
+    const cs_value *actor = field(input, "actor");
+    bool named = actor != NULL && cs_is(*actor, CS_OBJECT);
+    if (named && (r->effects != NULL || cs_server__is_gateway(r))) {
+        return *actor;
+    }
+    cs_value caller = cs_server__audit_actor(r);
+    return !cs_is_undefined(caller) ? caller : named ? *actor : cs_undefined();
+}
+
+static void fill_audit(cs_server__request *r, cs_decision *d)
+{
+    d->actor = cs_undefined();
+    if (r->server->o.audit != NULL) {
+        d->actor = actor_of(r, d->input);
+        const cs_value *tenant = field(d->actor, "tenant");
+        d->tenant = tenant != NULL && cs_is(*tenant, CS_STRING) ? cs_text(*tenant) : CS_LIT("");
+        d->request_id = cs_server__request_id(r);
+    }
+}
+
+/* The decision may be known without an evaluation: then the world of now is meant. */
+static void leave(cs_server__request *r, cs_decision *d)
+{
+    bool pinned = r->eval.active;
+    d->world = pinned ? r->eval.world : cs_store_pin(r->w->reader);
+    fill_audit(r, d);
+    r->audit.recorded = true;
+    cs_server__audit_decision(r, d);
+    if (!pinned) {
+        cs_store_unpin(r->w->reader);
+    }
+}
+
 void cs_server__record(cs_server__request *r, cs_slice path, cs_slice query, cs_value input, cs_value result,
                        const cs_error *error)
 {
     cs_server__worker *w = r->w;
-    cs_slice labels[2] = {query.n != 0 ? CS_LIT("query") : path, outcome_of(result, error)};
+    cs_slice outcome = outcome_of(result, error);
+    cs_slice labels[2] = {query.n != 0 ? CS_LIT("query") : path, outcome};
     cs_series_add(series(w, CS_METRIC_DECISIONS, labels, 2), w->index, 1);
     cs_series_observe_ns(w->duration, w->index, cs_time_mono_ns() - r->started_ns);
     if (query.n == 0) {
@@ -123,15 +172,46 @@ void cs_server__record(cs_server__request *r, cs_slice path, cs_slice query, cs_
         .input = input,
         .result = result,
         .error = error,
-        .world = r->eval.world,
+        .outcome = outcome,
         .requested_by = r->http->peer,
         .request_number = r->number,
         .request_id = r->id,
         .timestamp_ns = cs_time_wall_ns(),
-        .metrics = cs_server__metrics(r, timers, sizeof timers / sizeof *timers, true),
+        .metrics = cs_undefined(),
         .custom = custom_of(r),
     };
-    (void)cs_decision_log_put(r->server->o.decisions, &d);
+    if (r->eval.active && cs_decision_log_wants_metrics(r->server->o.decisions)) {
+        d.metrics = cs_server__metrics(r, timers, sizeof timers / sizeof *timers, true);
+    }
+    leave(r, &d);
+}
+
+void cs_server__record_again(cs_server__request *r, int status, cs_slice body)
+{
+    if (r->server->o.audit == NULL) {
+        return;
+    }
+    bool gateway = cs_server__is_gateway(r);
+    cs_value answer, result = cs_undefined();
+    cs_slice id = CS_LIT("");
+    if (!gateway && cs_json_read(r->arena, body, NULL, &answer, NULL, NULL) == CS_OK) {
+        const cs_value *v = field(answer, "result"), *given = field(answer, "decision_id");
+        result = v != NULL ? *v : result;
+        id = given != NULL && cs_is(*given, CS_STRING) ? cs_text(*given) : id;
+    }
+    cs_decision d = {.id = id,
+                     .path = r->effects->path,
+                     .input = r->eval.input,
+                     .result = result,
+                     .outcome = gateway ? status == 200 ? CS_LIT("allow") : CS_LIT("deny") : outcome_of(result, NULL),
+                     .requested_by = r->http->peer,
+                     .request_number = r->number,
+                     .request_id = r->id,
+                     .timestamp_ns = cs_time_wall_ns(),
+                     .metrics = cs_undefined(),
+                     .custom = cs_undefined(),
+                     .replay = true};
+    leave(r, &d);
 }
 
 /* What http.send took, if it was called. */

@@ -48,6 +48,9 @@ void cs_server__send(cs_server__request *r, int status, const char *content_type
     if (r->on_control) {
         return; /* the job's end sends it */
     }
+    if (r->server->o.audit != NULL && cs_server__audit_holds(r)) {
+        return;
+    }
     bool ours = r->route != NULL && (r->route->flags & CS_ROUTE_OWN) != 0;
     if (r->id.n != 0 || ours || cs_server__header(r, "X-Request-Id") != NULL) {
         cs_http_add_header(r->x, "X-Request-Id", cs_server__request_id(r));
@@ -146,6 +149,9 @@ void cs_server__send_value(cs_server__request *r, int status, cs_value v)
 
 static void fail(cs_server__request *r, int status, const char *code, cs_slice message, cs_value errors)
 {
+    if (status == 401 || status == 403) {
+        cs_server__audit_refusal(r, status, code, message);
+    }
     cs_buf_clear(cs_http_body(r->x));
     cs_server__object(r, true);
     cs_server__field_text(r, "code", cs_slice_of(code));

@@ -12,6 +12,7 @@
 #define OPEN CS_ROUTE_OPEN
 #define NOREDIRECT CS_ROUTE_NOREDIRECT
 #define OVERRIDE CS_ROUTE_OVERRIDE
+#define KEPT CS_ROUTE_KEPT
 
 #define IS_REST(path) (sizeof(path) > 8 && (path)[sizeof(path) - 2] == '}')
 static const cs_server__route routes[] = {

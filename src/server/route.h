@@ -17,7 +17,8 @@ enum {
     CS_ROUTE_BIG = 64,
     CS_ROUTE_OPEN = 128,
     CS_ROUTE_NOREDIRECT = 256,
-    CS_ROUTE_OVERRIDE = 512
+    CS_ROUTE_OVERRIDE = 512,
+    CS_ROUTE_KEPT = 1024
 };
 
 typedef struct cs_server__route {

@@ -65,6 +65,7 @@ static void worker_start(void *self, unsigned index, cs_loop *loop)
     cs_server__worker *w = &s->workers[index];
     w->loop = loop;
     w->reader = cs_store_reader_new(s->o.store);
+    cs_buf_init(&w->record_room);
     cs_map_init(&w->series);
     w->duration = cs_metrics_series(s->o.metrics, CS_METRIC_DECISION_DURATION, NULL);
 }
@@ -75,6 +76,7 @@ static void worker_end(void *self, unsigned index)
     cs_store_reader_free(w->reader);
     w->reader = NULL;
     cs_map_destroy(&w->series);
+    cs_buf_destroy(&w->record_room);
 }
 
 static void dropped(void *self, const cs_http_request *http, void *user)
@@ -83,6 +85,7 @@ static void dropped(void *self, const cs_http_request *http, void *user)
     (void)http;
     if (user != NULL) {
         cs_server__effects_drop(user);
+        cs_server__audit_drop(user);
         cs_server__eval_drop(user);
     }
 }
@@ -192,7 +195,7 @@ void cs_server__proceed(cs_server__request *r)
     cs_slice clean = CS_LIT("");
     switch (route(r, &clean)) {
     case CS_FOUND:
-        if (!answer_head_or_slash(r)) {
+        if (!answer_head_or_slash(r) && cs_server__audit_gate(r)) {
             r->route->handler(r);
         }
         break;
@@ -412,6 +415,7 @@ cs_err cs_server_new(const cs_server_options *options, cs_server **out, cs_error
     s->o = *options;
     cs_arena_init(&s->arena, 0);
     s->status = cs_server__status_new();
+    cs_mutex_init(&s->refusals.lock);
     cs_random(&s->request_seed, sizeof s->request_seed);
     uint64_t wanted = options->config->server.workers;
     s->n_workers = wanted != 0 && wanted <= 1024 ? (unsigned)wanted : cs_cpu_count();
@@ -462,6 +466,7 @@ void cs_server_free(cs_server *server)
         cs_override__free(server->override);
         cs_server__identity_free(server->identity);
         cs_server__status_free(server->status);
+        cs_mutex_destroy(&server->refusals.lock);
         cs_arena_destroy(&server->arena);
         cs_free(server->workers);
         cs_free(server);

@@ -197,7 +197,7 @@ cs_value cs_server__plugin_states(cs_server *server, cs_arena *a, bool *all_ok)
     if (c->status.console || c->status.prometheus) {
         cs_object_put_text(a, states, "status", cs_string(CS_LIT("OK")));
     }
-    if (server->o.decisions != NULL) {
+    if (cs_decision_log_wants_metrics(server->o.decisions)) {
         cs_object_put_text(a, states, "decision_logs", cs_string(CS_LIT("OK")));
     }
     *all_ok = ready || c->n_bundles == 0;

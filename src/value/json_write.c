@@ -29,6 +29,27 @@ static const uint64_t PLAIN[4] = {~UINT64_C(0) << 32 & ~BIT('"'), ~BIT('\\'), 0,
 static const uint64_t PLAIN_HTML[4] = {~UINT64_C(0) << 32 & ~(BIT('"') | BIT('&') | BIT('<') | BIT('>')), ~BIT('\\'), 0,
                                        0};
 
+#define EACH(byte) (UINT64_C(0x0101010101010101) * (byte))
+
+/* Bit 7 of some byte is set if any of them is zero. */
+static uint64_t any_zero(uint64_t x)
+{
+    return (x - EACH(1)) & ~x & EACH(0x80);
+}
+
+/* Do eight bytes stand for themselves? false also for those beyond ASCII. */
+static inline __attribute__((always_inline)) bool plain_word(const char *p, bool html)
+{
+    uint64_t x;
+    memcpy(&x, p, sizeof x);
+    uint64_t hit =
+        (x & EACH(0x80)) | ((x - EACH(0x20)) & ~x & EACH(0x80)) | any_zero(x ^ EACH('"')) | any_zero(x ^ EACH('\\'));
+    if (html) {
+        hit |= any_zero((x | EACH(2)) ^ EACH('>')) | any_zero(x ^ EACH('&'));
+    }
+    return hit == 0;
+}
+
 /* How many bytes from p on stand for themselves. */
 static size_t plain_run(const char *p, size_t n, bool html)
 {
@@ -51,6 +72,12 @@ static size_t plain_run(const char *p, size_t n, bool html)
         }
     }
 #endif
+    if (n - i >= 8 && plain_word(p + i, html)) {
+        i += 8;
+    }
+    if (n - i < 8 && n >= 8 && plain_word(p + n - 8, html)) {
+        return n; /* the last eight, some of them for the second time */
+    }
     const uint64_t *plain = html ? PLAIN_HTML : PLAIN;
     while (i < n && (plain[(unsigned char)p[i] >> 6] >> ((unsigned char)p[i] & 63) & 1) != 0) {
         i++;
@@ -127,10 +154,15 @@ void cs_json_write_string(cs_buf *out, cs_slice s, unsigned flags)
 {
     bool html = (flags & CS_JSON_HTML) != 0;
     size_t run = plain_run(s.p, s.n, html);
-    char *to = cs_buf_room(out, s.n + 2);
+    char *to = out->cap - out->n >= s.n + 2 ? out->p + out->n : cs_buf_room(out, s.n + 2);
     *to++ = '"';
     if (run > 0) {
         memcpy(to, s.p, run);
+    }
+    if (run == s.n) {
+        to[run] = '"';
+        out->n += run + 2;
+        return;
     }
     out->n += run + 1;
     for (size_t i = run; i < s.n; i += run) {
@@ -305,16 +337,30 @@ static void write_texted_object(writer *w, const cs_table *t)
     cs_free(items);
 }
 
+/* Are there bytes from which on the two orders of keys may differ? */
+static bool has_late_bytes(cs_slice key)
+{
+    size_t i = 0;
+    for (; key.n - i >= 8; i += 8) {
+        uint64_t x;
+        memcpy(&x, key.p + i, sizeof x);
+        if ((x & EACH(0x80)) != 0) {
+            break;
+        }
+    }
+    for (; i < key.n; i++) {
+        if ((unsigned char)key.p[i] >= 0xEE) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static bool needs_texts(const cs_table *t, bool canonical)
 {
     for (uint32_t i = 0; i < t->n; i++) {
-        if (t->keys[i].kind != CS_STRING) {
+        if (t->keys[i].kind != CS_STRING || (canonical && has_late_bytes(cs_text(t->keys[i])))) {
             return true;
-        }
-        for (uint32_t k = 0; canonical && k < t->keys[i].n; k++) {
-            if ((unsigned char)t->keys[i].u.s[k] >= 0xEE) {
-                return true; /* where the two orders may differ */
-            }
         }
     }
     return false;

@@ -69,7 +69,7 @@ static void make_log(size_t n, uint64_t file_bytes)
             }
         }
     }
-    cs_audit_close(audit);
+    cs_audit_free(audit);
 }
 
 static cs_audit_verdict verify(void)
@@ -149,7 +149,7 @@ Test(audit, a_line_is_canonical_and_its_hash_is_of_the_rest)
                          .data_text = CS_LIT("{\"hash\":\"y\",\"x\":[1,2]}"),
                          .time_ns = 1};
     (void)cs_audit_put(audit, &r, NULL, NULL);
-    cs_audit_close(audit);
+    cs_audit_free(audit);
     listing l = files();
     cs_buf text = content(l.names[0]);
     size_t from = line_at(&text, 2), to = line_at(&text, 3);
@@ -290,7 +290,7 @@ Test(audit, one_writes)
     cs_audit *audit = open_log((cs_audit_options){.sync = CS_AUDIT_COMMIT}), *second;
     cs_error e;
     cr_assert_eq(cs_audit_open(&(cs_audit_options){.dir = dir}, &second, &e), CS_ERR_OPERATION);
-    cs_audit_close(audit);
+    cs_audit_free(audit);
 }
 
 static _Atomic int told;
@@ -313,7 +313,7 @@ Test(audit, who_waits_is_told_when_it_is_on_disk)
     }
     cr_assert_eq(atomic_load(&told), 200);
     cr_assert(cs_audit_idle(audit));
-    cs_audit_close(audit);
+    cs_audit_free(audit);
     cr_assert_eq(verify().records, 201);
 }
 
@@ -331,7 +331,7 @@ Test(audit, the_head_is_signed)
     cr_assert_eq(cs_audit_head_check(&head, other, CS_HS256, &e), CS_ERR_INVALID);
     cr_assert_eq(cs_audit_get_head(audit, &arena, &again, &e), CS_OK);
     cr_assert(cs_slice_eq(head.token, again.token), "nothing new, nothing signed");
-    cs_audit_close(audit);
+    cs_audit_free(audit);
     cs_audit_verdict v;
     cs_audit_verify_options o = {.key = key, .alg = CS_HS256, .heads = &head, .n_heads = 1};
     cr_assert_eq(cs_audit_verify(dir, &o, &v, &e), CS_OK);
@@ -361,7 +361,7 @@ Test(audit, a_range_and_a_tenant)
     put(audit, "demo", now + 1000);
     put(audit, "o\"ther", now + 2000);
     put(audit, "demo", now + 3000);
-    cs_audit_close(audit);
+    cs_audit_free(audit);
     uint64_t seen = 0;
     cs_error e;
     cs_audit_filter f = {.from_ns = now + 2000, .to_ns = now + 3001};

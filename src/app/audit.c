@@ -1,0 +1,67 @@
+/* The audit log out of the configuration. */
+#include "internal.h"
+
+/* The key that signs checkpoints: one of `keys` by its name, or PEM text itself. */
+static cs_err read_key(const cs_config *c, cs_audit_options *o, cs_error *e)
+{
+    cs_slice name = c->audit.checkpoint_key;
+    if (name.n == 0) {
+        return CS_OK;
+    }
+    const cs_config_key *key = cs_config_find_key(c, name);
+    cs_slice text = key != NULL ? key->private_key : name, algorithm = key != NULL ? key->algorithm : CS_LIT("");
+    o->keyid = key != NULL ? key->id : CS_LIT("");
+    if (key != NULL && text.n == 0 && cs_slice_starts(algorithm, CS_LIT("HS"))) {
+        text = key->key; /* a secret is both */
+    }
+    if (key == NULL && !cs_slice_starts(name, CS_LIT("-----BEGIN"))) {
+        return cs_fail(e, CS_ERR_INVALID, "audit.checkpoint_key: keys has none of that name");
+    }
+    if (text.n == 0) {
+        return cs_fail(e, CS_ERR_INVALID, "audit.checkpoint_key: keys.%.*s has no private_key", CS_FMT(name));
+    }
+    bool named = cs_sig_alg_find(algorithm, &o->alg);
+    cs_err err = named ? cs_key_for(o->alg, text, &o->key, e) : cs_key_from_pem(text, false, &o->key, e);
+    if (err == CS_OK && !named) {
+        cs_key_kind kind = cs_key_get_kind(o->key);
+        o->alg = kind == CS_KEY_RSA ? CS_RS256 : kind == CS_KEY_OKP ? CS_EDDSA : CS_ES256;
+    }
+    if (err == CS_OK && (!cs_key_is_private(o->key) || !cs_key_fits(o->key, o->alg))) {
+        err = cs_fail(e, CS_ERR_INVALID, "it cannot sign with %s", cs_sig_alg_name(o->alg));
+    }
+    return err == CS_OK ? CS_OK : cs_fail_in(e, "audit.checkpoint_key: ");
+}
+
+cs_err cs_app__audit_check(const cs_config *c, cs_error *e)
+{
+    cs_audit_options o = {.key = NULL};
+    cs_err err = c->audit.configured ? read_key(c, &o, e) : CS_OK;
+    cs_key_release(o.key);
+    return err;
+}
+
+cs_err cs_app__audit_open(cs_app *app, cs_error *e)
+{
+    const cs_config *c = app->config;
+    if (!c->audit.configured) {
+        return CS_OK;
+    }
+    const cs_value *id = cs_object_get_text(app->labels, "id");
+    cs_audit_options o = {
+        .dir = cs_arena_dup(&app->arena, c->audit.dir.p, c->audit.dir.n),
+        .sync = cs_slice_is(c->audit.sync, "commit")     ? CS_AUDIT_COMMIT
+                : cs_slice_is(c->audit.sync, "interval") ? CS_AUDIT_INTERVAL
+                                                         : CS_AUDIT_NONE,
+        .block = cs_slice_is(c->audit.on_full, "block"),
+        .required = c->audit.required,
+        .file_bytes = c->audit.file_bytes,
+        .daily = c->audit.daily,
+        .room = c->audit.room,
+        .metrics = app->metrics,
+        .node = id != NULL && cs_is(*id, CS_STRING) ? cs_text(*id) : CS_LIT(""),
+    };
+    CS_TRY(read_key(c, &o, e));
+    cs_err err = cs_audit_open(&o, &app->audit, e);
+    cs_key_release(o.key);
+    return err;
+}
