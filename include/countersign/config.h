@@ -17,12 +17,27 @@
 #include "countersign/base/err.h"
 #include "countersign/value.h"
 
+/* credentials.oauth2 of a service */
+typedef struct cs_config_oauth2 {
+    bool jwt_bearer; /* grant_type; otherwise client_credentials */
+    cs_slice token_url, client_id, client_secret;
+    cs_slice signing_key, thumbprint; /* "" = no assertion is signed */
+    cs_slice assertion_type, assertion, assertion_path;
+    const cs_slice *scopes;
+    size_t n_scopes;
+    cs_value claims, headers, parameters; /* objects */
+    bool jti;
+} cs_config_oauth2;
+
 typedef struct cs_config_service {
     cs_slice name, url;
-    cs_slice bearer_token;      /* credentials.bearer.token; "" without one */
-    cs_slice bearer_token_path; /* re-read at every request */
-    cs_slice bearer_scheme;     /* "Bearer" */
-    cs_slice ca_cert;           /* tls.ca_cert */
+    cs_slice bearer_token;                                 /* credentials.bearer.token; "" without one */
+    cs_slice bearer_token_path;                            /* re-read at every request */
+    cs_slice bearer_scheme;                                /* "Bearer" */
+    cs_slice client_cert, client_key, client_key_password; /* credentials.client_tls: files; "" without */
+    const cs_config_oauth2 *oauth2;                        /* NULL without */
+    cs_slice ca_cert;                                      /* tls.ca_cert */
+    bool system_ca;                                        /* trust the system's as well */
     bool allow_insecure_tls;
     int64_t response_header_timeout_ns;
     cs_value headers; /* object of strings */
@@ -42,7 +57,10 @@ typedef struct cs_config_bundle {
     cs_slice resource; /* "bundles/<name>", "file:///path" or, for a bundle named with -b, a path */
     cs_slice path;     /* local path of a file:// resource; "" otherwise */
     int64_t min_delay_ns, max_delay_ns;
-    bool signing; /* a `signing` block: the bundle must be signed */
+    int64_t long_poll_s;   /* how long the server may wait with its answer; 0 = no long polling */
+    int64_t superseded_ns; /* how long etags of replaced bundles are sent; 0 = not */
+    bool manual;           /* trigger: manual */
+    bool signing;          /* a `signing` block: the bundle must be signed */
     cs_slice keyid, scope;
     const cs_slice *exclude_files;
     size_t n_exclude_files;
@@ -84,6 +102,8 @@ typedef struct cs_config {
     } decision_logs;
     struct {
         bool console, prometheus;
+        cs_slice service, partition; /* "" = none */
+        bool manual;                 /* trigger: manual */
     } status;
     struct {
         int64_t max_size_bytes, threshold_percent, stale_period_ns;

@@ -149,13 +149,18 @@ typedef struct cs_http_fetch_options {
     const char *url;
     const cs_http_header *headers;
     size_t n_headers;
-    cs_slice body;         /* sent when n > 0 or the method is PUT or POST */
-    int64_t timeout_ns;    /* 0 = 30 s, of the whole fetch */
-    uint64_t max_bytes;    /* of the answer; 0 = the limit json_bytes */
-    const char *ca_file;   /* NULL = the system's */
-    bool insecure;         /* do not verify the server's certificate */
-    const char *cert_file; /* client certificate and key, PEM; NULL = none */
+    cs_slice body;           /* sent when n > 0 or the method is PUT or POST */
+    int64_t timeout_ns;      /* 0 = 30 s, of the whole fetch */
+    int64_t head_timeout_ns; /* until the head of the answer is there; 0 = none of its own */
+    uint64_t max_bytes;      /* of the answer; 0 = the limit json_bytes */
+    bool follow;             /* follow redirects, at most ten; credentials do not go to other hosts */
+    const char *ca_file;     /* NULL = the system's */
+    bool system_ca;          /* with ca_file: trust the system's as well */
+    bool insecure;           /* do not verify the server's certificate */
+    const char *cert_file;   /* client certificate and key, PEM; NULL = none */
     const char *key_file;
+    const char *key_password; /* NULL = none */
+    const _Atomic bool *stop; /* looked at now and then: true ends the fetch with CS_ERR_OPERATION; NULL = none */
 } cs_http_fetch_options;
 
 typedef struct cs_http_answer {
@@ -165,8 +170,8 @@ typedef struct cs_http_answer {
     cs_buf etag;
 } cs_http_answer;
 
-/* Blocks. CS_ERR_IO when no answer came (the message names the URL without its query and user), CS_ERR_LIMIT when it
- * was too long. On failure *out needs no destroying. Any thread. */
+/* Blocks. CS_ERR_IO when no answer came (the message names the URL without its query and user), CS_ERR_TIMEOUT when its
+ * head took too long, CS_ERR_LIMIT when it was too long. On failure *out needs no destroying. Any thread. */
 CS_MUST_CHECK cs_err cs_http_fetch(const cs_http_fetch_options *options, cs_http_answer *out, cs_error *e);
 void cs_http_answer_destroy(cs_http_answer *answer);
 

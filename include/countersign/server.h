@@ -62,10 +62,23 @@ cs_slice cs_server_address(const cs_server *server, size_t i);
 /* ---- bundles: what /health?bundles, /v1/status and the metrics tell about them. Any thread. */
 /* Declares a bundle that must become active before the server is ready. */
 void cs_server_bundle_expect(cs_server *server, cs_slice name);
+/* A request for it is over. What becomes of the bundle that came is reported by itself, below. */
+typedef struct cs_server_download {
+    cs_slice name;
+    int status;         /* HTTP; 0 = no answer. 304 = what is active is the newest */
+    uint64_t bytes;     /* of the archive */
+    int64_t request_ns; /* how long it took */
+} cs_server_download;
+void cs_server_bundle_downloaded(cs_server *server, const cs_server_download *download);
 /* What became of a try to activate it. `error` is NULL after a success; errors may be NULL. */
 void cs_server_bundle_report(cs_server *server, const cs_bundle *bundle, cs_slice name, const cs_error *error,
                              const cs_errors *errors, int64_t duration_ns);
 bool cs_server_bundles_ready(cs_server *server);
+/* {"bundles", "labels", "plugins", "decision_logs"?, "metrics"?: {"prometheus"}}: what GET /v1/status shows, in `a`. */
+cs_value cs_server_status_document(cs_server *server, cs_arena *a);
+/* Calls changed(self) whenever something of it has changed, on whatever thread that was; it must neither wait nor ask
+ * for the document. One listener; NULL takes it away, and then it is not called any more. Any thread. */
+void cs_server_on_status(cs_server *server, void (*changed)(void *self), void *self);
 
 /* Writes verified bundles into a world and publishes it, and puts its data.tenants into force for the budgets: all or
  * nothing. The same for -b, file:// bundles and PUT /v1/bundles; policy ids are "<name>/<file>". On

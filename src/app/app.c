@@ -141,6 +141,22 @@ static cs_err make_server(cs_app *app, cs_error *e)
     return cs_server_new(&options, &app->server, e);
 }
 
+static cs_bundle_options read_options(void *self, const cs_config_bundle *bundle, cs_arena *a)
+{
+    return cs_app__bundle_options(self, bundle, a);
+}
+
+static cs_err start_management(cs_app *app, cs_error *e)
+{
+    cs_management_options options = {.config = app->config,
+                                     .server = app->server,
+                                     .metrics = app->metrics,
+                                     .state_dir = app->state_dir,
+                                     .read_options = read_options,
+                                     .self = app};
+    return cs_management_start(&options, &app->management, e);
+}
+
 static void wait_until_ready(cs_app *app)
 {
     int64_t until = cs_time_mono_ns() + app->o->ready_timeout_ns;
@@ -187,7 +203,7 @@ static cs_err start(cs_app *app, cs_errors *errors, cs_error *e)
     /* With the limits in force: what a budget counts apart is counted in the past, too. */
     CS_TRY(cs_app__journal_start(app, e));
     cs_server_restore_override(app->server);
-    CS_TRY(cs_app__poller_start(app, e));
+    CS_TRY(start_management(app, e));
     if (app->o->ready_timeout_ns > 0) {
         wait_until_ready(app);
         if (!cs_server_bundles_ready(app->server)) {
@@ -200,7 +216,7 @@ static cs_err start(cs_app *app, cs_errors *errors, cs_error *e)
 
 static void stop(cs_app *app)
 {
-    cs_app__poller_stop(app->poller);
+    cs_management_stop(app->management);
     if (app->control != NULL) {
         cs_loop_stop(app->control);
         cs_thread_join(&app->control_thread);

@@ -4,8 +4,7 @@
 
 #include "countersign/app.h"
 #include "countersign/base/thread.h"
-
-typedef struct cs_app__poller cs_app__poller;
+#include "countersign/management.h"
 
 typedef struct cs_app {
     const cs_app_options *o;
@@ -27,7 +26,7 @@ typedef struct cs_app {
     cs_thread control_thread;
     cs_timer *tick; /* the control loop's; NULL = there are no approvals */
     cs_server *server;
-    cs_app__poller *poller;
+    cs_management *management;
     cs_value labels, runtime;
     const char *state_dir;
 } cs_app;
@@ -55,9 +54,5 @@ CS_MUST_CHECK cs_err cs_app__audit_open(cs_app *app, cs_error *e);
 
 /* ---- settings.c: data.settings out of the configuration and the environment */
 void cs_app__make_settings(cs_app *app);
-
-/* ---- poll.c: bundles of HTTP services */
-cs_err cs_app__poller_start(cs_app *app, cs_error *e);
-void cs_app__poller_stop(cs_app__poller *poller); /* NULL is fine */
 
 #endif

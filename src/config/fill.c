@@ -27,6 +27,11 @@ static const cs_node *find(const filler *f, const char *path)
     return at != NULL && at->kind == CS_NODE_SCALAR && cs_is(at->scalar, CS_NULL) ? NULL : at;
 }
 
+static bool is_given(const filler *f, const char *path)
+{
+    return find(f, path) != NULL;
+}
+
 static cs_slice otherwise(const char *path)
 {
     const cs_option *row = cs_config__row(path);
@@ -105,6 +110,94 @@ static const cs_node *items(const filler *f, const char *section, size_t *n)
     return node;
 }
 
+/* What cannot work with OAuth 2; NULL = nothing. */
+static const char *oauth2_fault(const filler *f, const cs_config_oauth2 *o)
+{
+    const cs_config_key *key = o->signing_key.n != 0 ? cs_config_find_key(f->config, o->signing_key) : NULL;
+    int ways = (o->client_secret.n != 0) + (o->signing_key.n != 0) + (o->assertion.n != 0) + (o->assertion_path.n != 0);
+    if (!cs_slice_starts(o->token_url, CS_LIT("https://"))) {
+        return "token_url required to use https scheme";
+    }
+    if (o->signing_key.n != 0 && key == NULL) {
+        return "signing_key refers to non-existent key";
+    }
+    if (key != NULL && key->private_key.n == 0) {
+        return "referenced signing_key does not include a private key";
+    }
+    if (o->jwt_bearer) {
+        return o->signing_key.n == 0 ? "signing_key required for jwt_bearer grant type" : NULL;
+    }
+    if (ways == 0) {
+        return "one of client_secret, signing_key, client_assertion or client_assertion_path is required";
+    }
+    if (ways > 1) {
+        return "client_secret, signing_key, client_assertion and client_assertion_path exclude each other";
+    }
+    return o->client_id.n == 0 && o->signing_key.n == 0 ? "client_id is required" : NULL;
+}
+
+static void fill_oauth2(filler *f, cs_config_service *s)
+{
+    static const char at[] = "services.*.credentials.oauth2";
+    if (!is_given(f, at)) {
+        return;
+    }
+    cs_config_oauth2 *o = cs_arena_new(&f->config->arena, cs_config_oauth2);
+    *o =
+        (cs_config_oauth2){.jwt_bearer = cs_slice_is(text(f, "services.*.credentials.oauth2.grant_type"), "jwt_bearer"),
+                           .token_url = text(f, "services.*.credentials.oauth2.token_url"),
+                           .client_id = text(f, "services.*.credentials.oauth2.client_id"),
+                           .client_secret = text(f, "services.*.credentials.oauth2.client_secret"),
+                           .signing_key = text(f, "services.*.credentials.oauth2.signing_key"),
+                           .thumbprint = text(f, "services.*.credentials.oauth2.thumbprint"),
+                           .assertion_type = text(f, "services.*.credentials.oauth2.client_assertion_type"),
+                           .assertion = text(f, "services.*.credentials.oauth2.client_assertion"),
+                           .assertion_path = text(f, "services.*.credentials.oauth2.client_assertion_path"),
+                           .claims = document(f, "services.*.credentials.oauth2.additional_claims"),
+                           .headers = document(f, "services.*.credentials.oauth2.additional_headers"),
+                           .parameters = document(f, "services.*.credentials.oauth2.additional_parameters"),
+                           .jti = boolean(f, "services.*.credentials.oauth2.include_jti_claim")};
+    o->scopes = list(f, "services.*.credentials.oauth2.scopes", &o->n_scopes);
+    s->oauth2 = o;
+    const char *fault = oauth2_fault(f, o);
+    if (fault != NULL) {
+        cs_config__problem(f->report, false, f->item, "services.%.*s: oauth2: %s", CS_FMT(s->name), fault);
+    }
+}
+
+static void fill_client_tls(filler *f, cs_config_service *s)
+{
+    s->client_cert = text(f, "services.*.credentials.client_tls.cert");
+    s->client_key = text(f, "services.*.credentials.client_tls.private_key");
+    s->client_key_password = text(f, "services.*.credentials.client_tls.private_key_passphrase");
+    if (s->ca_cert.n == 0) {
+        s->ca_cert = text(f, "services.*.credentials.client_tls.ca_cert");
+    }
+    s->system_ca = s->system_ca || boolean(f, "services.*.credentials.client_tls.system_ca_required");
+    if (is_given(f, "services.*.credentials.client_tls") && (s->client_cert.n == 0 || s->client_key.n == 0)) {
+        cs_config__problem(f->report, false, f->item, "services.%.*s: client_tls needs cert and private_key",
+                           CS_FMT(s->name));
+    }
+}
+
+static void check_service(filler *f, const cs_config_service *s, size_t i)
+{
+    if (s->name.n == 0) {
+        cs_config__problem(f->report, false, f->item, "services[%zu] needs a name", i);
+    }
+    if (s->bearer_token.n > 0 && s->bearer_token_path.n > 0) {
+        cs_config__problem(f->report, false, f->item, "services.%.*s: token and token_path exclude each other",
+                           CS_FMT(s->name));
+    }
+    int kinds = is_given(f, "services.*.credentials.bearer") + is_given(f, "services.*.credentials.client_tls") +
+                is_given(f, "services.*.credentials.oauth2");
+    if (kinds > 1) {
+        cs_config__problem(f->report, false, f->item,
+                           "services.%.*s: a maximum one credential method must be specified", CS_FMT(s->name));
+    }
+}
+
+/* After fill_keys: what signs is looked for among them. */
 static void fill_services(filler *f)
 {
     cs_config *c = f->config;
@@ -117,18 +210,15 @@ static void fill_services(filler *f)
         s->url = text(f, "services.*.url");
         s->headers = document(f, "services.*.headers");
         s->ca_cert = text(f, "services.*.tls.ca_cert");
+        s->system_ca = boolean(f, "services.*.tls.system_ca_required");
         s->allow_insecure_tls = boolean(f, "services.*.allow_insecure_tls");
         s->response_header_timeout_ns = integer(f, "services.*.response_header_timeout_seconds") * CS_NS_PER_S;
         s->bearer_token = text(f, "services.*.credentials.bearer.token");
         s->bearer_token_path = text(f, "services.*.credentials.bearer.token_path");
         s->bearer_scheme = text(f, "services.*.credentials.bearer.scheme");
-        if (s->name.n == 0) {
-            cs_config__problem(f->report, false, f->item, "services[%zu] needs a name", i);
-        }
-        if (s->bearer_token.n > 0 && s->bearer_token_path.n > 0) {
-            cs_config__problem(f->report, false, f->item, "services.%.*s: token and token_path exclude each other",
-                               CS_FMT(s->name));
-        }
+        fill_client_tls(f, s);
+        fill_oauth2(f, s);
+        check_service(f, s, i);
     }
 }
 
@@ -184,6 +274,9 @@ static void fill_bundle(filler *f, cs_config_bundle *b)
     b->path = CS_LIT("");
     b->min_delay_ns = integer(f, "bundles.*.polling.min_delay_seconds") * CS_NS_PER_S;
     b->max_delay_ns = integer(f, "bundles.*.polling.max_delay_seconds") * CS_NS_PER_S;
+    b->long_poll_s = integer(f, "bundles.*.polling.long_polling_timeout_seconds");
+    b->superseded_ns = integer(f, "bundles.*.polling.superseded_etag_ttl_seconds") * CS_NS_PER_S;
+    b->manual = cs_slice_is(text(f, "bundles.*.trigger"), "manual");
     b->persist = boolean(f, "bundles.*.persist");
     b->signing = cs_config__member(f->item, CS_LIT("signing")) != NULL;
     b->keyid = text(f, "bundles.*.signing.keyid");
@@ -251,6 +344,22 @@ static void fill_push(filler *f)
     }
 }
 
+/* Where nothing else is said the first service takes it, as OPA has it. */
+static void fill_status(filler *f)
+{
+    cs_config *c = f->config;
+    c->status.service = text(f, "status.service");
+    c->status.partition = text(f, "status.partition_name");
+    c->status.manual = cs_slice_is(text(f, "status.trigger"), "manual");
+    bool elsewhere = c->status.console || c->status.prometheus;
+    if (configured(f, "status") && c->status.service.n == 0 && c->n_services != 0 && !elsewhere) {
+        c->status.service = c->services[0].name;
+    } else if (c->status.service.n != 0 && cs_config_find_service(c, c->status.service) == NULL) {
+        cs_config__problem(f->report, false, find(f, "status.service"), "invalid service name \"%.*s\" in status",
+                           CS_FMT(c->status.service));
+    }
+}
+
 static void fill_opa(filler *f)
 {
     cs_config *c = f->config;
@@ -268,6 +377,7 @@ static void fill_opa(filler *f)
         integer(f, "caching.inter_query_builtin_cache.stale_entry_eviction_period_seconds") * CS_NS_PER_S;
     c->status.console = boolean(f, "status.console");
     c->status.prometheus = boolean(f, "status.prometheus");
+    fill_status(f);
     c->server.decoding_max_length = (uint64_t)integer(f, "server.decoding.max_length");
     c->server.decoding_gzip_max_length = (uint64_t)integer(f, "server.decoding.gzip.max_length");
     c->server.encoding_gzip_min_length = (uint64_t)integer(f, "server.encoding.gzip.min_length");
@@ -488,8 +598,8 @@ void cs_config__fill(cs_config *config, const cs_node *root, cs_config_report *r
 {
     filler f = {.config = config, .root = root, .report = report};
     config->document = cs_config__to_value(&config->arena, root);
-    fill_services(&f);
     fill_keys(&f);
+    fill_services(&f);
     fill_bundles(&f);
     fill_push(&f);
     fill_opa(&f);

@@ -187,8 +187,8 @@ void cs_server__status_forget(cs_server__status *s, cs_slice name);
 void cs_server__status_free(cs_server__status *s);
 /* Names of the bundles not active yet, separated by ", "; empty if all are. */
 void cs_server__status_waiting(cs_server__status *s, cs_buf *out);
-/* {"bundles": {…}, "plugins": {…}} */
-cs_value cs_server__status_document(cs_server *server, cs_arena *a);
+/* {"http_request_duration_seconds": {"name", "help", "type", "metric": […]}, …} (families.c) */
+cs_value cs_server__metric_families(cs_server *server, cs_arena *a);
 /* {"bundle": "OK", …} */
 cs_value cs_server__plugin_states(cs_server *server, cs_arena *a, bool *all_ok);
 

@@ -6,13 +6,20 @@
 
 typedef struct bundle_state {
     cs_buf name, revision, digest, message;
+    cs_buf errors; /* of the policy, as JSON; "" = none */
     bool expected, active, failing;
     int64_t iat, activated_ns, tried_ns;
+    int64_t requested_ns, answered_ns, downloaded_ns; /* the last request, the last good answer, the last archive */
+    int refused;                  /* HTTP status of the last answer, if it was no good one; else 0 */
+    uint64_t coming_bytes, bytes; /* of the last archive, and of the active one */
+    int64_t request_ns, load_ns;  /* how long these took; 0 = unknown */
 } bundle_state;
 
 struct cs_server__status {
     cs_mutex lock;
     CS_VEC(bundle_state *) bundles;
+    void (*changed)(void *self);
+    void *changed_self;
 };
 
 cs_server__status *cs_server__status_new(void)
@@ -28,6 +35,7 @@ static void state_free(bundle_state *b)
     cs_buf_destroy(&b->revision);
     cs_buf_destroy(&b->digest);
     cs_buf_destroy(&b->message);
+    cs_buf_destroy(&b->errors);
     cs_free(b);
 }
 
@@ -62,6 +70,7 @@ static bundle_state *find_or_add(cs_server__status *s, cs_slice name)
         cs_buf_init(&b->revision);
         cs_buf_init(&b->digest);
         cs_buf_init(&b->message);
+        cs_buf_init(&b->errors);
         cs_buf_slice(&b->name, name);
         CS_VEC_PUSH(&s->bundles, b);
     }
@@ -82,6 +91,80 @@ void cs_server_bundle_expect(cs_server *server, cs_slice name)
     cs_mutex_unlock(&s->lock);
 }
 
+void cs_server_on_status(cs_server *server, void (*changed)(void *self), void *self)
+{
+    cs_server__status *s = server->status;
+    cs_mutex_lock(&s->lock);
+    s->changed = changed;
+    s->changed_self = self;
+    cs_mutex_unlock(&s->lock);
+}
+
+static void tell(cs_server *server)
+{
+    cs_server__status *s = server->status;
+    cs_mutex_lock(&s->lock);
+    if (s->changed != NULL) {
+        s->changed(s->changed_self);
+    }
+    cs_mutex_unlock(&s->lock);
+}
+
+void cs_server_bundle_downloaded(cs_server *server, const cs_server_download *d)
+{
+    cs_server__status *s = server->status;
+    cs_mutex_lock(&s->lock);
+    bundle_state *b = find_or_add(s, d->name);
+    b->requested_ns = cs_time_wall_ns();
+    b->request_ns = d->request_ns;
+    b->load_ns = 0;
+    bool good = d->status == 200 || d->status == 304;
+    b->refused = good ? 0 : d->status;
+    if (good) {
+        b->answered_ns = b->requested_ns;
+    }
+    if (d->status == 200) {
+        b->downloaded_ns = b->requested_ns;
+        b->coming_bytes = d->bytes;
+    }
+    bool unchanged = d->status == 304;
+    if (unchanged) {
+        b->failing = false;
+    }
+    cs_mutex_unlock(&s->lock);
+    if (unchanged) {
+        tell(server);
+    }
+}
+
+static void note_failure(bundle_state *b, const cs_error *error, const cs_errors *errors)
+{
+    cs_buf_clear(&b->message);
+    cs_buf_clear(&b->errors);
+    b->failing = true;
+    if (errors != NULL && errors->n != 0) {
+        cs_arena a;
+        cs_arena_init(&a, 0);
+        cs_buf_text(&b->message, "error(s) occurred while compiling module(s)");
+        cs_json_write(&b->errors, cs_errors_to_json(&a, errors), 0);
+        cs_arena_destroy(&a);
+    } else if (error != NULL) {
+        cs_buf_text(&b->message, error->text);
+    }
+}
+
+static void note_success(bundle_state *b, const cs_bundle *bundle, int64_t duration_ns)
+{
+    b->failing = false;
+    b->active = true;
+    b->activated_ns = b->tried_ns;
+    b->bytes = b->coming_bytes;
+    b->load_ns = duration_ns;
+    b->iat = bundle->signature.present ? bundle->signature.iat : 0;
+    set(&b->revision, bundle->manifest.revision);
+    set(&b->digest, bundle->digest);
+}
+
 void cs_server_bundle_report(cs_server *server, const cs_bundle *bundle, cs_slice name, const cs_error *error,
                              const cs_errors *errors, int64_t duration_ns)
 {
@@ -89,27 +172,17 @@ void cs_server_bundle_report(cs_server *server, const cs_bundle *bundle, cs_slic
     cs_mutex_lock(&s->lock);
     bundle_state *b = find_or_add(s, name);
     b->tried_ns = cs_time_wall_ns();
-    b->failing = error != NULL || (errors != NULL && errors->n != 0);
-    if (b->failing) {
-        cs_buf_clear(&b->message);
-        if (errors != NULL && errors->n != 0) {
-            cs_errors_print(&b->message, errors);
-        } else if (error != NULL) {
-            cs_buf_text(&b->message, error->text);
-        }
+    if (error != NULL || (errors != NULL && errors->n != 0)) {
+        note_failure(b, error, errors);
     } else {
-        b->active = true;
-        b->activated_ns = b->tried_ns;
-        b->iat = bundle->signature.present ? bundle->signature.iat : 0;
-        set(&b->revision, bundle->manifest.revision);
-        set(&b->digest, bundle->digest);
-        cs_buf_clear(&b->message);
+        note_success(b, bundle, duration_ns);
     }
     cs_mutex_unlock(&s->lock);
     if (error == NULL && server->o.metrics != NULL) {
         cs_series_observe_ns(cs_metrics_series(server->o.metrics, CS_METRIC_BUNDLE_ACTIVATION, &name), CS_METRICS_ANY,
                              duration_ns);
     }
+    tell(server);
 }
 
 void cs_server__status_forget(cs_server__status *s, cs_slice name)
@@ -194,7 +267,7 @@ cs_value cs_server__plugin_states(cs_server *server, cs_arena *a, bool *all_ok)
         cs_object_put_text(a, states, "bundle", cs_string(ready ? CS_LIT("OK") : CS_LIT("NOT_READY")));
     }
     cs_object_put_text(a, states, "discovery", cs_string(CS_LIT("OK")));
-    if (c->status.console || c->status.prometheus) {
+    if (c->status.console || c->status.prometheus || c->status.service.n != 0) {
         cs_object_put_text(a, states, "status", cs_string(CS_LIT("OK")));
     }
     if (cs_decision_log_wants_metrics(server->o.decisions)) {
@@ -213,28 +286,60 @@ cs_value cs_server__plugin_states(cs_server *server, cs_arena *a, bool *all_ok)
     return states;
 }
 
+/* What has not been is the year 1, as Go's zero time is written. */
+static cs_value instant_or_never(cs_arena *a, int64_t ns)
+{
+    return ns != 0 ? instant(a, ns) : cs_string(CS_LIT("0001-01-01T00:00:00Z"));
+}
+
+static void put_failure(cs_arena *a, cs_value v, const bundle_state *b)
+{
+    cs_object_put_text(a, v, "code", cs_string(CS_LIT("bundle_error")));
+    cs_object_put_text(a, v, "message", text(a, &b->message));
+    if (b->refused != 0) {
+        cs_object_put_text(a, v, "http_code", cs_int(b->refused));
+    }
+    cs_value errors;
+    if (b->errors.n != 0 && cs_json_read(a, cs_buf_view(&b->errors), NULL, &errors, NULL, NULL) == CS_OK) {
+        cs_object_put_text(a, v, "errors", errors);
+    }
+}
+
+/* As OPA's bundle plugin has it; what was not downloaded (files, pushed bundles) was asked for when it was tried. */
 static cs_value bundle_document(cs_arena *a, const bundle_state *b)
 {
-    cs_value v = cs_object_new(a, 8);
+    cs_value v = cs_object_new(a, 12), timers = cs_object_new(a, 2);
+    int64_t done = b->requested_ns == 0 && b->active ? b->activated_ns : 0;
     cs_object_put_text(a, v, "name", text(a, &b->name));
-    if (b->active) {
-        if (b->revision.n != 0) {
-            cs_object_put_text(a, v, "active_revision", text(a, &b->revision));
-        }
-        cs_object_put_text(a, v, "last_successful_activation", instant(a, b->activated_ns));
-        cs_object_put_text(a, v, "last_successful_download", instant(a, b->activated_ns));
-        cs_object_put_text(a, v, "last_successful_request", instant(a, b->activated_ns));
+    if (b->active && b->revision.n != 0) {
+        cs_object_put_text(a, v, "active_revision", text(a, &b->revision));
     }
-    cs_object_put_text(a, v, "type", cs_string(CS_LIT("snapshot")));
-    cs_object_put_text(a, v, "last_request", instant(a, b->tried_ns));
+    cs_object_put_text(a, v, "last_successful_activation", instant_or_never(a, b->active ? b->activated_ns : 0));
+    cs_object_put_text(a, v, "last_successful_download", instant_or_never(a, b->downloaded_ns + done));
+    cs_object_put_text(a, v, "last_successful_request", instant_or_never(a, b->answered_ns + done));
+    cs_object_put_text(a, v, "last_request", instant_or_never(a, b->requested_ns != 0 ? b->requested_ns : b->tried_ns));
+    if (b->active || b->downloaded_ns != 0) {
+        cs_object_put_text(a, v, "type", cs_string(CS_LIT("snapshot")));
+    }
+    if (b->active && b->bytes != 0) {
+        cs_object_put_text(a, v, "size", cs_int((int64_t)b->bytes));
+    }
+    if (b->request_ns != 0) {
+        cs_object_put_text(a, timers, "timer_bundle_request_ns", cs_int(b->request_ns));
+    }
+    if (b->load_ns != 0) {
+        cs_object_put_text(a, timers, "timer_rego_load_bundles_ns", cs_int(b->load_ns));
+    }
+    if (cs_count(timers) != 0) {
+        cs_object_put_text(a, v, "metrics", timers);
+    }
     if (b->failing) {
-        cs_object_put_text(a, v, "code", cs_string(CS_LIT("bundle_error")));
-        cs_object_put_text(a, v, "message", text(a, &b->message));
+        put_failure(a, v, b);
     }
     return v;
 }
 
-cs_value cs_server__status_document(cs_server *server, cs_arena *a)
+cs_value cs_server_status_document(cs_server *server, cs_arena *a)
 {
     cs_server__status *s = server->status;
     cs_value out = cs_object_new(a, 4);
@@ -257,5 +362,8 @@ cs_value cs_server__status_document(cs_server *server, cs_arena *a)
     }
     cs_object_put_text(a, out, "labels", server->o.labels);
     cs_object_put_text(a, out, "plugins", plugins);
+    cs_value metrics = cs_object_new(a, 1);
+    cs_object_put_text(a, metrics, "prometheus", cs_server__metric_families(server, a));
+    cs_object_put_text(a, out, "metrics", metrics);
     return out;
 }

@@ -132,15 +132,7 @@ void cs_server__status_get(cs_server__request *r)
         cs_server__fail(r, 500, "internal_error", "status plugin not enabled");
         return;
     }
-    cs_value document = cs_server__status_document(r->server, r->arena);
-    cs_buf text;
-    cs_buf_init(&text);
-    cs_metrics_render(r->server->o.metrics, &text);
-    cs_value metrics = cs_object_new(r->arena, 1);
-    cs_object_put_text(r->arena, metrics, "prometheus", cs_string_copy(r->arena, cs_buf_view(&text)));
-    cs_buf_destroy(&text);
-    cs_object_put_text(r->arena, document, "metrics", metrics);
-    send_result(r, document);
+    send_result(r, cs_server_status_document(r->server, r->arena));
 }
 
 /* ---- metrics */

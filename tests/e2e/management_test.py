@@ -1,0 +1,591 @@
+#!/usr/bin/env python3
+"""Bundles, credentials and status with real peers: nginx as a bundle server, an OAuth 2 token endpoint, servers that
+are down, slow, or lie.
+
+Environment: COUNTERSIGN (the built program)."""
+
+import base64
+import concurrent.futures
+import http.server
+import json
+import os
+import shutil
+import ssl
+import subprocess
+import sys
+import threading
+import time
+import urllib.parse
+
+import jwt
+import serving
+from serving import ask, wait_for
+
+NGINX = shutil.which("nginx", path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin") or ""
+LONG_POLL = "application/vnd.openpolicyagent.bundles"
+SIDE_BY_SIDE = 5
+CASES = []
+
+
+def case(function):
+    CASES.append(function)
+    return function
+
+
+def needs_nginx(function):
+    if NGINX:
+        CASES.append(function)
+    else:
+        print(f"left out: {function.__name__} (no nginx)")
+    return function
+
+
+class Peer:
+    """An HTTP server whose answers are a function of the request: (status, headers, body)."""
+
+    def __init__(self, answer, tls=None):
+        peer = self
+        self.requests = []
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do(self):
+                body = self.rfile.read(int(self.headers.get("content-length") or 0))
+                seen = {"method": self.command, "path": self.path, "headers": dict(self.headers.items()), "body": body}
+                seen["at"] = time.monotonic()
+                peer.requests.append(seen)
+                status, headers, out = answer(seen)
+                try:
+                    self.send_response(status)
+                    for name, value in headers.items():
+                        self.send_header(name, value)
+                    if "Content-Length" not in headers and status != 304:
+                        self.send_header("Content-Length", str(len(out)))
+                    self.end_headers()
+                    self.wfile.write(out)
+                    if "Content-Length" in headers:
+                        self.close_connection = True
+                except OSError:
+                    pass
+
+            do_GET = do_POST = do
+
+            def log_message(self, *arguments):
+                pass
+
+        class Server(http.server.ThreadingHTTPServer):
+            daemon_threads = True
+
+            def handle_error(self, *arguments):
+                pass
+
+        self.server = Server(("127.0.0.1", 0), Handler)
+        if tls is not None:
+            self.server.socket = tls.wrap_socket(self.server.socket, server_side=True)
+        self.port = self.server.server_address[1]
+        self.url = f"http{'s' if tls else ''}://127.0.0.1:{self.port}"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def end(self):
+        self.server.shutdown()
+        self.server.server_close()
+
+
+class Scene(serving.World):
+    def __init__(self):
+        super().__init__()
+        self.n = 0
+
+    def bundle(self, answer, root="app", extra=""):
+        """The bytes of a bundle where data.<root>.answer is the text."""
+        manifest = json.dumps({"revision": answer, "roots": [root]})
+        rego = f'package {root}\n\nanswer := "{answer}"\n{extra}'
+        return serving.archive([("/.manifest", manifest.encode()), (f"/{root}/{root}.rego", rego.encode())])
+
+    def run(self, config):
+        """The service, once it answers, whether its bundles are there or not: (process, port)."""
+        self.n += 1
+        config = {"persistence_directory": self.path(f"state{self.n}"), **config}
+        port, path = serving.free_port(), self.write(f"c{self.n}.json", json.dumps(config))
+        command = [serving.COUNTERSIGN, "run", "--server", "--addr", f"127.0.0.1:{port}", "-c", path]
+        process = self.start(*command, "--log-level", "error", log=f"log{self.n}")
+        wait_for("countersign", lambda: ask(port, "GET", "/health").status == 200, 30, process)
+        return process, port
+
+    def certificate(self, name, *, days="30", issuer=None, san="IP:127.0.0.1"):
+        """A key and a certificate, by itself or by an issuer: (certificate, key)."""
+        key, request, out = self.path(name + ".key"), self.path(name + ".csr"), self.path(name + ".crt")
+        options = ["-subj", f"/CN={name}", "-addext", f"subjectAltName={san}"]
+        new = ["openssl", "req", "-newkey", "rsa:2048", "-nodes", "-keyout", key, *options]
+        if issuer is None:
+            command = [*new, "-x509", "-days", days, "-out", out]
+            subprocess.run(command, check=True, capture_output=True)
+        else:
+            subprocess.run([*new, "-out", request], check=True, capture_output=True)
+            command = ["openssl", "x509", "-req", "-in", request, "-CA", issuer[0], "-CAkey", issuer[1], "-out", out]
+            command += ["-CAcreateserial", "-copy_extensions", "copy", "-days", days]
+            subprocess.run(command, check=True, capture_output=True)
+        return out, key
+
+
+def answer_of(port, root="app"):
+    return ask(port, "GET", f"/v1/data/{root}/answer").json().get("result")
+
+
+def status_of(port, name="b"):
+    return ask(port, "GET", "/v1/status").json()["result"]["bundles"][name]
+
+
+def config(url, *, service=None, status=None, **bundle):
+    polling = {"min_delay_seconds": 1, "max_delay_seconds": 1, **bundle.pop("polling", {})}
+    return {
+        "services": {"s": {"url": url, **(service or {})}},
+        "status": {"prometheus": True} if status is None else status,
+        "bundles": {"b": {"service": "s", "resource": "bundles/app.tar.gz", "polling": polling, **bundle}},
+    }
+
+
+def stop(w, process, *peers):
+    w.stop(process)
+    for peer in peers:
+        peer.end()
+
+
+# ---- a web server
+
+
+@needs_nginx
+def nginx_serves_bundles(w):
+    os.makedirs(w.path("www", "bundles"))
+    place, access, port = w.path("www", "bundles", "app.tar.gz"), w.path("access.log"), serving.free_port()
+    w.write("www/bundles/app.tar.gz", w.bundle("one"))
+    kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    temporary = "".join(f"    {kind}_temp_path {w.path('nginx-' + kind)};\n" for kind in kinds)
+    user = "user root root;\n" if os.geteuid() == 0 else ""  # the folder is nobody else's
+    settings = w.write(
+        "nginx.conf",
+        f"{user}daemon off;\nworker_processes 1;\npid {w.path('nginx.pid')};\nerror_log {w.path('nginx.log')} info;\n"
+        "events { worker_connections 64; }\nhttp {\n"
+        f"{temporary}    log_format short '$status \"$http_if_none_match\"';\n    access_log {access} short;\n"
+        f"    server {{ listen 127.0.0.1:{port}; root {w.path('www')}; }}\n}}\n",
+    )
+
+    def start():
+        process = w.start(NGINX, "-p", w.dir, "-c", settings, log="nginx-start.log")
+        wait_for("nginx", lambda: serving.is_open(port), process=process)
+        return process
+
+    web = start()
+    process, own = w.run(config(f"http://127.0.0.1:{port}/"))
+    wait_for("the first bundle", lambda: answer_of(own) == "one")
+    assert status_of(own)["active_revision"] == "one" and status_of(own)["size"] == os.path.getsize(place)
+    wait_for("304", lambda: any(line.startswith("304 ") for line in open(access)))
+    time.sleep(1.1)  # nginx' etag is the file's time in seconds and its size
+    w.write("www/bundles/app.tar.gz", w.bundle("two"))
+    wait_for("the second bundle", lambda: answer_of(own) == "two")
+    w.stop(web)
+    wait_for("a failure", lambda: status_of(own).get("code") == "bundle_error")
+    assert answer_of(own) == "two" and "request failed" in status_of(own)["message"], status_of(own)
+    web = start()
+    wait_for("a good answer", lambda: "code" not in status_of(own))
+    with open(access) as log:
+        assert log.read().rstrip().split("\n")[-1].startswith("304 "), "what is active was sent again"
+    stop(w, process)
+    w.stop(web)
+
+
+# ---- servers that lie
+
+
+@case
+def what_cannot_be_used_changes_nothing(w):
+    good = w.bundle("good")
+    lies = {
+        "status": (500, {}, b"no"),
+        "missing": (404, {}, b""),
+        "truncated": (200, {"Content-Length": str(len(good))}, good[:100]),
+        "page": (200, {"Content-Type": "text/html"}, b"<html>sign in</html>"),
+        "cut": (200, {}, good[: len(good) // 2]),
+        "policy": (200, {}, w.bundle("bad", extra="x := y\n")),
+    }
+    now = [(200, {"ETag": '"1"'}, good)]
+    peer = Peer(lambda seen: now[0])
+    process, port = w.run(config(peer.url))
+    wait_for("the bundle", lambda: answer_of(port) == "good")
+    expected = {
+        "status": ("server replied with Internal Server Error", 500),
+        "missing": ("server replied with Not Found", 404),
+        "truncated": ("request failed", None),
+        "page": ("gzip", None),
+        "cut": ("", None),
+        "policy": ("error(s) occurred while compiling module(s)", None),
+    }
+    for name, lie in lies.items():
+        now[0] = lie
+        message, code = expected[name]
+        wait_for(
+            name,
+            lambda: message in status_of(port).get("message", "") and status_of(port).get("http_code") == code
+            and (message or status_of(port).get("message")),
+        )  # fmt: skip
+        assert status_of(port)["code"] == "bundle_error" and answer_of(port) == "good", status_of(port)
+        assert ("errors" in status_of(port)) == (name == "policy"), status_of(port)
+        now[0] = (200, {"ETag": '"1"'}, good)
+        wait_for("it to be good again", lambda: "code" not in status_of(port))
+    stop(w, process, peer)
+
+
+@case
+def a_slow_server_is_given_up_and_decisions_go_on(w):
+    good, slow = w.bundle("good"), [False]
+
+    def answer(seen):
+        if slow[0]:
+            time.sleep(4)
+        return 200, {}, good
+
+    peer = Peer(answer)
+    process, port = w.run(config(peer.url, service={"response_header_timeout_seconds": 1}))
+    wait_for("the bundle", lambda: answer_of(port) == "good")
+    slow[0] = True
+    wait_for("the failure", lambda: "timeout awaiting response headers" in status_of(port).get("message", ""))
+    before = time.monotonic()
+    assert answer_of(port) == "good" and time.monotonic() - before < 1
+    before = time.monotonic()
+    w.stop(process)
+    assert time.monotonic() - before < 4, "the end waits for a slow server"
+    peer.end()
+
+
+@case
+def pauses_grow_with_failures(w):
+    peer = Peer(lambda seen: (503, {}, b""))
+    process, port = w.run(config(peer.url, polling={"min_delay_seconds": 1, "max_delay_seconds": 60}))
+    wait_for("seven requests", lambda: len(peer.requests) >= 7)
+    at = [r["at"] for r in peer.requests]
+    pauses = [b - a for a, b in zip(at, at[1:])]
+    assert pauses[5] > 2 * pauses[1] and pauses[5] > 4 * pauses[0], pauses
+    reply = ask(port, "GET", "/health?bundles")
+    assert reply.status == 500 and "not activated: b" in reply.json()["error"], reply
+    stop(w, process, peer)
+
+
+# ---- asking less often
+
+
+@case
+def etags_go_along_also_those_replaced(w):
+    versions = [w.bundle("one"), w.bundle("two")]
+    now = [0]
+
+    def answer(seen):
+        etag = f'"{now[0]}"'
+        if seen["headers"].get("If-None-Match", "").startswith(etag):
+            return 304, {}, b""  # without the etag, which is kept nevertheless
+        return 200, {"ETag": etag}, versions[now[0]]
+
+    peer = Peer(answer)
+    process, port = w.run(config(peer.url, polling={"superseded_etag_ttl_seconds": 60}))
+    wait_for("the first", lambda: answer_of(port) == "one")
+    wait_for("304", lambda: len(peer.requests) >= 3)
+    assert "If-None-Match" not in peer.requests[0]["headers"]
+    assert {r["headers"]["If-None-Match"] for r in peer.requests[1:]} == {'"0"'}
+    assert peer.requests[0]["headers"]["Prefer"] == "modes=snapshot"
+    assert peer.requests[0]["headers"]["User-Agent"].startswith("Open Policy Agent/"), peer.requests[0]
+    now[0] = 1
+    wait_for("the second", lambda: answer_of(port) == "two")
+    wait_for("both etags", lambda: peer.requests[-1]["headers"]["If-None-Match"] == '"1", "0"')
+    stop(w, process, peer)
+
+
+@case
+def long_polling(w):
+    versions, now, changed = [w.bundle("one"), w.bundle("two")], [0], threading.Event()
+
+    def answer(seen):
+        headers = {"Content-Type": LONG_POLL, "ETag": f'"{now[0]}"'}
+        if seen["headers"].get("If-None-Match") == headers["ETag"]:
+            if not changed.wait(3):
+                return 304, headers, b""
+            headers["ETag"] = f'"{now[0]}"'
+        return 200, headers, versions[now[0]]
+
+    peer = Peer(answer)
+    slow = {"min_delay_seconds": 30, "max_delay_seconds": 30, "long_polling_timeout_seconds": 10}
+    process, port = w.run(config(peer.url, service={"response_header_timeout_seconds": 1}, polling=slow))
+    wait_for("the first", lambda: answer_of(port) == "one")
+    wait_for("the waiting request", lambda: len(peer.requests) >= 2)
+    assert peer.requests[1]["headers"]["Prefer"] == "modes=snapshot;wait=10", peer.requests[1]
+    wait_for("304 and another", lambda: len(peer.requests) >= 3)
+    assert "code" not in status_of(port), status_of(port)
+    before = time.monotonic()
+    now[0] = 1
+    changed.set()
+    wait_for("the second", lambda: answer_of(port) == "two")
+    assert time.monotonic() - before < 2
+    changed.clear()
+    stop(w, process, peer)
+
+
+# ---- kept on disk
+
+
+@case
+def bundles_are_kept_for_the_next_start(w):
+    good = w.bundle("kept")
+    peer = Peer(lambda seen: (200, {"ETag": '"1"'}, good))
+    settings = config(peer.url, persist=True)
+    settings["persistence_directory"] = w.path("kept")
+    process, port = w.run(settings)
+    wait_for("the bundle", lambda: answer_of(port) == "kept")
+    file = w.path("kept", "bundles", "b", "bundle.tar.gz")
+    wait_for("the file", lambda: os.path.exists(file))
+    with open(file, "rb") as f:
+        assert f.read() == good
+    stop(w, process, peer)
+    process, port = w.run(settings)
+    assert answer_of(port) == "kept" and ask(port, "GET", "/health?bundles").status == 200
+    wait_for("the failure", lambda: status_of(port).get("code") == "bundle_error")
+    w.stop(process)
+    with open(file, "wb") as f:
+        f.write(good[:50])
+    process, port = w.run(settings)
+    assert answer_of(port) is None and ask(port, "GET", "/health?bundles").status == 500
+    w.stop(process)
+
+
+@case
+def kept_bundles_that_need_each_other(w):
+    first = w.bundle("a", root="a", extra="\nfour := data.b.twice(2)\n")
+    second = w.bundle("b", root="b", extra="twice(x) := 2 * x\n")
+    peer = Peer(lambda seen: (200, {}, first if seen["path"].endswith("/a") else second))
+    polling = {"min_delay_seconds": 1, "max_delay_seconds": 1}
+    settings = {
+        "services": {"s": {"url": peer.url}},
+        "persistence_directory": w.path("pair"),
+        "bundles": {n: {"service": "s", "resource": n, "persist": True, "polling": polling} for n in ("a", "b")},
+    }
+    process, port = w.run(settings)
+    wait_for("both", lambda: ask(port, "GET", "/v1/data/a/four").json().get("result") == 4)
+    wait_for("files", lambda: all(os.path.exists(w.path("pair", "bundles", n, "bundle.tar.gz")) for n in ("a", "b")))
+    stop(w, process, peer)
+    process, port = w.run(settings)
+    assert ask(port, "GET", "/v1/data/a/four").json() == {"result": 4}
+    w.stop(process)
+
+
+# ---- credentials
+
+
+@case
+def bearer_tokens_and_headers(w):
+    good = w.bundle("good")
+    peer = Peer(lambda seen: (200, {}, good))
+    token = w.write("token", "first\n")
+    credentials = {"bearer": {"token_path": token, "scheme": "Token"}}
+    service = {"credentials": credentials, "headers": {"X-Site": "eu"}}
+    process, port = w.run(config(peer.url + "/deep/", service=service))
+    wait_for("the bundle", lambda: answer_of(port) == "good")
+    seen = peer.requests[0]
+    assert seen["path"] == "/deep/bundles/app.tar.gz" and seen["headers"]["X-Site"] == "eu", seen
+    assert seen["headers"]["Authorization"] == "Token first", seen
+    w.write("token", "second")
+    wait_for("the new token", lambda: peer.requests[-1]["headers"]["Authorization"] == "Token second")
+    os.remove(token)
+    wait_for("the failure", lambda: "code" in status_of(port))
+    assert "token" in status_of(port)["message"] and answer_of(port) == "good", status_of(port)
+    stop(w, process, peer)
+
+
+@case
+def a_token_does_not_follow_to_another_host(w):
+    good = w.bundle("good")
+    there = Peer(lambda seen: (200, {}, good))
+    elsewhere = there.url.replace("127.0.0.1", "localhost") + "/x"
+    here = Peer(lambda seen: (307, {"Location": elsewhere}, b""))
+    process, port = w.run(config(here.url, service={"credentials": {"bearer": {"token": "secret"}}}))
+    wait_for("the bundle", lambda: answer_of(port) == "good")
+    assert here.requests[0]["headers"]["Authorization"] == "Bearer secret"
+    assert "Authorization" not in there.requests[0]["headers"], there.requests[0]
+    stop(w, process, here, there)
+
+
+def server_tls(certificate, ca=None):
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(*certificate)
+    if ca:
+        tls.verify_mode = ssl.CERT_REQUIRED
+        tls.load_verify_locations(ca)
+    return tls
+
+
+@case
+def client_certificates(w):
+    ca = w.certificate("ca")
+    good = w.bundle("good")
+    peer = Peer(lambda seen: (200, {}, good), server_tls(w.certificate("server", issuer=ca), ca[0]))
+    client = w.certificate("client", issuer=ca)
+    locked = w.path("locked.key")
+    subprocess.run(
+        ["openssl", "rsa", "-aes256", "-in", client[1], "-out", locked, "-passout", "pass:secret"],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    trust = {"tls": {"ca_cert": ca[0]}}
+    own = {"cert": client[0], "private_key": locked, "private_key_passphrase": "secret"}
+    process, port = w.run(config(peer.url, service={**trust, "credentials": {"client_tls": own}}))
+    wait_for("the bundle", lambda: answer_of(port) == "good")
+    w.stop(process)
+    process, port = w.run(config(peer.url, service=trust))
+    wait_for("the failure", lambda: "code" in status_of(port))
+    assert answer_of(port) is None
+    stop(w, process, peer)
+
+
+@case
+def certificates_that_do_not_hold(w):
+    ca, other = w.certificate("rightca"), w.certificate("otherca")
+    good = w.bundle("good")
+    for name, certificate, trusted in (
+        ("expired", w.certificate("late", issuer=ca, days="-1"), ca),
+        ("unknown", w.certificate("strange", issuer=other), ca),
+        ("name", w.certificate("name", issuer=ca, san="DNS:elsewhere.example"), ca),
+    ):
+        peer = Peer(lambda seen: (200, {}, good), server_tls(certificate))
+        process, port = w.run(config(peer.url, service={"tls": {"ca_cert": trusted[0]}}))
+        wait_for(name, lambda: "code" in status_of(port))
+        assert answer_of(port) is None and not peer.requests, (name, status_of(port))
+        w.stop(process)
+        if name == "unknown":
+            process, port = w.run(config(peer.url, service={"allow_insecure_tls": True}))
+            wait_for("without looking", lambda: answer_of(port) == "good")
+            w.stop(process)
+        peer.end()
+
+
+@case
+def oauth2_client_credentials(w):
+    ca = w.certificate("tokenca")
+    good, life, forms = w.bundle("good"), [3600], []
+
+    def token(seen):
+        forms.append((dict(urllib.parse.parse_qsl(seen["body"].decode())), seen["headers"]))
+        body = {"access_token": f"t{len(forms)}", "token_type": "bearer", "expires_in": life[0]}
+        return 200, {"Content-Type": "application/json"}, json.dumps(body).encode()
+
+    ends = Peer(token, server_tls(w.certificate("tokens", issuer=ca)))
+    peer = Peer(lambda seen: (200, {}, good))
+    key, public = w.make_key("assert")
+    base = {"token_url": ends.url + "/token", "scopes": ["read", "write"]}
+    ways = {
+        "secret": {"client_id": "me", "client_secret": "pass word", "additional_parameters": {"audience": "opa"}},
+        "signed": {"signing_key": "k", "additional_claims": {"sub": "me", "aud": "there"}, "include_jti_claim": True},
+        "bearer": {"grant_type": "jwt_bearer", "signing_key": "k", "additional_claims": {"iss": "me"}},
+        "ready": {"client_id": "me", "client_assertion_path": w.write("ready", "a.b.c\n")},
+    }
+    for name, way in ways.items():
+        forms.clear()
+        peer.requests.clear()
+        settings = config(peer.url, service={"tls": {"ca_cert": ca[0]}, "credentials": {"oauth2": {**base, **way}}})
+        with open(key) as f:
+            settings["keys"] = {"k": {"private_key": f.read(), "algorithm": "ES256"}}
+        process, port = w.run(settings)
+        wait_for("the bundle", lambda: answer_of(port) == "good")
+        wait_for("more requests", lambda: len(peer.requests) >= 3)
+        assert len(forms) == 1 and {r["headers"]["Authorization"] for r in peer.requests} == {"Bearer t1"}, forms
+        form, headers = forms[0]
+        assert form["scope"] == "read write" and headers["Content-Type"] == "application/x-www-form-urlencoded", form
+        with open(public) as f:
+            verify = lambda text, **how: jwt.decode(text, f.read(), algorithms=["ES256"], **how)  # noqa: E731
+            if name == "secret":
+                basic = "Basic " + base64.b64encode(b"me:pass word").decode()
+                assert headers["Authorization"] == basic and form["audience"] == "opa", (form, headers)
+            elif name == "signed":
+                claims = verify(form["client_assertion"], audience="there")
+                assert claims["sub"] == "me" and claims["scope"] == "read write" and claims["jti"], claims
+                assert claims["exp"] - claims["iat"] == 600 and form["grant_type"] == "client_credentials", form
+            elif name == "bearer":
+                assert form["grant_type"] == "urn:ietf:params:oauth:grant-type:jwt-bearer", form
+                assert verify(form["assertion"])["iss"] == "me"
+            else:
+                assert form["client_assertion"] == "a.b.c" and form["client_id"] == "me", form
+        w.stop(process)
+    life[0] = 5  # ends in less than ten seconds: never kept
+    forms.clear()
+    credentials = {"oauth2": {**base, **ways["secret"]}}
+    settings = config(peer.url, service={"tls": {"ca_cert": ca[0]}, "credentials": credentials})
+    process, port = w.run(settings)
+    wait_for("a token each time", lambda: len(forms) >= 3)
+    stop(w, process, peer, ends)
+
+
+@case
+def credentials_that_cannot_work_stop_the_start(w):
+    for credentials, text in (
+        ({"oauth2": {"token_url": "http://x", "client_id": "a", "client_secret": "b"}}, "https"),
+        ({"oauth2": {"token_url": "https://x", "client_id": "a"}}, "client_secret"),
+        ({"oauth2": {"token_url": "https://x", "grant_type": "jwt_bearer"}}, "signing_key"),
+        ({"oauth2": {"token_url": "https://x", "signing_key": "none"}}, "non-existent key"),
+        ({"client_tls": {"cert": "c.pem"}}, "private_key"),
+        ({"bearer": {"token": "a"}, "client_tls": {"cert": "c", "private_key": "k"}}, "a maximum one credential"),
+    ):
+        file = w.write("bad.yaml", json.dumps(config("http://127.0.0.1:1", service={"credentials": credentials})))
+        command = [serving.COUNTERSIGN, "run", "--check-config", "-c", file]
+        done = subprocess.run(command, capture_output=True, timeout=20)
+        assert done.returncode == 1 and text in (done.stdout + done.stderr).decode(), (text, done)
+
+
+# ---- status
+
+
+@case
+def status_is_sent_and_printed(w):
+    good, now = w.bundle("good"), [(404, {}, b"")]
+
+    def answer(seen):
+        return (200, {}, b"") if seen["method"] == "POST" else now[0]
+
+    peer = Peer(answer)
+    status = {"service": "s", "partition_name": "eu", "console": True}
+    settings = config(peer.url, status=status)
+    settings["labels"] = {"site": "eu"}
+    process, port = w.run(settings)
+
+    def sent():
+        return [json.loads(r["body"]) for r in peer.requests if r["method"] == "POST"]
+
+    wait_for("the failure", lambda: any(s["bundles"]["b"].get("http_code") == 404 for s in sent()))
+    now[0] = (200, {"ETag": '"1"'}, good)
+    wait_for("the success", lambda: sent()[-1]["bundles"]["b"].get("active_revision") == "good")
+    last = sent()[-1]
+    assert last["labels"]["site"] == "eu" and last["plugins"]["bundle"] == {"state": "OK"}, last
+    families = last["metrics"]["prometheus"]
+    assert families["countersign_bundle_activation_seconds"]["type"] == "HISTOGRAM", list(families)
+    post = next(r for r in peer.requests if r["method"] == "POST")
+    assert post["path"] == "/status/eu" and post["headers"]["Content-Type"] == "application/json", post
+    w.stop(process)
+    with open(w.path(f"log{w.n}")) as log:
+        lines = [json.loads(line) for line in log if '"Status Log"' in line]
+    assert lines and lines[-1]["type"] == "openpolicyagent.org/status" and lines[-1]["bundles"]["b"], lines[-1:]
+    peer.end()
+
+
+def main():
+    """Each case has a world of its own, and mostly waits: they run side by side."""
+    wanted = [c for c in CASES if not sys.argv[1:] or c.__name__ in sys.argv[1:]]
+    with concurrent.futures.ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
+        runs = [(c, pool.submit(c, Scene())) for c in wanted]
+
+        def waiter(function, run):
+            def wait():
+                run.result()
+
+            wait.__name__ = function.__name__
+            return wait
+
+        done = serving.run_cases([waiter(*r) for r in runs], seconds=100)
+    serving.close(*done)
+
+
+if __name__ == "__main__":
+    main()
