@@ -201,6 +201,7 @@ bench: build $(PERF_BIN) ## this server and opa in turn, ratios; evaluation alon
 	@B=$(B) BENCH=$(BENCH) W="$(W)" tests/perf/run
 	@B=$(B) tests/perf/scale
 	@B=$(B) tests/perf/money
+	@B=$(B) tests/perf/stream
 	@for n in 1000 100000; do $(B)/release/tests/perf/fold_bench 2000000 $$n; done
 	@$(B)/release/tests/perf/restart_bench 1000000
 

@@ -39,8 +39,8 @@ typedef struct cs_fold {
     /* Is the event readable for this fold? Asked for what comes out of the log and was not checked by whoever appended
      * it: the past, and everything that others wrote. CS_ERR_INVALID with *reject (texts in `a` or static; not
      * `index`): a damaged file is refused, a record of a topic becomes a dead letter. If all folds agree, apply for the
-     * same event follows at once on the same thread: what check has read may be kept in event->parsed,
-     * in `a`. NULL = always. */
+     * same event follows on the same thread, at once or after the checks of the next few: what check has read may be
+     * kept in event->parsed, in `a`, and what apply will look for can be brought into the cache. NULL = always. */
     cs_err (*check)(void *self, cs_arena *a, cs_event *event, cs_event_reject *reject);
 
     /* ---- snapshots (snapshot.h). All on the journal's thread. A fold without a name keeps the journal from making

@@ -6,135 +6,21 @@
  * (tests/fuzz/fuzz_event.c compares the two). */
 #include "countersign/base/limits.h"
 #include "countersign/base/time.h"
-#include "countersign/journal.h"
+#include "journal/plain.h"
 
-#define TYPE "io.countersign.spend.recorded.v1"
-enum { MEMBERS = 48, DEPTH = 4, DIGITS = 18 };
+enum { MEMBERS = CS_EVENT__MEMBERS, DEPTH = 4 };
 
-typedef struct reader {
-    const char *p, *end;
-} reader;
+typedef cs_event__reader reader;
 
-static inline void blanks(reader *r)
+/* For whoever wants to know where the values are. */
+static void note(reader *r, const cs_event_member *m, uint8_t target)
 {
-    while (r->p < r->end && (*r->p == ' ' || *r->p == '\n' || *r->p == '\t' || *r->p == '\r')) {
-        r->p++;
-    }
-}
-
-/* After blanks. */
-static inline bool take(reader *r, char c)
-{
-    if (r->p < r->end && *r->p <= ' ') {
-        blanks(r);
-    }
-    if (r->p < r->end && *r->p == c) {
-        r->p++;
-        return true;
-    }
-    return false;
-}
-
-/* Is one of these eight bytes a quote, a backslash, a control or not ASCII? */
-static inline bool strange(uint64_t w)
-{
-    const uint64_t ones = UINT64_C(0x0101010101010101);
-    const uint64_t high = UINT64_C(0x8080808080808080);
-    uint64_t quote = w ^ (ones * '"');
-    uint64_t back = w ^ (ones * '\\');
-    return (((quote - ones) | (back - ones) | (w - ones * 0x20) | w) & high) != 0;
-}
-
-/* The text behind its first quote. */
-static bool text(reader *r, cs_slice *out)
-{
-    const char *p = r->p;
-    for (uint64_t word = 0; r->end - p >= 8; p += 8) {
-        memcpy(&word, p, 8);
-        if (strange(word)) {
-            break;
+    if (r->learning != NULL && (m->kind == CS_STRING || m->kind == CS_NUMBER)) {
+        cs_event__learning *l = r->learning;
+        if (l->n < CS_EVENT__SPOTS) {
+            l->v[l->n] = (cs_event__found){.text = m->text, .target = target, .number = m->kind == CS_NUMBER};
         }
-    }
-    while (p < r->end && *p != '"') {
-        unsigned char c = (unsigned char)*p++;
-        if (c < ' ' || c == '\\' || c >= 0x80) {
-            return false;
-        }
-    }
-    if (p == r->end) {
-        return false;
-    }
-    *out = cs_slice_make(r->p, (size_t)(p - r->p));
-    r->p = p + 1;
-    return true;
-}
-
-static size_t digits(reader *r)
-{
-    const char *from = r->p;
-    while (r->p < r->end && *r->p >= '0' && *r->p <= '9') {
-        r->p++;
-    }
-    return (size_t)(r->p - from);
-}
-
-static bool number(reader *r, cs_slice *out)
-{
-    const char *from = r->p;
-    r->p += *r->p == '-';
-    const char *first = r->p;
-    size_t whole = digits(r);
-    size_t fraction = 0;
-    if (whole == 0 || (whole > 1 && *first == '0')) {
-        return false;
-    }
-    if (r->p < r->end && *r->p == '.') {
-        r->p++;
-        fraction = digits(r);
-        if (fraction == 0) {
-            return false;
-        }
-    }
-    *out = cs_slice_make(from, (size_t)(r->p - from));
-    return whole + fraction <= DIGITS && r->p < r->end && *r->p != 'e' && *r->p != 'E';
-}
-
-static bool literal(reader *r, const char *word, size_t n)
-{
-    if ((size_t)(r->end - r->p) < n || memcmp(r->p, word, n) != 0) {
-        return false;
-    }
-    r->p += n;
-    return true;
-}
-
-/* A value that is no object or array. */
-static bool scalar(reader *r, cs_event_member *m)
-{
-    blanks(r);
-    m->text = CS_LIT("");
-    if (r->p == r->end) {
-        return false;
-    }
-    switch (*r->p) {
-    case '"':
-        r->p++;
-        m->kind = CS_STRING;
-        return text(r, &m->text);
-    case 't':
-        m->kind = CS_BOOL;
-        m->truth = true;
-        return literal(r, "true", 4);
-    case 'f':
-        m->kind = CS_BOOL;
-        m->truth = false;
-        return literal(r, "false", 5);
-    case 'n':
-        m->kind = CS_NULL;
-        return literal(r, "null", 4);
-    default:
-        m->kind = CS_NUMBER;
-        return number(r, &m->text);
+        l->n++;
     }
 }
 
@@ -152,74 +38,86 @@ static bool same_name(const cs_event_member *from, const cs_event_member *to, cs
 static bool members(reader *r, cs_event_member *list, size_t *n, bool deeper)
 {
     size_t first = *n;
-    if (take(r, '}')) {
+    if (cs_event__take(r, '}')) {
         return true;
     }
     for (;;) {
-        if (*n == MEMBERS || !take(r, '"')) {
+        if (*n == MEMBERS || !cs_event__take(r, '"')) {
             return false;
         }
         cs_event_member *m = &list[*n];
         m->inside = 0;
-        if (!text(r, &m->name) || same_name(&list[first], m, m->name) || !take(r, ':')) {
+        if (!cs_event__text(r, &m->name) || same_name(&list[first], m, m->name) || !cs_event__take(r, ':')) {
             return false;
         }
         (*n)++;
-        if (take(r, '{')) {
+        if (cs_event__take(r, '{')) {
             m->kind = CS_OBJECT;
             if (!deeper || !members(r, list, n, false)) {
                 return false;
             }
             m->inside = (uint8_t)(&list[*n] - m - 1);
-        } else if (!scalar(r, m)) {
+        } else if (!cs_event__scalar(r, m)) {
             return false;
+        } else {
+            note(r, m, (uint8_t)(CS_EVENT__OF_MEMBERS + (m - list)));
         }
-        if (!take(r, ',')) {
-            return take(r, '}');
+        if (!cs_event__take(r, ',')) {
+            return cs_event__take(r, '}');
         }
     }
 }
 
-static cs_slice *envelope_text(cs_event *event, cs_slice *version, cs_slice *time, cs_slice name)
+/* The texts of an envelope, by CS_EVENT__ID…; FIXED: the version, which is looked at, and the type. */
+typedef struct envelope {
+    cs_slice texts[CS_EVENT__OF_MEMBERS];
+    cs_slice version, type;
+    cs_event_member members[MEMBERS];
+    size_t n_members;
+    bool has_data;
+} envelope;
+
+static cs_slice *envelope_text(envelope *e, cs_slice name, uint8_t *target)
 {
-    switch (name.n) {
-    case 2:
-        return memcmp(name.p, "id", 2) == 0 ? &event->id : NULL;
-    case 4:
-        return memcmp(name.p, "type", 4) == 0 ? &event->type : memcmp(name.p, "time", 4) == 0 ? time : NULL;
-    case 6:
-        return memcmp(name.p, "source", 6) == 0 ? &event->source : NULL;
-    case 7:
-        return memcmp(name.p, "subject", 7) == 0 ? &event->subject : NULL;
-    case 11:
-        return memcmp(name.p, "specversion", 11) == 0 ? version : NULL;
-    case 13:
-        return memcmp(name.p, "correlationid", 13) == 0 ? &event->correlation : NULL;
-    default:
-        return NULL;
+    static const struct {
+        const char *name;
+        uint8_t n, target;
+    } known[] = {{"id", 2, CS_EVENT__ID},
+                 {"time", 4, CS_EVENT__TIME},
+                 {"type", 4, CS_EVENT__FIXED},
+                 {"source", 6, CS_EVENT__SOURCE},
+                 {"subject", 7, CS_EVENT__SUBJECT},
+                 {"specversion", 11, CS_EVENT__FIXED},
+                 {"correlationid", 13, CS_EVENT__CORRELATION}};
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+        if (known[i].n == name.n && memcmp(known[i].name, name.p, name.n) == 0) {
+            *target = known[i].target;
+            return *target != CS_EVENT__FIXED ? &e->texts[*target] : name.n == 4 ? &e->type : &e->version;
+        }
     }
+    *target = CS_EVENT__IGNORED;
+    return NULL;
 }
 
-/* One member of the envelope; `list` has room for those of data. */
-static bool envelope_member(reader *r, cs_event *event, cs_slice *version, cs_slice *time, cs_event_member *list)
+static bool envelope_member(reader *r, envelope *e)
 {
     cs_event_member m = {.kind = CS_NULL};
-    if (!take(r, '"') || !text(r, &m.name) || !take(r, ':')) {
+    uint8_t target = CS_EVENT__IGNORED;
+    if (!cs_event__take(r, '"') || !cs_event__text(r, &m.name) || !cs_event__take(r, ':')) {
         return false;
     }
     if (cs_slice_is(m.name, "data")) {
-        size_t n = 0;
-        if (event->members != NULL || !take(r, '{') || !members(r, list, &n, true)) {
-            return false;
-        }
-        event->members = list;
-        event->n_members = n;
-        return true;
+        bool fresh = !e->has_data;
+        e->has_data = true;
+        return fresh && cs_event__take(r, '{') && members(r, e->members, &e->n_members, true);
     }
-    if (!scalar(r, &m)) {
+    if (!cs_event__scalar(r, &m)) {
         return false;
     }
-    cs_slice *to = envelope_text(event, version, time, m.name);
+    cs_slice *to = envelope_text(e, m.name, &target);
+    if (target != CS_EVENT__FIXED) {
+        note(r, &m, target);
+    }
     if (to == NULL) {
         return true;
     }
@@ -228,42 +126,81 @@ static bool envelope_member(reader *r, cs_event *event, cs_slice *version, cs_sl
     return fresh && m.kind == CS_STRING && m.text.n > 0;
 }
 
-static bool read_plain(cs_arena *a, cs_slice body, cs_event *event)
+static bool read_envelope(reader *r, envelope *e)
 {
-    reader r = {body.p, body.p + body.n};
-    cs_slice version = {NULL, 0};
-    cs_slice time = {NULL, 0};
-    cs_event_member *list = cs_arena_alloc(a, MEMBERS * sizeof *list);
-    *event = (cs_event){.body = body, .data = cs_undefined()};
-    if (body.n == 0 || *body.p != '{' || !take(&r, '{')) {
+    if (r->p == r->end || *r->p != '{' || !cs_event__take(r, '{')) {
         return false;
     }
     do {
-        if (!envelope_member(&r, event, &version, &time, list)) {
+        if (!envelope_member(r, e)) {
             return false;
         }
-    } while (take(&r, ','));
-    if (!take(&r, '}') || event->members == NULL || !cs_slice_is(version, "1.0") || event->id.p == NULL ||
-        event->source.p == NULL || event->subject.p == NULL || time.p == NULL || event->type.p == NULL ||
-        !cs_slice_is(event->type, TYPE)) {
+    } while (cs_event__take(r, ','));
+    if (!cs_event__take(r, '}') || !e->has_data || !cs_slice_is(e->version, "1.0") ||
+        !cs_slice_is(e->type, CS_EVENT__TYPE)) {
         return false;
     }
-    blanks(&r);
+    cs_event__blanks(r);
+    return r->p == r->end;
+}
+
+static bool read_plain(cs_arena *a, cs_slice body, cs_event__learning *learning, cs_event *event)
+{
+    reader r = {.p = body.p, .end = body.p + body.n, .learning = learning};
+    envelope e;
+    memset(e.texts, 0, sizeof e.texts);
+    e.version = e.type = (cs_slice){NULL, 0};
+    e.n_members = 0;
+    e.has_data = false;
+    if (body.n == 0 || !read_envelope(&r, &e)) {
+        return false;
+    }
+    *event = (cs_event){.body = body,
+                        .data = cs_undefined(),
+                        .id = e.texts[CS_EVENT__ID],
+                        .source = e.texts[CS_EVENT__SOURCE],
+                        .subject = e.texts[CS_EVENT__SUBJECT],
+                        .correlation = e.texts[CS_EVENT__CORRELATION],
+                        .type = e.type,
+                        .n_members = e.n_members};
+    cs_slice time = e.texts[CS_EVENT__TIME];
+    if (event->id.p == NULL || event->source.p == NULL || event->subject.p == NULL || time.p == NULL ||
+        !cs_time_parse_rfc3339(time, &event->time_ns)) {
+        return false;
+    }
     if (event->correlation.p == NULL) {
         event->correlation = CS_LIT("");
     }
-    return r.p == r.end && cs_time_parse_rfc3339(time, &event->time_ns);
+    size_t n = e.n_members * sizeof *e.members;
+    event->members =
+        memcpy(cs_arena_alloc(a, n + 1), e.members, n); /* never NULL, which would say that there is data */
+    return true;
 }
 
-cs_err cs_event_read_bulk(cs_arena *a, cs_slice body, bool limits, cs_event *event, cs_event_reject *reject)
+cs_err cs_event__read_bulk(cs_event__shapes *shapes, cs_arena *a, cs_slice body, bool limits, cs_event *event,
+                           cs_event_reject *reject)
 {
     const cs_limits *limit = cs_limits_get();
     bool within = !limits || (body.n <= limit->event_bytes && limit->event_depth >= DEPTH);
-    if (within && read_plain(a, body, event)) {
+    bool read = within && shapes != NULL && cs_event__shape_read(shapes, a, body, event);
+    if (within && !read) {
+        cs_event__learning found = {.n = 0};
+        bool learns = shapes != NULL && cs_event__shape_wanted(shapes);
+        read = read_plain(a, body, learns ? &found : NULL, event);
+        if (read && learns) {
+            cs_event__shape_learn(shapes, event, &found);
+        }
+    }
+    if (read) {
         *reject = (cs_event_reject){.id = event->id, .code = "", .message = CS_LIT("")};
         return CS_OK;
     }
     return cs_event_read(a, body, limits, event, reject);
+}
+
+cs_err cs_event_read_bulk(cs_arena *a, cs_slice body, bool limits, cs_event *event, cs_event_reject *reject)
+{
+    return cs_event__read_bulk(NULL, a, body, limits, event, reject);
 }
 
 cs_value cs_event_data(cs_arena *a, const cs_event *event)

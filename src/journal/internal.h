@@ -10,6 +10,7 @@
 #include "countersign/base/vec.h"
 #include "countersign/journal.h"
 #include "countersign/move.h"
+#include "journal/plain.h"
 
 /* ---- kinds */
 
@@ -57,6 +58,9 @@ struct cs_journal {
     struct cs_journal__snapshots *snapshots; /* NULL = none are made */
     cs_fold folds[CS_JOURNAL__FOLDS];
     size_t n_folds;
+    char wanted_type[64]; /* the type asked for last, and the folds that want it, a bit each; the journal's thread */
+    size_t wanted_n;
+    uint32_t wanted;
     cs_queue *queue;
     cs_thread thread;
     bool started;
@@ -77,7 +81,8 @@ struct cs_journal {
     cs_cond changed;
     cs_error error; /* why it is broken or failing */
 
-    cs_arena arena; /* the thread's own */
+    cs_arena arena;          /* the thread's own */
+    cs_event__shapes shapes; /* of what it reads */
 };
 
 /* Wakes the thread out of cs_queue_wait; takes no part in anything else. */
@@ -97,11 +102,11 @@ CS_MUST_CHECK cs_err cs_journal__read(cs_journal *j, cs_arena *a, cs_slice body,
 CS_MUST_CHECK cs_err cs_journal__read_value(cs_journal *j, cs_arena *a, cs_value envelope, cs_slice body,
                                             cs_event *event, cs_event_reject *reject);
 /* Is there a fold for it? */
-bool cs_journal__wanted(const cs_journal *j, const cs_event *event);
+bool cs_journal__wanted(cs_journal *j, const cs_event *event);
 /* Hands it to the folds. */
 void cs_journal__apply(cs_journal *j, cs_event *event);
 /* Do all folds that want it know it already? */
-bool cs_journal__redundant(const cs_journal *j, const cs_event *event);
+bool cs_journal__redundant(cs_journal *j, const cs_event *event);
 /* A little work on snapshots; call it between groups, and every few thousand events of the past: it may ask the kind
  * for its positions. True: there is more to do, call again within a few milliseconds. */
 bool cs_journal__snapshot_step(cs_journal *j);

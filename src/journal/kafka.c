@@ -13,7 +13,7 @@
 #include "countersign/base/mem.h"
 #include "countersign/base/time.h"
 
-enum { IDLE_MS = 50, ARENA_BYTES = 262144 };
+enum { IDLE_MS = 50, ARENA_BYTES = 65536 };
 #define DAY_NS (86400 * CS_NS_PER_S)
 #define REBUILD_NS (401 * DAY_NS)
 #define AGAIN_NS (35 * DAY_NS)
@@ -196,13 +196,16 @@ static size_t consume(cs_journal__kafka *k)
 {
     cs_journal *j = k->journal;
     size_t n = cs_kafka_in_take(k->in);
+    k->taken_ns = cs_time_wall_ns();
     cs_kafka_record record;
     while (cs_kafka_in_next(k->in, &record)) {
         cs_journal__kafka_record(k, &record);
         if (cs_arena_used(&j->arena) > ARENA_BYTES) {
+            cs_journal__kafka_apply_rest(k);
             cs_arena_reset(&j->arena);
         }
     }
+    cs_journal__kafka_apply_rest(k);
     cs_arena_reset(&j->arena);
     cs_kafka_in_done(k->in);
     return n;

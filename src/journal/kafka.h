@@ -22,6 +22,15 @@ typedef struct cs_journal__slot {
     size_t index;                 /* in its batch */
 } cs_journal__slot;
 
+/* A record that was read and is not applied yet: while the next ones are read, what it will look for comes into the
+ * cache. */
+enum { CS_JOURNAL__AHEAD = 8 };
+typedef struct cs_journal__coming {
+    cs_event event;
+    bool ours;
+    uint64_t number; /* of an event of ours */
+} cs_journal__coming;
+
 /* Something about the log that is not as it should be. */
 typedef struct cs_journal__fault {
     cs_kafka_fault fault;
@@ -44,6 +53,10 @@ typedef struct cs_journal__kafka {
     cs_journal__slot *slots; /* a ring: number & (slots_cap - 1) */
     size_t slots_cap;
     uint64_t first, end; /* numbers in use: first .. end - 1 */
+
+    cs_journal__coming coming[CS_JOURNAL__AHEAD]; /* numbers n_applied .. n_read - 1; empty between takes */
+    uint64_t n_read, n_applied;
+    int64_t taken_ns; /* when the last take began */
 
     uint64_t letters; /* dead letters sent and not confirmed */
     cs_series *dead, *lost_letters, *lost_records;
@@ -84,8 +97,10 @@ cs_slice cs_journal__kafka_key(const cs_event *event);
 #define CS_JOURNAL__LETTER_TAG (UINT64_C(1) << 62)
 #define CS_JOURNAL__IMPORT_TAG (UINT64_C(1) << 63)
 
-/* Applies one record, or sends it to the dead letters. */
+/* Reads one record and applies it a few records later, or sends it to the dead letters. */
 void cs_journal__kafka_record(cs_journal__kafka *k, const cs_kafka_record *record);
+/* Applies those that are still to be. Before what they point to goes. */
+void cs_journal__kafka_apply_rest(cs_journal__kafka *k);
 /* Counts and logs it. */
 void cs_journal__kafka_letter_lost(cs_journal__kafka *k, const cs_error *error);
 

@@ -35,7 +35,8 @@ struct cs_spend__cost {
     cs_snapshot *out;
     CS_VEC(kept) kept; /* rows of the snapshot, in order */
     size_t n_old;      /* of them, those that the snapshot under way drops */
-    cs_buf key, bytes;
+    cs_arena scratch;
+    cs_buf bytes;
 };
 
 /* ---- events */
@@ -79,7 +80,7 @@ static int month_of(int64_t slot)
     return (int)(year * 12 + month);
 }
 
-void cs_spend__cost_add(cs_spend__cost *c, const cs_spend__event *event, uint32_t slot, uint32_t arrived)
+static cs_slice key_of(cs_arena *a, const cs_spend__event *event, uint32_t slot, bool restated)
 {
     cs_spend__cost_row row = {.slot = slot,
                               .tenant = event->tenant,
@@ -89,18 +90,40 @@ void cs_spend__cost_add(cs_spend__cost *c, const cs_spend__event *event, uint32_
                               .unit = event->unit,
                               .kind = event->kind,
                               .estimated = event->estimated,
-                              .restated = arrived > slot && month_of(arrived) != month_of(slot),
+                              .restated = restated,
                               .scope = event->scope,
                               .tags = event->tags};
+    return cs_spend__cost_key(a, &row);
+}
+
+void cs_spend__cost_prepare(cs_spend__cost *c, cs_arena *a, int64_t time_ns, cs_spend__event *event)
+{
+    int64_t slot = cs_spend__slot(time_ns);
+    if (slot >= 0 && !event->linked) {
+        event->cost_slot = (uint32_t)slot;
+        event->cost_key = key_of(a, event, event->cost_slot, false);
+        event->cost_hash = cs_spend__cost_hash(event->cost_key);
+        cs_spend__cost_sums_prefetch(c->now, event->cost_hash); /* nobody else changes it */
+    }
+}
+
+void cs_spend__cost_add(cs_spend__cost *c, const cs_spend__event *event, uint32_t slot, uint32_t arrived)
+{
+    bool restated = arrived > slot && arrived / CS_SPEND__SLOTS_A_DAY != slot / CS_SPEND__SLOTS_A_DAY &&
+                    month_of(arrived) != month_of(slot);
+    bool prepared = event->cost_key.n > 0 && event->cost_slot == slot && !restated;
+    cs_slice key = prepared ? event->cost_key : key_of(&c->scratch, event, slot, restated);
+    uint32_t hash = prepared ? event->cost_hash : cs_spend__cost_hash(key);
     cs_spend__cost_sum sum = {.nanos = event->nanos, .quantity = event->quantity, .events = 1};
-    cs_buf_clear(&c->key);
-    cs_spend__cost_key(&c->key, &row);
     cs_mutex_lock(&c->lock);
     if (!c->begun) {
         begin(c);
     }
-    cs_spend__cost_sums_add(c->now, cs_buf_view(&c->key), &sum);
+    cs_spend__cost_sums_add(c->now, key, hash, &sum);
     cs_mutex_unlock(&c->lock);
+    if (!prepared) {
+        cs_arena_reset(&c->scratch);
+    }
 }
 
 /* ---- snapshots: a row for each piece of each cut that the file may lack */
@@ -174,10 +197,11 @@ static bool save(void *self, int64_t until_mono)
 static void take_back(cs_spend__cost *c)
 {
     cs_spend__cost_sums *sums = c->waiting.v[--c->waiting.n];
-    size_t cursor = 0;
-    const cs_map_entry *entry = NULL;
-    while ((entry = cs_map_next(&c->now->rows, &cursor)) != NULL) {
-        cs_spend__cost_sums_add(sums, entry->key, entry->value);
+    uint32_t cursor = 0;
+    const cs_spend__cost_entry *entry = NULL;
+    while ((entry = cs_spend__cost_sums_next(c->now, &cursor)) != NULL) {
+        cs_slice key = cs_slice_make(entry->key, entry->n);
+        cs_spend__cost_sums_add(sums, key, cs_spend__cost_hash(key), &entry->sum);
     }
     cs_spend__cost_sums_free(c->now);
     c->now = sums;
@@ -296,7 +320,7 @@ cs_err cs_spend__cost_new(cs_spend *s, const char *path, cs_spend__cost **out, c
     c->now = cs_spend__cost_sums_new();
     cs_mutex_init(&c->lock);
     cs_cond_init(&c->changed);
-    cs_buf_init(&c->key);
+    cs_arena_init(&c->scratch, 0);
     cs_buf_init(&c->bytes);
     cs_err err = path != NULL ? cs_spend__cost_store_open(path, &c->store, e) : CS_OK;
     if (err == CS_OK && path != NULL) {
@@ -339,7 +363,7 @@ void cs_spend__cost_free(cs_spend__cost *c)
     CS_VEC_FREE(&c->kept);
     cs_spend__cost_sums_free(c->now);
     cs_spend__cost_store_close(c->store);
-    cs_buf_destroy(&c->key);
+    cs_arena_destroy(&c->scratch);
     cs_buf_destroy(&c->bytes);
     cs_cond_destroy(&c->changed);
     cs_mutex_destroy(&c->lock);
@@ -358,11 +382,10 @@ typedef CS_VEC(copied) copies;
 
 static void copy_sums(cs_arena *a, const cs_spend__cost_sums *sums, uint64_t number, copies *out)
 {
-    size_t cursor = 0;
-    const cs_map_entry *entry = NULL;
-    while ((entry = cs_map_next(&sums->rows, &cursor)) != NULL) {
-        copied c = {.cut = number, .key = {cs_arena_dup(a, entry->key.p, entry->key.n), entry->key.n}};
-        c.sum = *(const cs_spend__cost_sum *)entry->value;
+    uint32_t cursor = 0;
+    const cs_spend__cost_entry *entry = NULL;
+    while ((entry = cs_spend__cost_sums_next(sums, &cursor)) != NULL) {
+        copied c = {.cut = number, .key = {cs_arena_dup(a, entry->key, entry->n), entry->n}, .sum = entry->sum};
         CS_VEC_PUSH_IN(a, out, c);
     }
 }

@@ -10,8 +10,9 @@
 #ifndef CS_SPEND_COST_H
 #define CS_SPEND_COST_H
 
+#include "countersign/base/arena.h"
 #include "countersign/base/buf.h"
-#include "countersign/base/map.h"
+#include "countersign/base/vec.h"
 #include "spend/book.h"
 
 typedef struct cs_spend__cost_row {
@@ -24,21 +25,37 @@ typedef struct cs_spend__cost_row {
     int64_t nanos, quantity, events;
 } cs_spend__cost_row;
 
-/* ---- cost_row.c: a row's labels as one key, and back. The slices of a row that was read point into the key. */
-void cs_spend__cost_key(cs_buf *out, const cs_spend__cost_row *row);
+/* ---- cost_row.c: a row's labels as one key in `a`, and back. The slices of a row that was read point into the key. */
+cs_slice cs_spend__cost_key(cs_arena *a, const cs_spend__cost_row *row);
 bool cs_spend__cost_row_of(cs_slice key, cs_spend__cost_row *out);
+uint32_t cs_spend__cost_hash(cs_slice key);
 
-/* Sums by key: the value of the map is one of these. */
+/* Sums by key. */
 typedef struct cs_spend__cost_sum {
     int64_t nanos, quantity, events;
 } cs_spend__cost_sum;
+typedef struct cs_spend__cost_entry {
+    cs_spend__cost_sum sum;
+    uint32_t n;
+    char key[];
+} cs_spend__cost_entry;
+typedef struct cs_spend__cost_piece {
+    char *bytes;
+    uint32_t used;
+} cs_spend__cost_piece;
 typedef struct cs_spend__cost_sums {
-    cs_map rows;
+    struct cs_spend__cost_place *places; /* mask + 1 of them, open addressing; NULL while there are none */
+    uint32_t mask, n;
+    CS_VEC(cs_spend__cost_piece) pieces;
     uint64_t cut; /* 0 = none yet */
 } cs_spend__cost_sums;
 cs_spend__cost_sums *cs_spend__cost_sums_new(void);
 void cs_spend__cost_sums_free(cs_spend__cost_sums *sums); /* NULL is fine */
-void cs_spend__cost_sums_add(cs_spend__cost_sums *sums, cs_slice key, const cs_spend__cost_sum *more);
+void cs_spend__cost_sums_add(cs_spend__cost_sums *sums, cs_slice key, uint32_t hash, const cs_spend__cost_sum *more);
+/* Brings the place where a key would be into the cache. */
+void cs_spend__cost_sums_prefetch(const cs_spend__cost_sums *sums, uint32_t hash);
+/* All of them, in the order in which they came: the cursor starts at 0; NULL at the end. */
+const cs_spend__cost_entry *cs_spend__cost_sums_next(const cs_spend__cost_sums *sums, uint32_t *cursor);
 /* As bytes for a snapshot, and back; false if they are damaged. */
 void cs_spend__cost_sums_write(const cs_spend__cost_sums *sums, cs_buf *out);
 bool cs_spend__cost_sums_read(cs_slice bytes, cs_spend__cost_sums *into);
@@ -67,6 +84,9 @@ typedef struct cs_spend__cost cs_spend__cost;
 /* `path` NULL: everything stays in memory. */
 CS_MUST_CHECK cs_err cs_spend__cost_new(struct cs_spend *s, const char *path, cs_spend__cost **out, cs_error *e);
 void cs_spend__cost_free(cs_spend__cost *cost); /* NULL is fine */
+/* What an event will look for comes into the cache: its key, if it counts in the slot of its time, is left in it, in
+ * `a`. On the journal's thread, as cost_add. */
+void cs_spend__cost_prepare(cs_spend__cost *cost, cs_arena *a, int64_t time_ns, cs_spend__event *event);
 /* An event that counts in this slot, and arrived in that one. */
 void cs_spend__cost_add(cs_spend__cost *cost, const cs_spend__event *event, uint32_t slot, uint32_t arrived);
 /* Every row there is, as the store's; those in memory after those of the file, so that one row may come in pieces. */

@@ -1,18 +1,75 @@
 /* A row's labels as one key; sums by key. */
+#include <string.h>
+
 #include "countersign/base/bytes.h"
 #include "countersign/base/mem.h"
-#include "spend/account.h"
 #include "spend/cost.h"
 
-enum { ESTIMATED = 1, RESTATED = 2 };
+enum { ESTIMATED = 1, RESTATED = 2, VAR_BYTES = 10 };
 
-static void put_pairs(cs_buf *out, const cs_spend__pairs *pairs)
+/* Sums lie in pieces, each behind its key, so that finding one takes two lines of memory: that of its place, and its
+ * own. A place is 8 bytes; where a sum lies is counted in units of 8. */
+#ifdef CS_TINY
+enum { FIRST_PLACES = 2, PIECE_UNITS = 2048 };
+#else
+enum { FIRST_PLACES = 256, PIECE_UNITS = 8192 };
+#endif
+
+typedef struct cs_spend__cost_place {
+    uint32_t at; /* of its entry: number of the piece * PIECE_UNITS + unit in it; 0 = empty */
+    uint32_t hash;
+} place;
+
+/* ---- keys */
+
+static char *put_var(char *at, uint64_t v)
 {
-    cs_bytes_put_var(out, pairs->n);
-    for (size_t i = 0; i < pairs->n; i++) {
-        cs_bytes_put_text(out, pairs->v[i].name);
-        cs_bytes_put_text(out, pairs->v[i].value);
+    for (; v >= 0x80; v >>= 7) {
+        *at++ = (char)(uint8_t)(v | 0x80);
     }
+    *at++ = (char)(uint8_t)v;
+    return at;
+}
+
+static char *put_text(char *at, cs_slice text)
+{
+    at = put_var(at, text.n);
+    if (text.n > 0) {
+        memcpy(at, text.p, text.n);
+    }
+    return at + text.n;
+}
+
+static char *put_pairs(char *at, const cs_spend__pairs *pairs)
+{
+    at = put_var(at, pairs->n);
+    for (size_t i = 0; i < pairs->n; i++) {
+        at = put_text(put_text(at, pairs->v[i].name), pairs->v[i].value);
+    }
+    return at;
+}
+
+static size_t pairs_room(const cs_spend__pairs *pairs)
+{
+    size_t n = VAR_BYTES;
+    for (size_t i = 0; i < pairs->n; i++) {
+        n += pairs->v[i].name.n + pairs->v[i].value.n + 2 * VAR_BYTES;
+    }
+    return n;
+}
+
+cs_slice cs_spend__cost_key(cs_arena *a, const cs_spend__cost_row *row)
+{
+    size_t room = 7 * VAR_BYTES + row->tenant.n + row->currency.n + row->document_id.n + row->operation.n +
+                  row->unit.n + pairs_room(&row->scope) + pairs_room(&row->tags);
+    char *key = cs_arena_alloc(a, room);
+    char *at = put_var(key, ((uint64_t)row->slot << 1) ^ (row->slot < 0 ? UINT64_MAX : 0)); /* as cs_bytes_signed */
+    *at++ = (char)(uint8_t)row->kind;
+    *at++ = (char)(uint8_t)((row->estimated ? ESTIMATED : 0) | (row->restated ? RESTATED : 0));
+    at = put_text(put_text(at, row->tenant), row->currency);
+    at = put_text(put_text(put_text(at, row->document_id), row->operation), row->unit);
+    at = put_pairs(put_pairs(at, &row->scope), &row->tags);
+    return cs_slice_make(key, (size_t)(at - key));
 }
 
 static void take_pairs(cs_bytes *b, cs_spend__pairs *out)
@@ -23,20 +80,6 @@ static void take_pairs(cs_bytes *b, cs_spend__pairs *out)
         out->v[out->n].name = cs_bytes_text(b);
         out->v[out->n].value = cs_bytes_text(b);
     }
-}
-
-void cs_spend__cost_key(cs_buf *out, const cs_spend__cost_row *row)
-{
-    cs_bytes_put_signed(out, row->slot);
-    cs_bytes_put_u8(out, (uint8_t)row->kind);
-    cs_bytes_put_u8(out, (uint8_t)((row->estimated ? ESTIMATED : 0) | (row->restated ? RESTATED : 0)));
-    cs_bytes_put_text(out, row->tenant);
-    cs_bytes_put_text(out, row->currency);
-    cs_bytes_put_text(out, row->document_id);
-    cs_bytes_put_text(out, row->operation);
-    cs_bytes_put_text(out, row->unit);
-    put_pairs(out, &row->scope);
-    put_pairs(out, &row->tags);
 }
 
 bool cs_spend__cost_row_of(cs_slice key, cs_spend__cost_row *out)
@@ -58,50 +101,135 @@ bool cs_spend__cost_row_of(cs_slice key, cs_spend__cost_row *out)
     return cs_bytes_whole(&b) && kind <= CS_SPEND__ADJUSTMENT;
 }
 
+/* ---- sums */
+
 cs_spend__cost_sums *cs_spend__cost_sums_new(void)
 {
-    cs_spend__cost_sums *sums = cs_zalloc(sizeof *sums);
-    cs_map_init(&sums->rows);
-    return sums;
+    return cs_zalloc(sizeof(cs_spend__cost_sums));
 }
 
 void cs_spend__cost_sums_free(cs_spend__cost_sums *sums)
 {
-    if (sums == NULL) {
-        return;
+    if (sums != NULL) {
+        for (size_t i = 0; i < sums->pieces.n; i++) {
+            cs_free(sums->pieces.v[i].bytes);
+        }
+        CS_VEC_FREE(&sums->pieces);
+        cs_free(sums->places);
+        cs_free(sums);
     }
-    size_t cursor = 0;
-    const cs_map_entry *entry = NULL;
-    while ((entry = cs_map_next(&sums->rows, &cursor)) != NULL) {
-        cs_free(entry->value);
-    }
-    cs_map_destroy(&sums->rows);
-    cs_free(sums);
 }
 
-void cs_spend__cost_sums_add(cs_spend__cost_sums *sums, cs_slice key, const cs_spend__cost_sum *more)
+static cs_spend__cost_entry *entry_at(const cs_spend__cost_sums *sums, uint32_t at)
+{
+    return (cs_spend__cost_entry *)(void *)(sums->pieces.v[at / PIECE_UNITS].bytes + (size_t)(at % PIECE_UNITS) * 8);
+}
+
+static uint32_t units_of(size_t key_bytes)
+{
+    return (uint32_t)((sizeof(cs_spend__cost_entry) + key_bytes + 7) / 8);
+}
+
+const cs_spend__cost_entry *cs_spend__cost_sums_next(const cs_spend__cost_sums *sums, uint32_t *cursor)
+{
+    *cursor += *cursor == 0;
+    size_t piece = *cursor / PIECE_UNITS;
+    if (piece < sums->pieces.n && *cursor % PIECE_UNITS >= sums->pieces.v[piece].used) {
+        *cursor = (uint32_t)++piece * PIECE_UNITS;
+    }
+    if (piece >= sums->pieces.n || *cursor % PIECE_UNITS >= sums->pieces.v[piece].used) {
+        return NULL;
+    }
+    const cs_spend__cost_entry *entry = entry_at(sums, *cursor);
+    uint32_t end = *cursor % PIECE_UNITS + units_of(entry->n);
+    *cursor = (uint32_t)piece * PIECE_UNITS + (end < PIECE_UNITS ? end : PIECE_UNITS);
+    return entry;
+}
+
+/* Half of the places stay empty. */
+static void make_room(cs_spend__cost_sums *sums)
+{
+    uint32_t old_size = sums->places != NULL ? sums->mask + 1 : 0;
+    if (sums->n < old_size / 2) {
+        return;
+    }
+    place *old = sums->places;
+    uint32_t size = old_size != 0 ? old_size * 2 : FIRST_PLACES;
+    sums->places = cs_zalloc(size * sizeof *sums->places);
+    sums->mask = size - 1;
+    for (uint32_t i = 0; i < old_size; i++) {
+        uint32_t to = old[i].hash & sums->mask;
+        while (old[i].at != 0 && sums->places[to].at != 0) {
+            to = (to + 1) & sums->mask;
+        }
+        if (old[i].at != 0) {
+            sums->places[to] = old[i];
+        }
+    }
+    cs_free(old);
+}
+
+/* An entry of its own for the key, in the last piece or a new one. */
+static uint32_t make_entry(cs_spend__cost_sums *sums, cs_slice key)
+{
+    size_t units = units_of(key.n);
+    if (sums->pieces.n == 0 || sums->pieces.v[sums->pieces.n - 1].used + units > PIECE_UNITS) {
+        cs_assert(sums->pieces.n < UINT32_MAX / PIECE_UNITS - 1);
+        size_t size = units < PIECE_UNITS ? PIECE_UNITS : units + 1; /* a key longer than a piece gets one to itself */
+        cs_spend__cost_piece fresh = {.bytes = cs_alloc(size * 8), .used = sums->pieces.n == 0};
+        CS_VEC_PUSH(&sums->pieces, fresh);
+    }
+    cs_spend__cost_piece *piece = &sums->pieces.v[sums->pieces.n - 1];
+    uint32_t at = (uint32_t)(sums->pieces.n - 1) * PIECE_UNITS + piece->used;
+    piece->used = piece->used + units < PIECE_UNITS ? piece->used + (uint32_t)units : PIECE_UNITS;
+    cs_spend__cost_entry *entry = entry_at(sums, at);
+    *entry = (cs_spend__cost_entry){.n = (uint32_t)key.n};
+    memcpy(entry->key, key.p, key.n);
+    sums->n++;
+    return at;
+}
+
+uint32_t cs_spend__cost_hash(cs_slice key)
+{
+    return cs_hash_bytes(key.p, key.n);
+}
+
+void cs_spend__cost_sums_prefetch(const cs_spend__cost_sums *sums, uint32_t hash)
+{
+    if (sums->places != NULL) {
+        __builtin_prefetch(&sums->places[hash & sums->mask]);
+    }
+}
+
+void cs_spend__cost_sums_add(cs_spend__cost_sums *sums, cs_slice key, uint32_t hash, const cs_spend__cost_sum *more)
 {
     bool overflow = false; /* the ledger says it; here a sum stays at its end */
-    cs_spend__cost_sum *sum = cs_map_get(&sums->rows, key);
-    if (sum == NULL) {
-        sum = cs_zalloc(sizeof *sum);
-        (void)cs_map_put(&sums->rows, key, sum);
+    make_room(sums);
+    cs_spend__cost_entry *entry = NULL;
+    for (uint32_t i = hash & sums->mask; entry == NULL; i = (i + 1) & sums->mask) {
+        place *p = &sums->places[i];
+        if (p->at == 0) {
+            *p = (place){.at = make_entry(sums, key), .hash = hash};
+            entry = entry_at(sums, p->at);
+        } else if (p->hash == hash) {
+            entry = entry_at(sums, p->at);
+            entry = entry->n == key.n && memcmp(entry->key, key.p, key.n) == 0 ? entry : NULL;
+        }
     }
-    sum->nanos = cs_spend__add(sum->nanos, more->nanos, &overflow);
-    sum->quantity = cs_spend__add(sum->quantity, more->quantity, &overflow);
-    sum->events += more->events;
+    entry->sum.nanos = cs_spend__add(entry->sum.nanos, more->nanos, &overflow);
+    entry->sum.quantity = cs_spend__add(entry->sum.quantity, more->quantity, &overflow);
+    entry->sum.events += more->events;
 }
 
 void cs_spend__cost_sums_write(const cs_spend__cost_sums *sums, cs_buf *out)
 {
-    size_t cursor = 0;
-    const cs_map_entry *entry = NULL;
-    while ((entry = cs_map_next(&sums->rows, &cursor)) != NULL) {
-        const cs_spend__cost_sum *sum = entry->value;
-        cs_bytes_put_text(out, entry->key);
-        cs_bytes_put_signed(out, sum->nanos);
-        cs_bytes_put_signed(out, sum->quantity);
-        cs_bytes_put_signed(out, sum->events);
+    uint32_t cursor = 0;
+    const cs_spend__cost_entry *entry = NULL;
+    while ((entry = cs_spend__cost_sums_next(sums, &cursor)) != NULL) {
+        cs_bytes_put_text(out, cs_slice_make(entry->key, entry->n));
+        cs_bytes_put_signed(out, entry->sum.nanos);
+        cs_bytes_put_signed(out, entry->sum.quantity);
+        cs_bytes_put_signed(out, entry->sum.events);
     }
 }
 
@@ -117,7 +245,7 @@ bool cs_spend__cost_sums_read(cs_slice bytes, cs_spend__cost_sums *into)
         if (b.bad || !cs_spend__cost_row_of(key, &row)) {
             return false;
         }
-        cs_spend__cost_sums_add(into, key, &sum);
+        cs_spend__cost_sums_add(into, key, cs_spend__cost_hash(key), &sum);
     }
     return cs_bytes_whole(&b);
 }

@@ -185,17 +185,16 @@ static int put(cs_spend__cost_store *s, const cs_spend__cost_row *row)
 static cs_err add(cs_spend__cost_store *s, const cs_spend__cost_sums *sums, cs_error *e)
 {
     CS_TRY(run(s, "BEGIN IMMEDIATE", "writing", e));
-    size_t cursor = 0;
-    const cs_map_entry *entry = NULL;
+    uint32_t cursor = 0;
+    const cs_spend__cost_entry *entry = NULL;
     int rc = SQLITE_OK;
-    while (rc == SQLITE_OK && (entry = cs_map_next(&sums->rows, &cursor)) != NULL) {
-        const cs_spend__cost_sum *sum = entry->value;
+    while (rc == SQLITE_OK && (entry = cs_spend__cost_sums_next(sums, &cursor)) != NULL) {
         cs_spend__cost_row row;
-        bool whole = cs_spend__cost_row_of(entry->key, &row);
+        bool whole = cs_spend__cost_row_of(cs_slice_make(entry->key, entry->n), &row);
         cs_assert(whole);
-        row.nanos = sum->nanos;
-        row.quantity = sum->quantity;
-        row.events = sum->events;
+        row.nanos = entry->sum.nanos;
+        row.quantity = entry->sum.quantity;
+        row.events = entry->sum.events;
         rc = put(s, &row);
     }
     if (rc == SQLITE_OK) {

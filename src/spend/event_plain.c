@@ -200,6 +200,7 @@ static void clear(cs_spend__event *out, const cs_event *event)
     out->quantity = 0;
     out->scope.n = out->tags.n = 0;
     out->hash[0] = out->hash[1] = 0;
+    out->cost_key = none;
     out->correlation = event->correlation;
 }
 

@@ -19,7 +19,6 @@ typedef struct report {
     int64_t start, end;             /* seconds */
     int64_t month_start, month_end; /* seconds */
     cs_spend__cost_sums *sums;      /* of the day; their slot is nothing */
-    cs_buf key;
 } report;
 
 /* ---- the day */
@@ -79,11 +78,11 @@ static void gather(void *self, const cs_spend__cost_row *row)
     }
     cs_spend__cost_row whole_day = *row;
     whole_day.slot = 0;
-    cs_buf_clear(&r->key);
-    cs_spend__cost_key(&r->key, &whole_day);
-    cs_spend__cost_sums_add(
-        r->sums, cs_buf_view(&r->key),
-        &(cs_spend__cost_sum){.nanos = row->nanos, .quantity = row->quantity, .events = row->events});
+    cs_spend__cost_sum sum = {.nanos = row->nanos, .quantity = row->quantity, .events = row->events};
+    cs_arena_mark before = cs_arena_mark_now(r->a);
+    cs_slice key = cs_spend__cost_key(r->a, &whole_day);
+    cs_spend__cost_sums_add(r->sums, key, cs_spend__cost_hash(key), &sum);
+    cs_arena_rewind(r->a, before);
 }
 
 /* ---- FOCUS */
@@ -214,15 +213,15 @@ static int by_labels(const void *x, const void *y)
 
 static line *lines_of(report *r, size_t *n)
 {
-    line *lines = cs_arena_array(r->a, line, r->sums->rows.live + 1);
-    size_t cursor = 0;
-    const cs_map_entry *entry = NULL;
+    line *lines = cs_arena_array(r->a, line, (size_t)r->sums->n + 1);
+    uint32_t cursor = 0;
+    const cs_spend__cost_entry *entry = NULL;
     *n = 0;
-    while ((entry = cs_map_next(&r->sums->rows, &cursor)) != NULL) {
+    while ((entry = cs_spend__cost_sums_next(r->sums, &cursor)) != NULL) {
         line *l = &lines[(*n)++];
-        bool whole = cs_spend__cost_row_of(entry->key, &l->row);
+        bool whole = cs_spend__cost_row_of(cs_slice_make(entry->key, entry->n), &l->row);
         cs_assert(whole);
-        l->sum = entry->value;
+        l->sum = &entry->sum;
     }
     if (*n > 1) {
         qsort(lines, *n, sizeof *lines, by_labels);
@@ -371,7 +370,6 @@ cs_err cs_spend_finops_report(cs_spend *s, cs_slice day, cs_slice zone, bool csv
     cs_arena_init(&a, 0);
     report r = {.spend = s, .a = &a, .timezone = zone.n > 0 ? zone : CS_LIT("UTC")};
     r.sums = cs_spend__cost_sums_new();
-    cs_buf_init(&r.key);
     cs_err err = cs_zone_find(r.timezone, &r.zone, e);
     if (err == CS_OK) {
         err = read_day(&r, day, e);
@@ -395,7 +393,6 @@ cs_err cs_spend_finops_report(cs_spend *s, cs_slice day, cs_slice zone, bool csv
         }
     }
     cs_spend__cost_sums_free(r.sums);
-    cs_buf_destroy(&r.key);
     cs_arena_destroy(&a);
     return err;
 }

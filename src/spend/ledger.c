@@ -328,6 +328,9 @@ static cs_err check(void *self, cs_arena *a, cs_event *event, cs_event_reject *r
     CS_TRY(cs_spend__event_read(a, event, spend, reject));
     spend->hash[0] = id.a;
     spend->hash[1] = id.b;
+    if (s->cost != NULL) {
+        cs_spend__cost_prepare(s->cost, a, event->time_ns, spend);
+    }
     event->parsed = spend;
     return CS_OK;
 }

@@ -423,7 +423,7 @@ void cs_spend__save_destroy(cs_spend *s)
 void cs_spend__save_hooks(cs_fold *fold)
 {
     fold->name = "spend";
-    fold->format = 1;
+    fold->format = 2;
     fold->cut = cut;
     fold->save = save;
     fold->saved = saved;
