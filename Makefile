@@ -180,7 +180,7 @@ else
 DICT = $(wildcard tests/fuzz/dict/$(F).dict)
 fuzz: $(B)/fuzz/tests/fuzz/fuzz_$(F) ## libFuzzer on one target: F=json SECONDS=60; new inputs go to build/fuzz/corpus
 	@mkdir -p $(B)/fuzz/corpus/$(F)
-	$< -max_total_time=$(SECONDS) -timeout=10 -rss_limit_mb=4096 $(DICT:%=-dict=%) $(B)/fuzz/corpus/$(F) \
+	ulimit -s 65536 && $< -max_total_time=$(SECONDS) -timeout=10 -rss_limit_mb=4096 $(DICT:%=-dict=%) $(B)/fuzz/corpus/$(F) \
 		tests/fuzz/corpus/$(F)
 endif
 

@@ -40,7 +40,7 @@ static cs_partial_options partial_options(bench *b)
     return (cs_partial_options){.query = {.package = cs_slice_of(b->flags->package),
                                           .imports = cs_cmd_slices(&b->arena, &b->flags->imports),
                                           .n_imports = b->flags->imports.n,
-                                          .keep_print = true}};
+                                          .print = CS_PRINT_KEEP}};
 }
 
 /* Everything is made anew, the query too: it is part of what lives in the turn's memory. */
@@ -50,7 +50,7 @@ static cs_err evaluate_partially(bench *b, int64_t *start, cs_error *e)
     cs_errors errors;
     cs_errors_init(&errors);
     cs_partial *p = cs_partial_new(&b->turn, b->loaded->policy);
-    cs_err err = cs_partial_parse(p, b->text, b->flags->sources.v0, &errors);
+    cs_err err = cs_partial_parse(p, b->text, b->flags->sources.v0, false, &errors);
     err = err == CS_OK ? cs_partial_compile(p, options, &errors) : err;
     if (err != CS_OK) {
         cs_cmd_problems_add_list(b->problems, &errors);
@@ -100,7 +100,7 @@ static bool prepare(bench *b)
     cs_query_options options = {.package = cs_slice_of(f->package),
                                 .imports = cs_cmd_slices(&b->arena, &f->imports),
                                 .n_imports = f->imports.n,
-                                .keep_print = true,
+                                .print = CS_PRINT_KEEP,
                                 .v0 = f->sources.v0};
     cs_err err = CS_OK;
     if (f->input || f->stdin_input) {
@@ -201,7 +201,7 @@ int cs_cmd_bench(int argc, char **argv)
                         .benchmem = true,
                         .count = 1,
                         .grace = 10,
-                        .sources = {.keep_print = true, .activating = "bundle activation failed: "}};
+                        .sources = {.print = CS_PRINT_KEEP, .activating = "bundle activation failed: "}};
     const cs_arg args[] = {
         {"data", 'd', CS_ARG_LIST, &f.sources.data, NULL, "file or folder with policy or data", NULL},
         {"bundle", 'b', CS_ARG_LIST, &f.sources.bundles, NULL, "bundle file or folder", NULL},

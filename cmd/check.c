@@ -7,7 +7,7 @@ int cs_cmd_check(int argc, char **argv)
 {
     cs_arena a;
     cs_arena_init(&a, 0);
-    cs_cmd_sources sources = {.keep_print = true, .check_only = true, .only_rego = true, .how = CS_CMD_MERGE};
+    cs_cmd_sources sources = {.print = CS_PRINT_KEEP, .check_only = true, .only_rego = true, .how = CS_CMD_MERGE};
     const char *format = "pretty";
     bool bundle = false;
     int64_t max_errors = 10;

@@ -179,7 +179,7 @@ int cs_cmd_eval(int argc, char **argv)
                        .count = 1,
                        .profile_limit = 10,
                        .pretty_limit = 80,
-                       .sources = {.keep_print = true, .activating = "bundle activation failed: "}};
+                       .sources = {.print = CS_PRINT_KEEP, .activating = "bundle activation failed: "}};
     bool given[3] = {false};
     cs_arg args[] = {
 #define EVAL_FLAG(name, letter, type, out, words, help, given_out) {name, letter, type, &(out), words, help, given_out},

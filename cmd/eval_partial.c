@@ -126,13 +126,13 @@ void cs_eval__partial(const cs_eval_flags *f, cs_cmd_loaded *loaded, cs_slice te
     cs_partial_options options = {.query = {.package = cs_slice_of(f->package),
                                             .imports = cs_cmd_slices(out->arena, &f->imports),
                                             .n_imports = f->imports.n,
-                                            .keep_print = true},
+                                            .print = CS_PRINT_KEEP},
                                   .shallow_inlining = f->shallow_inlining,
                                   .nondeterministic_builtins = f->nondeterministic};
     cs_errors errors;
     cs_error e = {0};
     cs_errors_init(&errors);
-    if (cs_partial_parse(p, text, f->sources.v0, &errors) != CS_OK ||
+    if (cs_partial_parse(p, text, f->sources.v0, false, &errors) != CS_OK ||
         cs_partial_compile(p, &options, &errors) != CS_OK) {
         cs_cmd_problems_add_list(&out->problems, &errors);
     } else if (terms(f, p, out)) {

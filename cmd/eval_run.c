@@ -253,7 +253,7 @@ void cs_eval__run(const cs_eval_flags *f, cs_cmd_loaded *loaded, cs_slice text, 
     cs_query_options options = {.package = cs_slice_of(f->package),
                                 .imports = cs_cmd_slices(out->arena, &f->imports),
                                 .n_imports = f->imports.n,
-                                .keep_print = true,
+                                .print = CS_PRINT_KEEP,
                                 .v0 = f->sources.v0,
                                 .parse_ns = &parse_ns,
                                 .compile_ns = &compile_ns};

@@ -299,7 +299,7 @@ cs_err cs_cmd_load(const cs_cmd_sources *sources, cs_cmd_loaded *out, cs_errors 
                                  .check_only = sources->check_only,
                                  .schemas = schemas,
                                  .schema_annotations = true,
-                                 .keep_print = sources->keep_print,
+                                 .print = sources->print,
                                  .test_rules = sources->test_rules,
                                  .test_values = sources->test_values,
                                  .parse_ns = &out->parse_ns,

@@ -28,7 +28,7 @@ typedef struct cs_cmd_sources {
     bool strict;
     bool check_only; /* as in cs_policy_options */
     bool only_rego;  /* of `data` only modules are looked at */
-    bool keep_print;
+    cs_print print;
     bool test_rules, test_values; /* as in cs_policy_options */
     bool ignore_conflicts;        /* data may stand where rules are */
 } cs_cmd_sources;

@@ -1,5 +1,6 @@
 /* countersign: a table of commands. */
 #include "cmd.h"
+#include "countersign/base/thread.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -28,6 +29,7 @@ static void usage(FILE *out, bool asked)
 
 int main(int argc, char **argv)
 {
+    cs_thread_grow_main();
     if (argc < 2) {
         usage(stdout, true);
         return 0;

@@ -158,7 +158,7 @@ static int test(cs_test_flags *f)
 {
     *(f->bundle ? &f->sources.bundles : &f->sources.data) = f->paths;
     f->sources.test_values = f->var_values;
-    f->sources.keep_print = !f->bench;
+    f->sources.print = f->bench ? CS_PRINT_ERASE : CS_PRINT_KEEP;
     if (f->max_errors >= 0) {
         (void)cs_limits_set("rego_errors", f->max_errors ? (uint64_t)f->max_errors : UINT32_MAX);
     }

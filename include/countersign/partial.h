@@ -3,7 +3,7 @@
  * OPA's AST JSON, or, where a data store can say it, as a filter: a condition tree or a WHERE clause.
  *
  *   cs_partial *p = cs_partial_new(&arena, policy);
- *   cs_partial_parse(p, CS_LIT("data.app.allow"), false, &errors);
+ *   cs_partial_parse(p, CS_LIT("data.app.allow"), false, false, &errors);
  *   cs_partial_add_unknown(p, CS_LIT("input.row"), false, &error);
  *   cs_partial_compile(p, &options, &errors);
  *   cs_partial_run(p, &options, &eval, &error);
@@ -28,9 +28,10 @@ typedef struct cs_partial_options {
 
 cs_partial *cs_partial_new(cs_arena *arena, cs_policy *policy);
 
-/* The query, as text (copied; of Rego v0 if `v0`) or as the document at data.<path>. Parsing nothing but blanks
- * succeeds: cs_partial_is_empty. */
-CS_MUST_CHECK cs_err cs_partial_parse(cs_partial *p, cs_slice text, bool v0, cs_errors *errors);
+/* The query, as text (copied; of Rego v0 if `v0`; if `statements`, what begins as a rule is read as one, and then it is
+ * no query: what the server's API says of such a text is about rules) or as the document at data.<path>. Parsing
+ * nothing but blanks succeeds: cs_partial_is_empty. */
+CS_MUST_CHECK cs_err cs_partial_parse(cs_partial *p, cs_slice text, bool v0, bool statements, cs_errors *errors);
 void cs_partial_set_path(cs_partial *p, const cs_value *path, size_t n);
 bool cs_partial_is_empty(const cs_partial *p);
 /* What is not known: a term, or with `ref` nothing but a ref. CS_ERR_INVALID with OPA's words. */

@@ -67,12 +67,19 @@ typedef struct cs_policy_source {
 } cs_policy_source;
 enum { CS_POLICY_V0_V1 = 10 }; /* what can be read as v0 and as v1 */
 
+/* What becomes of print() calls. */
+typedef enum cs_print {
+    CS_PRINT_ERASE, /* there are none */
+    CS_PRINT_KEEP,
+    CS_PRINT_DECLARED /* as KEEP, but one that names a variable which is not there is erased instead of refused */
+} cs_print;
+
 typedef struct cs_policy_options {
     bool strict; /* opa check --strict */
     /* Tells whether base data stands at a path, so that a rule which claims it is refused; NULL = do not check. */
     bool (*data_exists)(void *self, const cs_value *path, size_t n);
     void *data_exists_self;
-    bool keep_print;  /* compile print() calls; otherwise they are erased */
+    cs_print print;
     bool test_rules;  /* for `test`: further definitions of a test are numbered, cases say their names */
     bool test_values; /* for `test --var-values`: what tests compare stands in variables */
     /* Schemas by name, an object of arrays of keys ("schema.a.b" is ["a", "b"]) to JSON Schemas; [] is the input's.
@@ -139,7 +146,7 @@ typedef struct cs_query_options {
     const cs_slice *imports; /* "data.x", "input.y as z" */
     size_t n_imports;
     bool server; /* refuse http.send and the like in the text, as OPA's server does */
-    bool keep_print;
+    cs_print print;
     bool v0;                        /* the text is Rego v0 */
     int64_t *parse_ns, *compile_ns; /* if wanted: what it took */
     bool partial;                   /* for partial evaluation: statements have no values, == becomes = */

@@ -48,6 +48,10 @@ typedef struct cs_server_options {
     cs_http_cache *http_cache;       /* NULL = http.send remembers nothing from one decision to the next */
 } cs_server_options;
 
+/* What becomes of print() calls in what is stored and asked: nothing of them is compiled when the log does not show
+ * them, and then their variables need not be there either; so that the level does not decide what can be stored, a call
+ * whose variables are not there is left out at the other levels, too. */
+cs_print cs_server_print(void);
 /* Makes it, so that bundles can be activated before anybody can ask. */
 CS_MUST_CHECK cs_err cs_server_new(const cs_server_options *options, cs_server **out, cs_error *e);
 /* Listens and starts the workers. */

@@ -23,7 +23,7 @@ typedef struct cs_txn cs_txn;
 typedef struct cs_store_options {
     unsigned readers;  /* threads that may register; 0 = 64 */
     int rego_version;  /* of policies put through the API: 0, 1 or 2 */
-    bool keep_print;   /* compile print() calls */
+    cs_print print;    /* what becomes of print() calls */
     unsigned prepared; /* prepared queries kept per world; 0 = 256 */
 } cs_store_options;
 

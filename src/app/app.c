@@ -177,11 +177,14 @@ static cs_err start(cs_app *app, cs_errors *errors, cs_error *e)
 {
     unsigned workers = app->config->server.workers != 0 ? (unsigned)app->config->server.workers : cs_cpu_count();
     app->metrics = cs_metrics_new(workers);
+    cs_slice no_version = CS_LIT("none");
+    cs_series_set(cs_metrics_series(app->metrics, CS_METRIC_GO_INFO, &no_version), 1);
     if (app->config->status.prometheus) {
         cs_slice version = CS_LIT(CS_VERSION_OPA);
         cs_series_set(cs_metrics_series(app->metrics, CS_METRIC_INFO, &version), 1);
     }
-    cs_store_options store = {.readers = workers + 16, .rego_version = app->o->rego_version, .keep_print = true};
+    cs_store_options store = {
+        .readers = workers + 16, .rego_version = app->o->rego_version, .print = cs_server_print()};
     CS_TRY(cs_store_new(&store, &app->store, e));
     make_labels(app);
     cs_app__make_settings(app);

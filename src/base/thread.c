@@ -14,8 +14,6 @@
 #include "countersign/base/mem.h"
 #include "countersign/base/time.h"
 
-#define STACK_BYTES ((size_t)8 * 1024 * 1024)
-
 typedef struct start {
     cs_thread_main *run;
     void *self;
@@ -41,13 +39,23 @@ static void block_signals(sigset_t *old)
     (void)pthread_sigmask(SIG_SETMASK, &set, old);
 }
 
+void cs_thread_grow_main(void)
+{
+    struct rlimit now;
+    if (getrlimit(RLIMIT_STACK, &now) == 0 && now.rlim_cur < CS_THREAD_STACK_BYTES) {
+        bool enough = now.rlim_max == RLIM_INFINITY || now.rlim_max >= CS_THREAD_STACK_BYTES;
+        now.rlim_cur = enough ? CS_THREAD_STACK_BYTES : now.rlim_max;
+        (void)setrlimit(RLIMIT_STACK, &now);
+    }
+}
+
 cs_err cs_thread_start(cs_thread *t, const char *name, cs_thread_main *run, void *self, cs_error *e)
 {
     start *s = cs_alloc(sizeof *s);
     *s = (start){run, self};
     pthread_attr_t attr;
     cs_assert(pthread_attr_init(&attr) == 0);
-    (void)pthread_attr_setstacksize(&attr, STACK_BYTES);
+    (void)pthread_attr_setstacksize(&attr, CS_THREAD_STACK_BYTES);
     /* The new thread inherits the mask, so no signal can slip in before it would have set its own. */
     sigset_t old;
     block_signals(&old);

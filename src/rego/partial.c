@@ -16,9 +16,10 @@ cs_partial *cs_partial_new(cs_arena *arena, cs_policy *policy)
     return p;
 }
 
-cs_err cs_partial_parse(cs_partial *p, cs_slice text, bool v0, cs_errors *errors)
+cs_err cs_partial_parse(cs_partial *p, cs_slice text, bool v0, bool statements, cs_errors *errors)
 {
     cs_parse_options options = {.version = v0 ? CS_REGO_V0 : CS_REGO_V1,
+                                .rules = statements,
                                 .capabilities = p->policy->compiled->capabilities};
     p->body = (cs_body){0};
     if (cs_slice_trim(text).n == 0) {
@@ -76,7 +77,11 @@ static cs_err parse_term(cs_partial *p, cs_slice text, const char *before, cs_te
     cs_slice copy = cs_slice_make(cs_arena_dup(p->arena, text.p, text.n), text.n);
     cs_err err = cs_slice_trim(text).n ? cs_parse_query(&p->ast, copy, &options, &body, &errors) : CS_OK;
     if (err != CS_OK) {
-        cs_errors_print(&words, &errors);
+        if (errors.v[0].row == 0) { /* what is no body has no place */
+            cs_buf_slice(&words, errors.v[0].text);
+        } else {
+            cs_errors_print(&words, &errors);
+        }
         err = cs_fail(e, CS_ERR_INVALID, "%sfailed to parse term: %s", before, cs_buf_cstr(&words));
     } else if (body.n != 1) {
         cs_body_print(&words, body);

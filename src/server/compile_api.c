@@ -237,7 +237,7 @@ static bool prepare(cs_server__request *r, cs_partial *p, const cs_server__compi
 {
     cs_error *e = &r->eval.error;
     cs_slice text = cs_is_undefined(q->query) ? CS_LIT("") : cs_text(q->query);
-    if (cs_partial_parse(p, text, r->server->o.rego_version == 0, r->eval.errors) != CS_OK) {
+    if (cs_partial_parse(p, text, r->server->o.rego_version == 0, true, r->eval.errors) != CS_OK) {
         cs_slice first = r->eval.errors->v[0].text;
         if (cs_slice_starts(first, CS_LIT("expected body but got"))) {
             cs_server__fail(r, 400, "invalid_parameter", "error(s) occurred while parsing query: %.*s", CS_FMT(first));

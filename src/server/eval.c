@@ -2,6 +2,7 @@
  * long one does not hold up the other connections of its worker. */
 #include "countersign/base/encode.h"
 #include "countersign/base/limits.h"
+#include "countersign/base/log.h"
 #include "countersign/base/time.h"
 #include "internal.h"
 #include "override.h"
@@ -13,6 +14,11 @@ static bool whole_number(cs_slice s, int64_t *out)
         return s.p[1] != '-' && s.p[1] != '+' && cs_slice_i64(cs_slice_sub(s, 1, s.n), out);
     }
     return cs_slice_i64(s, out);
+}
+
+cs_print cs_server_print(void)
+{
+    return cs_log_enabled(CS_LOG_INFO) ? CS_PRINT_DECLARED : CS_PRINT_ERASE;
 }
 
 bool cs_server__path_keys(cs_arena *a, cs_slice escaped, const cs_value **keys, size_t *n, cs_slice *bad)
@@ -214,7 +220,7 @@ static bool prepare(cs_server__request *r)
     if (v->text.n == 0) {
         v->err = cs_query_prepare_path(policy, v->path, v->n_path, &query, errors);
     } else {
-        cs_query_options options = {.server = v->server, .keep_print = true};
+        cs_query_options options = {.server = v->server, .print = cs_server_print()};
         v->err = cs_query_prepare(policy, v->text, &options, &query, errors);
     }
     v->compile_ns = cs_time_mono_ns() - before;

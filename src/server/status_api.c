@@ -149,7 +149,8 @@ void cs_server__index_get(cs_server__request *r)
 {
     cs_buf_text(cs_http_body(r->x),
                 "<!DOCTYPE html>\n<html>\n<head><title>countersign</title></head>\n<body>\n<h1>countersign</h1>\n"
-                "<p>A policy decision service with budgets and approvals.</p>\n<p>Version: " CS_VERSION
-                " (as OPA " CS_VERSION_OPA ")</p>\n</body>\n</html>\n");
+                "<p>A policy decision service with budgets and approvals. It speaks what this speaks:<br>\n"
+                "Open Policy Agent - An open source project to policy-enable your service.</p>\n"
+                "<p>Version: " CS_VERSION " (as OPA " CS_VERSION_OPA ")</p>\n</body>\n</html>\n");
     cs_server__send(r, 200, "text/html; charset=utf-8");
 }

@@ -352,6 +352,74 @@ static cs_slice join(cs_arena *a, const cs_slice *path, size_t n)
     return text;
 }
 
+/* Whether a bundle with that root owns the path. */
+static cs_err check_root(cs_txn *txn, const cs_slice *path, size_t n, cs_slice name, cs_slice root, cs_error *e)
+{
+    const cs_slice *parts;
+    size_t length = cs_store__split(&txn->arena, root, &parts);
+    if (length != 0 && !overlaps(path, n, parts, length)) {
+        return CS_OK;
+    }
+    cs_buf quoted;
+    cs_buf_init(&quoted);
+    cs_quote(&quoted, name);
+    cs_err r = length == 0 ? cs_fail(e, CS_ERR_INVALID, "all paths owned by bundle %.*s", CS_FMT(cs_buf_view(&quoted)))
+                           : cs_fail(e, CS_ERR_INVALID, "path %.*s is owned by bundle %.*s",
+                                     CS_FMT(join(&txn->arena, path, n)), CS_FMT(cs_buf_view(&quoted)));
+    cs_buf_destroy(&quoted);
+    return r;
+}
+
+static bool is_bundle(const cs_txn *txn, cs_slice name)
+{
+    for (size_t i = 0; i < txn->bundles->n; i++) {
+        if (cs_slice_eq(txn->bundles->v[i].info.name, name)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* What was written to data.system.bundles speaks of bundles, too, as it does in OPA. */
+static cs_err check_written(cs_txn *txn, const cs_slice *path, size_t n, cs_error *e)
+{
+    static const char *const keys[] = {"system", "bundles"};
+    static const char *const below[] = {"manifest", "roots"};
+    cs_value bundles = txn->data;
+    for (size_t i = 0; i < 2; i++) {
+        bundles = cs_index(bundles, cs_string(cs_slice_of(keys[i])));
+    }
+    if (!cs_is_undefined(bundles) && !cs_is(bundles, CS_OBJECT)) {
+        return cs_fail(e, CS_ERR_INTERNAL, "corrupt manifest roots");
+    }
+    for (uint32_t i = 0; i < cs_count(bundles); i++) {
+        cs_value roots;
+        cs_slice name = cs_text(cs_entry(bundles, i, &roots));
+        if (is_bundle(txn, name)) {
+            continue;
+        }
+        for (size_t k = 0; k < 2; k++) {
+            roots = cs_index(roots, cs_string(cs_slice_of(below[k])));
+        }
+        if (!cs_is_undefined(roots) && !cs_is(roots, CS_ARRAY)) {
+            return cs_fail(e, CS_ERR_INTERNAL, "corrupt manifest roots");
+        }
+        if (n == 0) {
+            return cs_fail(e, CS_ERR_INVALID, "can't write to document root with bundle roots configured");
+        }
+        if (cs_is_undefined(roots)) {
+            CS_TRY(check_root(txn, path, n, name, CS_LIT(""), e));
+        }
+        for (uint32_t k = 0; k < cs_count(roots); k++) {
+            if (!cs_is(roots.u.items[k], CS_STRING)) {
+                return cs_fail(e, CS_ERR_INTERNAL, "corrupt manifest root");
+            }
+            CS_TRY(check_root(txn, path, n, name, cs_text(roots.u.items[k]), e));
+        }
+    }
+    return CS_OK;
+}
+
 cs_err cs_txn_check_scope(cs_txn *txn, const cs_slice *path, size_t n, cs_error *e)
 {
     bool live = n != 0 && cs_store__fixed_find(txn->store, path[0]) != NULL;
@@ -367,23 +435,10 @@ cs_err cs_txn_check_scope(cs_txn *txn, const cs_slice *path, size_t n, cs_error 
     for (size_t i = 0; i < txn->bundles->n; i++) {
         const cs_world_bundle *b = &txn->bundles->v[i].info;
         for (size_t k = 0; k < b->n_roots; k++) {
-            const cs_slice *root;
-            size_t length = cs_store__split(&txn->arena, b->roots[k], &root);
-            cs_buf name;
-            cs_buf_init(&name);
-            cs_quote(&name, b->name);
-            cs_err r = CS_OK;
-            if (length == 0) {
-                r = cs_fail(e, CS_ERR_INVALID, "all paths owned by bundle %.*s", CS_FMT(cs_buf_view(&name)));
-            } else if (overlaps(path, n, root, length)) {
-                r = cs_fail(e, CS_ERR_INVALID, "path %.*s is owned by bundle %.*s", CS_FMT(join(&txn->arena, path, n)),
-                            CS_FMT(cs_buf_view(&name)));
-            }
-            cs_buf_destroy(&name);
-            CS_TRY(r);
+            CS_TRY(check_root(txn, path, n, b->name, b->roots[k], e));
         }
     }
-    return CS_OK;
+    return check_written(txn, path, n, e);
 }
 
 /* ---- commit */
@@ -399,7 +454,7 @@ cs_err cs_store__compile(const cs_txn *txn, const cs_store__module *v, size_t n,
     cs_policy_options options = {
         .data_exists = cs_store__data_exists,
         .data_exists_self = data,
-        .keep_print = txn->store->options.keep_print,
+        .print = txn->store->options.print,
     };
     cs_err r = cs_policy_compile(sources, p->n, &options, &p->policy, errors);
     cs_free(sources);

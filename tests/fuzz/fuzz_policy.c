@@ -88,7 +88,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         input = cs_undefined();
     }
     cs_policy_source source = {CS_LIT("f.rego"), module, data[0] % 3};
-    cs_policy_options options = {.strict = (data[0] & 64) != 0, .keep_print = (data[0] & 32) != 0};
+    cs_policy_options options = {.strict = (data[0] & 64) != 0,
+                                 .print = (data[0] & 32) != 0 ? CS_PRINT_KEEP : CS_PRINT_ERASE};
     cs_policy *policy;
     if (cs_policy_compile(&source, 1, &options, &policy, &errors) == CS_OK) {
         evaluate(policy, input);

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "countersign/base/thread.h"
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* The content in a block of exactly its size, so that a sanitizer sees a byte too far. */
@@ -47,6 +49,7 @@ static void run(const uint8_t *data, size_t size)
 
 int main(int argc, char **argv)
 {
+    cs_thread_grow_main();
     int failed = 0;
     for (int i = 1; i < argc; i++) {
         size_t size = 0;

@@ -14,7 +14,12 @@ typedef struct cs_thread {
 
 typedef void cs_thread_main(void *self);
 
-/* Starts a thread with an 8 MiB stack and every asynchronous signal blocked (signals belong to the main thread). `name`
+/* The stack of every thread. Values are as deep as the limit json_depth, and what recurses over them may use up to 6
+ * KiB a level (with sanitizers, too); memory is only used as far as a stack was ever deep. */
+#define CS_THREAD_STACK_BYTES ((size_t)64 * 1024 * 1024)
+/* Lets the main thread's stack grow as far as that. Best effort: the system may allow less. Before other threads. */
+void cs_thread_grow_main(void);
+/* Starts a thread with such a stack and every asynchronous signal blocked (signals belong to the main thread). `name`
  * shows up in ps and debuggers, cut to 15 bytes. `self` must outlive the thread. CS_ERR_IO if the system refuses. */
 CS_MUST_CHECK cs_err cs_thread_start(cs_thread *t, const char *name, cs_thread_main *run, void *self, cs_error *e);
 /* Waits for its end. Does nothing for a thread that was never started. */

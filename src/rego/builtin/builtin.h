@@ -67,7 +67,7 @@ enum {
     CS_BUILTIN_INTERNAL = 32,        /* internal.*: not to be called or mocked by name */
     CS_BUILTIN_TEST = 256,           /* there only after cs_rego_enable_test_builtins */
     CS_BUILTIN_OWN_MEMO = 128,       /* nondeterministic, but remembers for itself */
-    CS_BUILTIN_REWRITTEN = 64 /* has no function because a compile stage replaces it: print, assign, rego.metadata.* */
+    CS_BUILTIN_REWRITTEN = 64        /* a compile stage replaces it: print, assign, rego.metadata.* in rules */
 };
 
 struct cs_builtin {

@@ -1,4 +1,4 @@
-/* rego.parse_module. */
+/* rego.parse_module, and rego.metadata.* where there is no rule. */
 #include "rego/builtin/internal.h"
 #include "rego/syntax/parse.h"
 
@@ -32,4 +32,22 @@ cs_err cs_builtin__rego_parse_module(cs_call *call, cs_value *out)
     }
     cs_errors_destroy(&errors);
     return err;
+}
+
+/* In rules the compiler puts the annotations in its place. */
+static cs_err outside_of_rules(cs_call *call)
+{
+    return cs_call_error(call, "the %s function must only be called within the scope of a rule", call->builtin->name);
+}
+
+cs_err cs_builtin__rego_metadata_chain(cs_call *call, cs_value *out)
+{
+    (void)out;
+    return outside_of_rules(call);
+}
+
+cs_err cs_builtin__rego_metadata_rule(cs_call *call, cs_value *out)
+{
+    (void)out;
+    return outside_of_rules(call);
 }

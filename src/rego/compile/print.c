@@ -55,6 +55,11 @@ static bool erase_in_expr(void *self, cs_expr *e)
     return true;
 }
 
+static cs_expr *nothing(cs_compiler *c, const cs_expr *e)
+{
+    return cs_expr_term(c->ast, cs_term_scalar(c->ast, cs_bool(true), e->loc), e->loc);
+}
+
 cs_body cs_print__erase(cs_compiler *c, cs_body b)
 {
     cs_walk_body(&(cs_walker){.self = c, .term = erase_in_term, .expr = erase_in_expr}, b);
@@ -72,8 +77,7 @@ cs_body cs_print__erase(cs_compiler *c, cs_body b)
         }
     }
     if (n == 0) {
-        cs_term *t = cs_term_scalar(c->ast, cs_bool(true), b.v[0]->loc);
-        cs_body_append(c->ast, &after, cs_expr_term(c->ast, t, b.v[0]->loc));
+        cs_body_append(c->ast, &after, nothing(c, b.v[0]));
     }
     return after;
 }
@@ -129,6 +133,11 @@ static bool generated_var(void *self, cs_term *t)
     return true;
 }
 
+static bool lenient(const cs_compiler *c)
+{
+    return (c->query ? c->query->print : c->policy->print) == CS_PRINT_DECLARED;
+}
+
 static bool operands_are_declared(cs_compiler *c, const cs_expr *e, const cs_syms *safe)
 {
     bool fine = true;
@@ -139,6 +148,9 @@ static bool operands_are_declared(cs_compiler *c, const cs_expr *e, const cs_sym
         for (uint32_t j = 0; j < vars.n; j++) {
             if (!cs_syms__has(safe, vars.v[j].sym)) {
                 fine = false;
+                if (lenient(c)) {
+                    return false;
+                }
                 (void)cs_compile__error(c, CS_ERR_REGO_COMPILE, e->u.call.v[i]->loc, "var %s is undeclared",
                                         cs_compile__name(cs_compile__original(c, vars.v[j].sym)));
             }
@@ -200,10 +212,11 @@ bool cs_print__rewrite(cs_compiler *c, cs_body b, const cs_syms *globals)
         }
         if (prints) {
             cs_walk_body(&(cs_walker){.self = &safe, .term = generated_var}, (cs_body){b.v, i});
-            if (!operands_are_declared(c, b.v[i], &safe)) {
+            bool declared = operands_are_declared(c, b.v[i], &safe);
+            if (!declared && !lenient(c)) {
                 return false;
             }
-            cs_expr *e = internal_print(c, b.v[i]);
+            cs_expr *e = declared ? internal_print(c, b.v[i]) : nothing(c, b.v[i]);
             e->index = i;
             b.v[i] = e;
         }
@@ -229,5 +242,5 @@ static void rewrite_in_rule(cs_compiler *c, cs_rule *r)
 
 void cs_stage__rewrite_print_calls(cs_compiler *c)
 {
-    cs_compile__rules(c, c->policy->keep_print ? rewrite_in_rule : erase_in_rule);
+    cs_compile__rules(c, c->policy->print != CS_PRINT_ERASE ? rewrite_in_rule : erase_in_rule);
 }

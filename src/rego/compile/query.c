@@ -182,7 +182,7 @@ static void voids(query *q)
 static void prints(query *q)
 {
     cs_compiler *c = &q->c;
-    if (c->query->keep_print) {
+    if (c->query->print != CS_PRINT_ERASE) {
         (void)cs_print__rewrite(c, c->body, &c->reserved);
     } else {
         c->body = cs_print__erase(c, c->body);

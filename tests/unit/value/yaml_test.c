@@ -2,6 +2,7 @@
 #include <criterion/criterion.h>
 
 #include "countersign/base/limits.h"
+#include "countersign/base/thread.h"
 #include "countersign/json.h"
 #include "countersign/yaml.h"
 
@@ -104,6 +105,7 @@ Test(yaml, anchors_are_bounded)
 
 Test(yaml, depth_is_bounded)
 {
+    cs_thread_grow_main();
     cs_buf deep;
     cs_buf_init(&deep);
     const int most = (int)cs_limits_get()->json_depth;
