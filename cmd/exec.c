@@ -113,7 +113,8 @@ static cs_err compile(exec *x, cs_error *e)
             CS_VEC_PUSH_IN(&x->arena, &sources, ((cs_policy_source){m->path, m->text, m->rego_version}));
         }
     }
-    cs_policy_options options = {.print = CS_PRINT_KEEP, .data_exists = cs_cmd_data_exists, .data_exists_self = &x->data};
+    cs_policy_options options = {
+        .print = CS_PRINT_KEEP, .data_exists = cs_cmd_data_exists, .data_exists_self = &x->data};
     cs_errors_init(&errors);
     cs_err err = cs_policy_compile(sources.v, sources.n, &options, &x->policy, &errors);
     if (err != CS_OK) {
