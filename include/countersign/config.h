@@ -159,15 +159,17 @@ typedef struct cs_config {
     } overrides;
     struct {
         bool configured;
-        bool jwt; /* identity.jwt is there */
-        cs_slice jwks_file, jwks_url;
+        bool jwt;                     /* identity.jwt is there */
+        cs_slice jwks_file, jwks_url; /* one of them */
+        int64_t jwks_refresh_ns;
         cs_slice issuer, audience;
         const cs_slice *algorithms; /* names that cs_sig_alg_find knows; never "none" */
         size_t n_algorithms;
         int64_t leeway_ns;
         cs_slice claim_subject, claim_tenant, claim_roles, claim_groups;
         cs_slice tokens_file;
-        cs_value mtls_roles; /* object: subject → role or array of roles */
+        bool mtls;           /* identity.mtls is there */
+        cs_value mtls_roles; /* object: name → role, array of roles, or {"roles", "groups", "tenant"} */
     } identity;
     struct {
         bool configured;

@@ -125,6 +125,16 @@ CS_MUST_CHECK cs_err cs_sign(cs_arena *a, const cs_key *key, cs_sig_alg alg, cs_
 /* true only for a good signature; a key that does not fit answers false. Constant time for HS*. */
 bool cs_verify(const cs_key *key, cs_sig_alg alg, cs_slice bytes, cs_slice signature);
 
+/* ---- certificates (X.509) */
+typedef struct cs_certificate {
+    cs_slice subject;             /* "CN=edge,O=acme": RFC 2253, the most specific part first */
+    cs_slice common_name;         /* the most specific one; "" without */
+    const cs_slice *alternatives; /* subjectAltName: DNS names, URIs, mail addresses */
+    size_t n_alternatives;
+} cs_certificate;
+/* The names in a certificate (DER); verifies nothing. Texts live in the arena; those with a NUL inside are left out. */
+CS_MUST_CHECK cs_err cs_certificate_read(cs_arena *a, cs_slice der, cs_certificate *out, cs_error *e);
+
 /* ---- key sets */
 typedef struct cs_key_set {
     cs_key **v;

@@ -397,6 +397,34 @@ static void fill_opa(filler *f)
     c->server.n_duration_buckets = n;
 }
 
+static bool are_names(cs_value v)
+{
+    bool good = cs_is(v, CS_STRING) || cs_is(v, CS_ARRAY);
+    for (uint32_t i = 0; good && cs_is(v, CS_ARRAY) && i < v.n; i++) {
+        good = cs_is(v.u.items[i], CS_STRING);
+    }
+    return good;
+}
+
+static void check_mtls_roles(filler *f, const cs_node *section)
+{
+    cs_value rows = f->config->identity.mtls_roles;
+    if (!cs_is(rows, CS_OBJECT)) {
+        cs_config__problem(f->report, false, section, "identity.mtls.roles must be an object of names to roles");
+        f->config->identity.mtls_roles = cs_object_new(&f->config->arena, 0);
+        return;
+    }
+    for (uint32_t i = 0; i < cs_count(rows); i++) {
+        cs_value row, key = cs_entry(rows, i, &row);
+        const cs_value *roles = cs_is(row, CS_OBJECT) ? cs_object_get_text(row, "roles") : &row;
+        if (roles == NULL || !are_names(*roles)) {
+            cs_config__problem(f->report, false, section,
+                               "identity.mtls.roles: %.*s must have a role, a list of them, or an object with roles",
+                               CS_FMT(cs_text(key)));
+        }
+    }
+}
+
 static void fill_identity(filler *f)
 {
     cs_config *c = f->config;
@@ -415,9 +443,12 @@ static void fill_identity(filler *f)
     c->identity.claim_groups = text(f, "identity.jwt.claims.groups");
     c->identity.tokens_file = text(f, "identity.tokens.file");
     c->identity.mtls_roles = document(f, "identity.mtls.roles");
-    if (c->identity.jwt && c->identity.jwks_file.n == 0) {
-        cs_config__problem(f->report, false, section, "identity.jwt needs jwks.file");
+    c->identity.jwks_refresh_ns = duration(f, "identity.jwt.jwks.refresh");
+    c->identity.mtls = section != NULL && cs_config__member(section, CS_LIT("mtls")) != NULL;
+    if (c->identity.jwt && (c->identity.jwks_file.n == 0) == (c->identity.jwks_url.n == 0)) {
+        cs_config__problem(f->report, false, section, "identity.jwt needs either jwks.file or jwks.url");
     }
+    check_mtls_roles(f, section);
 }
 
 typedef CS_VEC(cs_config_property) properties;

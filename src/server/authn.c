@@ -1,26 +1,11 @@
-/* Who calls. OPA's --authentication=token hands the bearer token to the policy as it is; `identity` of our
- * configuration turns it into a caller {subject, tenant, roles, groups, source}: a token of the tokens file, or a JWT
- * whose signature and claims are checked. */
-#include "countersign/base/file.h"
+/* Who calls. OPA's --authentication=token hands the bearer token to the policy as it is, and --authentication=tls the
+ * subject of the client's certificate; `identity` of our configuration turns either into a caller {subject, tenant,
+ * roles, groups, source}: a token of the tokens file, a JWT whose signature and claims are checked, or a certificate
+ * that the TLS layer has verified. */
 #include "countersign/base/log.h"
-#include "countersign/base/mem.h"
 #include "countersign/base/time.h"
+#include "identity.h"
 #include "internal.h"
-
-enum { TOKENS_MAX_BYTES = 16777216 };
-
-typedef struct known_token {
-    uint8_t digest[32]; /* SHA-256: comparing takes as long for any token */
-    cs_value caller;
-} known_token;
-
-struct cs_server__identity {
-    const cs_config *config;
-    cs_arena arena;
-    known_token *tokens;
-    size_t n_tokens;
-    cs_key_set keys;
-};
 
 static cs_value member(cs_value object, cs_slice name)
 {
@@ -28,10 +13,25 @@ static cs_value member(cs_value object, cs_slice name)
     return v != NULL ? *v : cs_undefined();
 }
 
+/* A claim by its name, or by the names on the way to it: "realm_access.roles". */
+static cs_value claim(cs_value from, cs_slice name)
+{
+    cs_value v = member(from, name);
+    cs_slice rest = name, part;
+    if (!cs_is_undefined(v) || cs_slice_find_byte(name, '.', 0) == SIZE_MAX) {
+        return v;
+    }
+    v = from;
+    while (rest.n != 0 && !cs_is_undefined(v) && cs_slice_next(&rest, '.', &part)) {
+        v = member(v, part);
+    }
+    return v;
+}
+
 /* "FinOps Admin" means finops_admin. */
 static cs_value role_name(cs_arena *a, cs_value role)
 {
-    cs_slice text = cs_text(role);
+    cs_slice text = cs_slice_trim(cs_text(role));
     char *out = cs_arena_dup(a, text.p, text.n);
     for (size_t i = 0; i < text.n; i++) {
         char c = out[i];
@@ -59,134 +59,57 @@ static cs_value names(cs_arena *a, cs_value v, bool roles)
 static cs_value make_caller(cs_arena *a, cs_value from, const cs_slice claims[4], const char *source)
 {
     cs_value caller = cs_object_new(a, 5);
-    cs_value subject = member(from, claims[0]), tenant = member(from, claims[1]);
+    cs_value subject = claim(from, claims[0]), tenant = claim(from, claims[1]);
     cs_object_put_text(a, caller, "subject", cs_is(subject, CS_STRING) ? subject : cs_string(CS_LIT("")));
     if (cs_is(tenant, CS_STRING)) {
         cs_object_put_text(a, caller, "tenant", tenant);
     }
-    cs_object_put_text(a, caller, "roles", names(a, member(from, claims[2]), true));
-    cs_object_put_text(a, caller, "groups", names(a, member(from, claims[3]), false));
+    cs_object_put_text(a, caller, "roles", names(a, claim(from, claims[2]), true));
+    cs_object_put_text(a, caller, "groups", names(a, claim(from, claims[3]), false));
     cs_object_put_text(a, caller, "source", cs_string(cs_slice_of(source)));
     return caller;
 }
 
-/* ---- the tokens file: {"<token>": {"subject", "tenant", "roles", "groups"}} or {"tokens": [{"token", …}]} */
+/* As rows of the tokens file and of identity.mtls.roles name them. */
+static const cs_slice row_names[4] = {{"subject", 7}, {"tenant", 6}, {"roles", 5}, {"groups", 6}};
 
-static const cs_slice file_names[4] = {{"subject", 7}, {"tenant", 6}, {"roles", 5}, {"groups", 6}};
+/* ---- tokens */
 
-static void add_token(cs_server__identity *id, cs_slice token, cs_value row)
+static cs_value caller_of_file(cs_server__request *r, cs_slice token)
 {
-    known_token *t = &id->tokens[id->n_tokens++];
     uint8_t digest[CS_DIGEST_MAX];
     (void)cs_digest(CS_SHA256, token, digest);
-    memcpy(t->digest, digest, sizeof t->digest);
-    t->caller = cs_freeze(&id->arena, make_caller(&id->arena, row, file_names, "token"));
-}
-
-static cs_err load_tokens(cs_server__identity *id, cs_slice path, cs_error *e)
-{
-    cs_buf text;
-    cs_buf_init(&text);
-    cs_value document = cs_undefined();
-    cs_err r = cs_file_read(cs_arena_dup(&id->arena, path.p, path.n), TOKENS_MAX_BYTES, &text, e);
-    if (r == CS_OK) {
-        r = cs_json_read(&id->arena, cs_buf_view(&text), NULL, &document, NULL, e);
-    }
-    cs_buf_destroy(&text);
-    if (r != CS_OK) {
-        return cs_fail_in(e, "identity.tokens.file %.*s: ", CS_FMT(path));
-    }
-    cs_value list = member(document, CS_LIT("tokens"));
-    uint32_t n = cs_is(list, CS_ARRAY) ? list.n : cs_count(document);
-    id->tokens = cs_arena_array(&id->arena, known_token, n + 1);
-    for (uint32_t i = 0; i < n; i++) {
-        cs_value row, key;
-        if (cs_is(list, CS_ARRAY)) {
-            row = list.u.items[i];
-            key = member(row, CS_LIT("token"));
-        } else {
-            key = cs_entry(document, i, &row);
-        }
-        if (!cs_is(row, CS_OBJECT) || !cs_is(key, CS_STRING) || key.n < 1) {
-            return cs_fail(e, CS_ERR_INVALID, "identity.tokens.file %.*s: entry %u is no token with an object",
-                           CS_FMT(path), i + 1);
-        }
-        add_token(id, cs_text(key), row);
-    }
-    return CS_OK;
-}
-
-static cs_err load_jwks(cs_server__identity *id, cs_slice path, cs_error *e)
-{
-    cs_buf text;
-    cs_buf_init(&text);
-    cs_err r = cs_file_read(cs_arena_dup(&id->arena, path.p, path.n), TOKENS_MAX_BYTES, &text, e);
-    if (r == CS_OK) {
-        r = cs_key_set_from_jwks(cs_buf_view(&text), &id->keys, e);
-    }
-    cs_buf_destroy(&text);
-    return r == CS_OK ? CS_OK : cs_fail_in(e, "identity.jwt.jwks.file %.*s: ", CS_FMT(path));
-}
-
-static cs_err fetch_jwks(cs_server__identity *id, cs_slice url, cs_error *e)
-{
-    cs_http_answer answer;
-    cs_http_fetch_options options = {.url = cs_arena_dup(&id->arena, url.p, url.n), .timeout_ns = 10 * CS_NS_PER_S};
-    CS_TRY(cs_http_fetch(&options, &answer, e));
-    cs_err r = answer.status == 200 ? cs_key_set_from_jwks(cs_buf_view(&answer.body), &id->keys, e)
-                                    : cs_fail(e, CS_ERR_IO, "status %d", answer.status);
-    cs_http_answer_destroy(&answer);
-    return r == CS_OK ? CS_OK : cs_fail_in(e, "identity.jwt.jwks.url %.*s: ", CS_FMT(url));
-}
-
-cs_err cs_server__identity_new(const cs_config *config, cs_server__identity **out, cs_error *e)
-{
-    cs_server__identity *id = cs_zalloc(sizeof *id);
-    id->config = config;
-    cs_arena_init(&id->arena, 0);
-    cs_key_set_init(&id->keys);
-    cs_err r = config->identity.tokens_file.n != 0 ? load_tokens(id, config->identity.tokens_file, e) : CS_OK;
-    if (r == CS_OK && config->identity.jwt && config->identity.jwks_file.n != 0) {
-        r = load_jwks(id, config->identity.jwks_file, e);
-    } else if (r == CS_OK && config->identity.jwt && config->identity.jwks_url.n != 0) {
-        r = fetch_jwks(id, config->identity.jwks_url, e);
-    }
-    if (r != CS_OK) {
-        cs_server__identity_free(id);
-        return r;
-    }
-    *out = id;
-    return CS_OK;
-}
-
-void cs_server__identity_free(cs_server__identity *id)
-{
-    if (id != NULL) {
-        cs_key_set_destroy(&id->keys);
-        cs_arena_destroy(&id->arena);
-        cs_free(id);
-    }
-}
-
-cs_value cs_server__caller_of(cs_server__request *r, cs_slice token, cs_error *e)
-{
-    const cs_server__identity *id = r->server->identity;
-    const cs_config *c = id->config;
-    uint8_t digest[CS_DIGEST_MAX];
-    (void)cs_digest(CS_SHA256, token, digest);
-    const known_token *found = NULL;
-    for (size_t i = 0; i < id->n_tokens; i++) {
+    cs_identity__tokens *t = cs_identity__tokens_now(r->server->identity);
+    const cs_identity__token *found = NULL;
+    for (size_t i = 0; i < t->n; i++) {
         bool equal =
-            cs_ct_equal(cs_slice_make((const char *)digest, 32), cs_slice_make((const char *)id->tokens[i].digest, 32));
-        found = equal ? &id->tokens[i] : found;
+            cs_ct_equal(cs_slice_make((const char *)digest, 32), cs_slice_make((const char *)t->v[i].digest, 32));
+        found = equal ? &t->v[i] : found;
     }
-    if (found != NULL) {
-        return found->caller;
+    /* The file may be read again while the request goes on. */
+    cs_value caller =
+        found == NULL ? cs_undefined() : make_caller(r->arena, cs_freeze(r->arena, found->row), row_names, "token");
+    cs_identity__tokens_release(t);
+    return caller;
+}
+
+/* Does the token name a key that is not there? */
+static bool names_unknown_key(cs_arena *a, cs_slice token, const cs_key_set *set)
+{
+    cs_jws jws;
+    if (cs_jws_decode(a, token, &jws, NULL) != CS_OK) {
+        return false;
     }
-    if (!c->identity.jwt) {
-        (void)!cs_fail(e, CS_ERR_UNAUTHORIZED, "unknown token");
-        return cs_undefined();
+    bool known = jws.kid.n == 0 && set->n != 0;
+    for (size_t i = 0; i < set->n; i++) {
+        known = known || cs_slice_eq(cs_key_id(set->v[i]), jws.kid);
     }
+    return !known;
+}
+
+static cs_value caller_of_jwt(cs_server__request *r, cs_slice token, cs_error *e)
+{
+    const cs_config *c = r->server->o.config;
     unsigned algs = 0;
     for (size_t i = 0; i < c->identity.n_algorithms; i++) {
         cs_sig_alg alg;
@@ -199,12 +122,29 @@ cs_value cs_server__caller_of(cs_server__request *r, cs_slice token, cs_error *e
                           .leeway_ns = c->identity.leeway_ns,
                           .need_exp = true};
     cs_value claims;
-    if (cs_jwt_verify(r->arena, token, &id->keys, &rules, &claims, e) != CS_OK) {
+    cs_identity__keys *keys = cs_identity__keys_now(r->server->identity);
+    cs_err err = cs_jwt_verify(r->arena, token, &keys->set, &rules, &claims, e);
+    r->caller.unknown_key = r->caller.unknown_key || (err != CS_OK && names_unknown_key(r->arena, token, &keys->set));
+    cs_identity__keys_release(keys);
+    if (err != CS_OK) {
         return cs_undefined();
     }
     const cs_slice names_of[4] = {c->identity.claim_subject, c->identity.claim_tenant, c->identity.claim_roles,
                                   c->identity.claim_groups};
     return make_caller(r->arena, claims, names_of, "jwt");
+}
+
+cs_value cs_server__caller_of(cs_server__request *r, cs_slice token, cs_error *e)
+{
+    cs_value caller = caller_of_file(r, token);
+    if (!cs_is_undefined(caller)) {
+        return caller;
+    }
+    if (!r->server->o.config->identity.jwt) {
+        (void)!cs_fail(e, CS_ERR_UNAUTHORIZED, "unknown token");
+        return cs_undefined();
+    }
+    return caller_of_jwt(r, token, e);
 }
 
 /* "Bearer x", as OPA's pattern ^Bearer\s+(\S+)$ has it. */
@@ -222,26 +162,125 @@ static bool bearer(cs_slice header, cs_slice *token)
            memchr(token->p, '\t', token->n) == NULL;
 }
 
+/* ---- client certificates */
+
+/* Blanks behind commas do not count: "CN=edge, O=acme" is "CN=edge,O=acme". */
+static cs_slice without_blanks(cs_arena *a, cs_slice s)
+{
+    char *out = cs_arena_alloc(a, s.n + 1);
+    size_t n = 0;
+    for (size_t i = 0; i < s.n; i++) {
+        if (s.p[i] != ' ' || n == 0 || out[n - 1] != ',') {
+            out[n++] = s.p[i];
+        }
+    }
+    return cs_slice_make(out, n);
+}
+
+/* Is the certificate called this: its whole subject, its common name ("CN=edge" or "edge"), or another name of it? */
+static bool is_called(cs_arena *a, const cs_certificate *c, cs_slice name)
+{
+    cs_slice plain = without_blanks(a, name);
+    bool yes = cs_slice_eq(plain, c->subject);
+    if (c->common_name.n != 0) {
+        bool prefixed = cs_slice_starts(name, CS_LIT("CN="));
+        yes = yes || cs_slice_eq(prefixed ? cs_slice_sub(name, 3, name.n) : name, c->common_name);
+    }
+    for (size_t i = 0; i < c->n_alternatives && !yes; i++) {
+        static const char *const kinds[] = {"", "DNS:", "URI:", "email:"};
+        for (size_t k = 0; k < sizeof kinds / sizeof *kinds && !yes; k++) {
+            cs_slice kind = cs_slice_of(kinds[k]);
+            yes = cs_slice_starts(name, kind) && cs_slice_eq(cs_slice_sub(name, kind.n, name.n), c->alternatives[i]);
+        }
+    }
+    return yes;
+}
+
+/* Of all rows that fit: roles and groups add up. */
+static cs_value caller_of_certificate(cs_server__request *r, const cs_certificate *c)
+{
+    cs_arena *a = r->arena;
+    cs_value rows = r->server->o.config->identity.mtls_roles, caller = cs_object_new(a, 5);
+    cs_value roles[CS_SERVER__MTLS_ROLES], groups[CS_SERVER__MTLS_ROLES], tenant = cs_undefined();
+    uint32_t n_roles = 0, n_groups = 0;
+    for (uint32_t i = 0; i < cs_count(rows); i++) {
+        cs_value row, key = cs_entry(rows, i, &row);
+        if (!is_called(a, c, cs_text(key))) {
+            continue;
+        }
+        bool whole = cs_is(row, CS_OBJECT);
+        cs_value more = names(a, whole ? member(row, CS_LIT("roles")) : row, true);
+        for (uint32_t k = 0; k < more.n && n_roles < CS_SERVER__MTLS_ROLES; k++) {
+            roles[n_roles++] = more.u.items[k];
+        }
+        more = names(a, member(row, CS_LIT("groups")), false);
+        for (uint32_t k = 0; k < more.n && n_groups < CS_SERVER__MTLS_ROLES; k++) {
+            groups[n_groups++] = more.u.items[k];
+        }
+        tenant = cs_is_undefined(tenant) ? member(row, CS_LIT("tenant")) : tenant;
+    }
+    cs_object_put_text(a, caller, "subject", cs_string(c->subject.n != 0 ? c->subject : c->common_name));
+    if (cs_is(tenant, CS_STRING)) {
+        cs_object_put_text(a, caller, "tenant", tenant);
+    }
+    cs_object_put_text(a, caller, "roles", cs_array_copy(a, roles, n_roles));
+    cs_object_put_text(a, caller, "groups", cs_array_copy(a, groups, n_groups));
+    cs_object_put_text(a, caller, "source", cs_string(CS_LIT("mtls")));
+    return caller;
+}
+
+static void read_certificate(cs_server__request *r)
+{
+    const cs_server *s = r->server;
+    bool wanted = s->o.authentication == CS_AUTHN_TLS || (s->identity != NULL && s->o.config->identity.mtls);
+    cs_certificate c;
+    if (!wanted || r->http->peer_certificate.n == 0 ||
+        cs_certificate_read(r->arena, r->http->peer_certificate, &c, NULL) != CS_OK) {
+        return;
+    }
+    if (s->o.authentication == CS_AUTHN_TLS) {
+        r->caller.token = cs_string(c.subject);
+    }
+    if (s->identity != NULL && s->o.config->identity.mtls) {
+        r->caller.document = caller_of_certificate(r, &c);
+    }
+}
+
+/* ---- the request */
+
+/* false: the request was answered, or goes on when the keys are there. */
 static bool refuse(cs_server__request *r, const cs_error *e)
 {
+    if (r->caller.unknown_key && !r->caller.waited) {
+        r->caller.waited = true;
+        if (cs_identity__wait_for_keys(r->server->identity, r)) {
+            return false;
+        }
+    }
     cs_logf(CS_LOG_DEBUG, "A token was refused: %s.", e->text);
     cs_http_add_header(r->x, "WWW-Authenticate", CS_LIT("Bearer error=\"invalid_token\""));
     cs_server__fail(r, 401, "unauthorized", "the token is not valid");
     return false;
 }
 
-/* A gateway brings its own token in X-Countersign-Token; Authorization is then its client's, who need not be known
- * here. */
-static bool authenticate_gateway(cs_server__request *r, cs_slice own, const cs_slice *header)
+/* A gateway brings its own token in X-Countersign-Token (or its certificate); Authorization is then its client's, who
+ * need not be known here. */
+static bool authenticate_gateway(cs_server__request *r, const cs_slice *own, const cs_slice *header)
 {
     cs_error e = {0};
     cs_slice token;
-    r->caller.document = cs_server__caller_of(r, own, &e);
+    if (own != NULL) {
+        r->caller.document = cs_server__caller_of(r, *own, &e);
+    }
     if (cs_is_undefined(r->caller.document)) {
         return refuse(r, &e);
     }
     if (header != NULL && bearer(*header, &token)) {
         r->caller.end_user = cs_server__caller_of(r, token, &e);
+        if (r->caller.unknown_key) {
+            (void)cs_identity__wait_for_keys(r->server->identity,
+                                             NULL); /* it may be another provider's: nobody waits */
+        }
     }
     return true;
 }
@@ -251,8 +290,11 @@ bool cs_server__authenticate(cs_server__request *r)
     const cs_slice *header = cs_server__header(r, "Authorization");
     const cs_slice *gateway = cs_server__header(r, "X-Countersign-Token");
     cs_slice token;
-    if (r->server->identity != NULL && gateway != NULL && cs_slice_starts(r->http->path, CS_LIT("/v1/authz/"))) {
-        return authenticate_gateway(r, *gateway, header);
+    read_certificate(r);
+    bool certified = !cs_is_undefined(r->caller.document) && cs_server__caller_has_role(r, "gateway");
+    if (r->server->identity != NULL && (gateway != NULL || certified) &&
+        cs_slice_starts(r->http->path, CS_LIT("/v1/authz/"))) {
+        return authenticate_gateway(r, gateway, header);
     }
     if (header == NULL || !bearer(*header, &token)) {
         return true;

@@ -88,9 +88,13 @@ static cs_value path_of(cs_server__request *r)
     return cs_array(items, n);
 }
 
-/* Which requests show their body: POST /, and POST below the data, query and compile APIs. */
-static bool shows_body(const cs_server__request *r)
+/* Which requests show their body: POST /, and POST below the data, query and compile APIs; and of our own those that
+ * are marked so. */
+static bool shows_body(const cs_server__request *r, bool own)
 {
+    if (own && (r->route->flags & CS_ROUTE_BODY) != 0) {
+        return true;
+    }
     if (!cs_slice_is(r->http->method, "POST")) {
         return false;
     }
@@ -182,7 +186,7 @@ void cs_server__authorize(cs_server__request *r)
     cs_object_put_text(a, input, "method", cs_string(r->http->method));
     cs_object_put_text(a, input, "params", params_of(r));
     cs_object_put_text(a, input, "headers", headers_of(r));
-    if (shows_body(r) && !parse_body(r, input)) {
+    if (shows_body(r, own) && !parse_body(r, input)) {
         return;
     }
     if (!cs_is_undefined(r->caller.token)) {

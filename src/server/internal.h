@@ -10,6 +10,7 @@
 #include "countersign/server.h"
 #include "effects.h"
 #include "eval.h"
+#include "identity.h"
 #include "route.h"
 
 /* ---- requests */
@@ -22,6 +23,8 @@ typedef struct cs_server__caller {
     cs_value document;
     cs_value token;    /* input.identity of OPA's token authentication: a string */
     cs_value end_user; /* with a gateway as the caller: whose request it brings, if that one's own token came along */
+    bool unknown_key;  /* a token names a key that is not known */
+    bool waited;       /* for the keys, once */
 } cs_server__caller;
 
 struct cs_server__request {
@@ -127,14 +130,14 @@ void cs_server__send_data(cs_server__request *r);
 void cs_server__on_control(cs_server__request *r, cs_server__handler *job);
 
 /* ---- who calls and whether they may */
-/* false: an error was replied. */
+/* false: an error was replied, or the request goes on later (cs_server__enter). */
 bool cs_server__authenticate(cs_server__request *r);
+/* From the beginning: who calls, may they, do it. */
+void cs_server__enter(cs_server__request *r);
+enum { CS_SERVER__MTLS_ROLES = 64 };
 /* Continues in cs_server__proceed when all is well. */
 void cs_server__authorize(cs_server__request *r);
 void cs_server__proceed(cs_server__request *r);
-typedef struct cs_server__identity cs_server__identity;
-cs_err cs_server__identity_new(const cs_config *config, cs_server__identity **out, cs_error *e);
-void cs_server__identity_free(cs_server__identity *identity);
 cs_value cs_server__caller_of(cs_server__request *r, cs_slice token, cs_error *e);
 bool cs_server__caller_has_role(const cs_server__request *r, const char *role);
 

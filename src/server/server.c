@@ -250,10 +250,17 @@ static void handle(void *self, cs_http_exchange *x)
         cs_buf_destroy(&text);
         return;
     }
+    cs_server__enter(r);
+}
+
+void cs_server__enter(cs_server__request *r)
+{
+    const cs_server *s = r->server;
     if (!s->o.authorization && s->identity == NULL && s->o.authentication == CS_AUTHN_OFF) {
         cs_server__proceed(r);
         return;
     }
+    r->caller = (cs_server__caller){.waited = r->caller.waited};
     if (!cs_server__authenticate(r)) {
         return;
     }
@@ -462,6 +469,7 @@ void cs_server_drain(cs_server *server, int64_t grace_ns)
 void cs_server_free(cs_server *server)
 {
     if (server != NULL) {
+        cs_server__identity_stop(server->identity); /* it posts to the workers */
         cs_http_server_free(server->http);
         cs_override__free(server->override);
         cs_server__identity_free(server->identity);

@@ -2,7 +2,7 @@
 #
 # Who may call what, as OPA's authorization policy: input.path, input.method, input.caller (subject, tenant, roles, groups,
 # source). What a role may do is a table in data.json: methods and a path whose parts are words, `*` for one part, `**` for the rest,
-# `$tenant` for the caller's own tenant.
+# `$tenant` for the caller's own tenant; with `params` the request must have these parameters.
 package system.authz
 
 default allow := {"allowed": false, "reason": "request rejected by administrative policy"}
@@ -20,6 +20,12 @@ permitted if {
 	entry_matches(entry)
 	not override_path
 	not beyond_bounds(role)
+}
+
+permitted if {
+	input.caller.subject != ""
+	some entry in data.system.authz.access.signed_in
+	entry_matches(entry)
 }
 
 # An emergency override is for one role, which the configuration names (overrides.role), and for nobody else, whatever the
@@ -50,6 +56,15 @@ within_bounds if {
 entry_matches(entry) if {
 	method_matches(entry)
 	path_matches(entry.path)
+	params_match(entry)
+}
+
+# Each parameter once, so that nobody else reads another one.
+params_match(entry) if {
+	every name, pattern in object.get(entry, "params", {}) {
+		count(input.params[name]) == 1
+		part_matches(pattern, input.params[name][0])
+	}
 }
 
 method_matches(entry) if input.method in entry.methods
