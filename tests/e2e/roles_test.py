@@ -28,6 +28,7 @@ from serving import spend_event, wait_for  # noqa: E402
 CASES = []
 ROLES = "viewer producer publisher gateway approver manager tenant_admin finops_admin auditor".split()
 FINOPS, VIEWER = "finops_admin", "viewer"
+READS_APPROVALS = {VIEWER, "approver", "manager", FINOPS, "auditor"}
 BUDGET = {"budget": "daily", "limit": "24.00", "reason": "test"}
 # (method, path, body, who may); all others get 403 forbidden.
 ROWS = [
@@ -56,6 +57,15 @@ ROWS = [
     ("GET", "/v1/holds/none", None, {"gateway", FINOPS}),
     ("POST", "/v1/holds/none/settle", {"amount": "1.00"}, {"gateway", FINOPS}),
     ("POST", "/v1/holds/none/void", None, {"gateway", FINOPS}),
+    ("GET", "/v1/approvals", None, READS_APPROVALS),
+    ("GET", "/v1/approvals?tenant=demo", None, READS_APPROVALS | {"tenant_admin"}),
+    ("GET", "/v1/approvals?tenant=test", None, READS_APPROVALS),
+    ("GET", "/v1/approvals/none", None, READS_APPROVALS),
+    ("POST", "/v1/approvals/none/approve", {}, {"approver", "manager"}),
+    ("POST", "/v1/approvals/none/reject", {}, {"approver", "manager"}),
+    ("POST", "/v1/approvals/none/revoke", {}, {"approver", "manager"}),
+    ("POST", "/v1/approvals/none/delegate", {"to": "x"}, {"approver", "manager"}),
+    ("POST", "/v1/approvals/bulk", {"ids": [], "decision": "approve"}, {"approver", "manager"}),
     ("POST", "/v1/authz/envoy/graphql", {}, {"gateway"}),
     ("GET", "/v1/authz/nginx", None, {"gateway"}),
     ("POST", "/v1/compensations/replay", {"last": 1, "dry_run": True}, {FINOPS}),
