@@ -7,6 +7,8 @@
 #include "identity.h"
 #include "internal.h"
 
+enum { MTLS_ROLES = 64 };
+
 static cs_value member(cs_value object, cs_slice name)
 {
     const cs_value *v = cs_is(object, CS_OBJECT) ? cs_object_get(object, cs_string(name)) : NULL;
@@ -201,7 +203,7 @@ static cs_value caller_of_certificate(cs_server__request *r, const cs_certificat
 {
     cs_arena *a = r->arena;
     cs_value rows = r->server->o.config->identity.mtls_roles, caller = cs_object_new(a, 5);
-    cs_value roles[CS_SERVER__MTLS_ROLES], groups[CS_SERVER__MTLS_ROLES], tenant = cs_undefined();
+    cs_value roles[MTLS_ROLES], groups[MTLS_ROLES], tenant = cs_undefined();
     uint32_t n_roles = 0, n_groups = 0;
     for (uint32_t i = 0; i < cs_count(rows); i++) {
         cs_value row, key = cs_entry(rows, i, &row);
@@ -210,11 +212,11 @@ static cs_value caller_of_certificate(cs_server__request *r, const cs_certificat
         }
         bool whole = cs_is(row, CS_OBJECT);
         cs_value more = names(a, whole ? member(row, CS_LIT("roles")) : row, true);
-        for (uint32_t k = 0; k < more.n && n_roles < CS_SERVER__MTLS_ROLES; k++) {
+        for (uint32_t k = 0; k < more.n && n_roles < MTLS_ROLES; k++) {
             roles[n_roles++] = more.u.items[k];
         }
         more = names(a, member(row, CS_LIT("groups")), false);
-        for (uint32_t k = 0; k < more.n && n_groups < CS_SERVER__MTLS_ROLES; k++) {
+        for (uint32_t k = 0; k < more.n && n_groups < MTLS_ROLES; k++) {
             groups[n_groups++] = more.u.items[k];
         }
         tenant = cs_is_undefined(tenant) ? member(row, CS_LIT("tenant")) : tenant;

@@ -69,4 +69,9 @@ void cs_identity__keys_release(cs_identity__keys *k);
  * fetched, or could not be. false if there is no URL, or they were just fetched. NULL: nobody waits. On a worker. */
 bool cs_identity__wait_for_keys(cs_server__identity *id, cs_server__request *r);
 
+/* false: an error was replied, or the request goes on later (cs_server__enter). */
+bool cs_server__authenticate(cs_server__request *r);
+/* From the beginning: who calls, may they, do it. */
+void cs_server__enter(cs_server__request *r);
+
 #endif

@@ -130,11 +130,6 @@ void cs_server__send_data(cs_server__request *r);
 void cs_server__on_control(cs_server__request *r, cs_server__handler *job);
 
 /* ---- who calls and whether they may */
-/* false: an error was replied, or the request goes on later (cs_server__enter). */
-bool cs_server__authenticate(cs_server__request *r);
-/* From the beginning: who calls, may they, do it. */
-void cs_server__enter(cs_server__request *r);
-enum { CS_SERVER__MTLS_ROLES = 64 };
 /* Continues in cs_server__proceed when all is well. */
 void cs_server__authorize(cs_server__request *r);
 void cs_server__proceed(cs_server__request *r);

@@ -59,7 +59,7 @@ ROWS = [
     ("POST", "/v1/holds/none/void", None, {"gateway", FINOPS}),
     ("GET", "/v1/approvals", None, READS_APPROVALS),
     ("GET", "/v1/approvals?tenant=demo", None, READS_APPROVALS | {"tenant_admin"}),
-    ("GET", "/v1/approvals?tenant=test", None, READS_APPROVALS),
+    ("GET", "/v1/approvals?tenant=test", None, set()),  # whoever is of a tenant sees its own
     ("GET", "/v1/approvals/none", None, READS_APPROVALS),
     ("POST", "/v1/approvals/none/approve", {}, {"approver", "manager"}),
     ("POST", "/v1/approvals/none/reject", {}, {"approver", "manager"}),
