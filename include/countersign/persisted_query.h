@@ -64,4 +64,45 @@ typedef struct cs_pq_part {
 bool cs_pq_read_form(cs_arena *a, cs_slice content_type, cs_slice body, const cs_pq_part **parts, size_t *n,
                      const char **why);
 
+/* ---- making the list, out of what client builds leave: for tools. One thread, everything in one arena. */
+typedef struct cs_pq_list {
+    cs_arena *arena;
+    cs_value current;   /* what the manifests have, as entries by id */
+    cs_value previous;  /* what earlier revisions had */
+    cs_value sidecars;  /* array of {file, document} */
+    cs_value revisions; /* array: arrays of revisions, each in their order */
+} cs_pq_list;
+
+void cs_pq_list_init(cs_pq_list *list, cs_arena *a);
+/* A manifest's text: Apollo's ({"format": "apollo-persisted-query-manifest", "version": 1, "operations": […]}), or an
+ * object of documents by id (Relay's, and those of other code generators). Every document is read; its hashes and its
+ * kind are recorded. CS_ERR_INVALID, with file and place in the text: malformed, another type or name than the
+ * document's, an id that claims to be a hash and is not, an id that stands for another document already. */
+CS_MUST_CHECK cs_err cs_pq_add_manifest(cs_pq_list *list, const char *file, cs_slice text, cs_error *e);
+/* What stands beside the manifests (docs/persisted-queries.md): risk tags, cost, approval, state, times, by id or name.
+ */
+CS_MUST_CHECK cs_err cs_pq_add_sidecar(cs_pq_list *list, const char *file, cs_slice text, cs_error *e);
+/* data.operations of an earlier revision. `revisions`: the order of those that it knows, oldest first, or undefined. */
+CS_MUST_CHECK cs_err cs_pq_add_previous(cs_pq_list *list, const char *file, cs_value operations, cs_value revisions,
+                                        cs_error *e);
+
+typedef struct cs_pq_making {
+    cs_slice revision; /* of what is made */
+    uint32_t keep;     /* how many revisions the list spans, this one included; at least 1 */
+    int64_t
+        retire_after_ns; /* documents that the manifests dropped are retired so long after `now`; 0 = with the span */
+    int64_t now_ns;
+} cs_pq_making;
+/* data.operations, and the revisions in it, oldest first. Documents of the last `keep` revisions are listed; of older
+ * ones remains in which revision they were seen last (at most CS_PQ_REMEMBERED). *warnings: an array of texts. */
+#define CS_PQ_REMEMBERED 4096U
+CS_MUST_CHECK cs_err cs_pq_make(cs_pq_list *list, const cs_pq_making *making, cs_value *operations, cs_value *revisions,
+                                cs_value *warnings, cs_error *e);
+
+/* What a client notices of the change from one list to another at an instant: {breaking, changes: [{id, client?, name,
+ * change, breaking, from?, to?}]}, in the order of ids. Breaking: what worked by the old list and does not by the new
+ * one (removed, retired, not_yet_active, document, kind, clients), and what was made harder (risk_tags, cost, approval)
+ * as not breaking. */
+cs_value cs_pq_diff(cs_arena *a, cs_value from, cs_value to, int64_t now_ns);
+
 #endif

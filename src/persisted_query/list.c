@@ -1,5 +1,5 @@
 /* The list itself, data.operations: which entry holds, and whether it is a list at all. */
-#include "internal.h"
+#include "making.h"
 
 #include "countersign/number.h"
 
@@ -178,19 +178,33 @@ static cs_err check_members(cs_value entry, place p, cs_error *e)
     return CS_OK;
 }
 
-/* One id, one document. */
-static bool is_other_document(cs_value x, cs_value y)
+/* The entry for all, or one of a client. */
+static cs_value any_entry(cs_value entry)
 {
-    cs_value a = cs_pq__member(x, "document_sha256"), b = cs_pq__member(y, "document_sha256");
+    cs_value general = cs_pq__general(entry), clients = cs_pq__member(entry, "clients"), own;
+    if (!cs_is_undefined(general) || cs_count(clients) == 0) {
+        return entry;
+    }
+    (void)cs_entry(clients, 0, &own);
+    return own;
+}
+
+bool cs_pq__is_other_document(cs_value x, cs_value y)
+{
+    x = any_entry(x);
+    y = any_entry(y);
     cs_value one = cs_pq__member(x, "normalized_sha256"), other = cs_pq__member(y, "normalized_sha256");
+    if (!cs_is_undefined(one) && !cs_is_undefined(other)) {
+        return !cs_equal(one, other);
+    }
+    cs_value a = cs_pq__member(x, "document_sha256"), b = cs_pq__member(y, "document_sha256");
     bool hash = !cs_is_undefined(a) && !cs_is_undefined(b) && !cs_equal(a, b);
-    bool kind = !cs_equal(cs_pq__member(x, "kind"), cs_pq__member(y, "kind"));
-    return hash || kind || (!cs_is_undefined(one) && !cs_is_undefined(other) && !cs_equal(one, other));
+    return hash || !cs_equal(cs_pq__member(x, "kind"), cs_pq__member(y, "kind"));
 }
 
 static cs_err check_clients(cs_value entry, place p, cs_error *e)
 {
-    cs_value clients = cs_pq__member(entry, "clients"), first = cs_count(entry) > 1 ? entry : cs_undefined();
+    cs_value clients = cs_pq__member(entry, "clients"), first = cs_pq__general(entry);
     for (uint32_t i = 0; i < cs_count(clients); i++) {
         cs_value own, name = cs_entry(clients, i, &own);
         p.client = cs_is(name, CS_STRING) ? cs_text(name) : CS_LIT("?");
@@ -199,7 +213,7 @@ static cs_err check_clients(cs_value entry, place p, cs_error *e)
         }
         CS_TRY(check_members(own, p, e));
         first = cs_is_undefined(first) ? own : first;
-        if (is_other_document(first, own)) {
+        if (cs_pq__is_other_document(first, own)) {
             return wrong(e, &p, "another document under the same id");
         }
     }
@@ -221,7 +235,7 @@ cs_err cs_pq_check(cs_value operations, cs_error *e)
         CS_TRY(check_clients(entry, p, e));
         cs_slice plain = cs_pq__plain_id(p.id);
         const cs_value *twin = plain.n != p.id.n ? cs_object_get(operations, cs_string(plain)) : NULL;
-        if (twin != NULL && is_other_document(*twin, entry)) {
+        if (twin != NULL && cs_pq__is_other_document(*twin, entry)) {
             return wrong(e, &p, "another document under the same id");
         }
     }
