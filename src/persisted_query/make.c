@@ -10,6 +10,16 @@ static bool is_removed(cs_value entry)
     return cs_equal(cs_pq__member(entry, "state"), cs_string(CS_LIT("removed")));
 }
 
+/* Of the entry for all, or of one for a client: they say the same. */
+static cs_value revisions_of(cs_value entry)
+{
+    cs_value clients = cs_pq__member(entry, "clients"), own = entry;
+    if (cs_is_undefined(cs_pq__general(entry))) {
+        (void)cs_entry(clients, 0, &own);
+    }
+    return cs_pq__member(own, "revisions");
+}
+
 /* ---- the order of revisions: what the chains say, else by name ("r9" before "r10") */
 
 typedef struct order {
@@ -104,7 +114,7 @@ static cs_value window_of(cs_pq_list *list, const cs_pq_making *making)
     for (uint32_t i = 0; i < cs_count(list->previous); i++) {
         cs_value entry;
         (void)cs_entry(list->previous, i, &entry);
-        add_chain(o, cs_pq__member(entry, "revisions"));
+        add_chain(o, is_removed(entry) ? cs_undefined() : revisions_of(entry));
     }
     cs_value *sorted = cs_arena_array(list->arena, cs_value, o->n + 1);
     uint64_t taken = 0;
@@ -145,6 +155,34 @@ static cs_value revisions_in(cs_arena *a, cs_value window, cs_value revisions, b
 
 /* ---- entries */
 
+/* One entry with its revisions, and an end (if one is given) unless it has one or would end before it begins. */
+static cs_value dated(cs_arena *a, cs_value entry, cs_value revisions, cs_value end)
+{
+    cs_value out = cs_object_clone(a, entry, 2), from = cs_pq__member(entry, "not_before");
+    cs_object_put_text(a, out, "revisions", revisions);
+    bool begun = !cs_is(from, CS_NUMBER) || cs_compare(from, end) < 0;
+    if (cs_is(end, CS_NUMBER) && begun && cs_is_undefined(cs_pq__member(entry, "retired_at"))) {
+        cs_object_put_text(a, out, "retired_at", end);
+    }
+    return out;
+}
+
+/* The same for an entry with those of its clients. */
+static cs_value all_dated(cs_arena *a, cs_value entry, cs_value revisions, cs_value end)
+{
+    cs_value general = cs_pq__general(entry), clients = cs_pq__member(entry, "clients");
+    cs_value out = cs_is_undefined(general) ? cs_object_new(a, 1) : dated(a, general, revisions, end);
+    if (cs_is(clients, CS_OBJECT)) {
+        cs_value made = cs_object_new(a, cs_count(clients));
+        for (uint32_t i = 0; i < cs_count(clients); i++) {
+            cs_value own, name = cs_entry(clients, i, &own);
+            cs_object_put(a, made, name, dated(a, own, revisions, end));
+        }
+        cs_object_put_text(a, out, "clients", made);
+    }
+    return out;
+}
+
 /* One list with the revisions of both; what comes later counts. */
 cs_err cs_pq_add_previous(cs_pq_list *list, const char *file, cs_value operations, cs_value revisions, cs_error *e)
 {
@@ -168,13 +206,12 @@ cs_err cs_pq_add_previous(cs_pq_list *list, const char *file, cs_value operation
                 return cs_fail(e, CS_ERR_INVALID, "%s: operations.%.*s: the id stands for another document already",
                                file, CS_FMT(cs_text(id)));
             }
-            cs_value all = cs_pq__member(*before, "revisions"), mine = cs_pq__member(entry, "revisions");
+            cs_value all = revisions_of(*before), mine = revisions_of(entry);
             all = cs_is(all, CS_ARRAY) ? all : cs_array(NULL, 0);
             for (uint32_t k = 0; cs_is(mine, CS_ARRAY) && k < mine.n; k++) {
                 all = has(all, mine.u.items[k]) ? all : cs_pq__append(a, all, mine.u.items[k]);
             }
-            entry = cs_object_clone(a, entry, 1);
-            cs_object_put_text(a, entry, "revisions", all);
+            entry = all_dated(a, entry, all, cs_undefined());
         }
         cs_object_put(a, merged, id, entry);
     }
@@ -185,7 +222,7 @@ cs_err cs_pq_add_previous(cs_pq_list *list, const char *file, cs_value operation
 /* The revision that a tombstone remembers. */
 static cs_value last_seen(cs_value entry)
 {
-    cs_value revisions = cs_pq__member(entry, "revisions");
+    cs_value revisions = is_removed(entry) ? cs_undefined() : revisions_of(entry);
     return is_removed(entry)                                ? cs_pq__member(entry, "seen_in")
            : cs_is(revisions, CS_ARRAY) && revisions.n != 0 ? revisions.u.items[revisions.n - 1]
                                                             : cs_undefined();
@@ -209,19 +246,12 @@ static cs_value kept(cs_pq_list *list, const cs_pq_making *making, cs_value wind
                      uint32_t *remembered)
 {
     cs_arena *a = list->arena;
-    cs_value revisions = revisions_in(a, window, cs_pq__member(entry, "revisions"), false);
-    if (is_removed(entry) || revisions.n == 0) {
+    cs_value revisions = is_removed(entry) ? cs_array(NULL, 0) : revisions_in(a, window, revisions_of(entry), false);
+    if (revisions.n == 0) {
         return ++*remembered <= CS_PQ_REMEMBERED ? tombstone(a, entry) : cs_undefined();
     }
-    cs_value out = cs_object_clone(a, entry, 2);
-    cs_object_put_text(a, out, "revisions", revisions);
-    cs_value from = cs_pq__member(entry, "not_before");
-    int64_t end = making->now_ns + making->retire_after_ns;
-    bool begun = !cs_is(from, CS_NUMBER) || cs_compare(from, cs_int(end)) < 0;
-    if (making->retire_after_ns > 0 && begun && cs_is_undefined(cs_pq__member(entry, "retired_at"))) {
-        cs_object_put_text(a, out, "retired_at", cs_int(end));
-    }
-    return out;
+    bool ends = making->retire_after_ns > 0;
+    return all_dated(a, entry, revisions, ends ? cs_int(making->now_ns + making->retire_after_ns) : cs_undefined());
 }
 
 static cs_err unite(cs_pq_list *list, const cs_pq_making *making, cs_value window, cs_value *out, cs_error *e)
@@ -247,12 +277,9 @@ static cs_err unite(cs_pq_list *list, const cs_pq_making *making, cs_value windo
     for (uint32_t i = 0; i < cs_count(list->current); i++) {
         cs_value entry, id = cs_entry(list->current, i, &entry);
         const cs_value *before = cs_object_get(list->previous, id);
-        cs_value revisions = before != NULL ? cs_pq__member(*before, "revisions") : cs_undefined();
-        entry = cs_object_clone(a, entry, 1);
-        if (!cs_is_undefined(cs_pq__general(entry))) {
-            cs_object_put_text(a, entry, "revisions", revisions_in(a, window, revisions, true));
-        }
-        cs_object_put(a, all, id, entry);
+        bool listed = before != NULL && !is_removed(*before);
+        cs_value revisions = listed ? revisions_of(*before) : cs_undefined();
+        cs_object_put(a, all, id, all_dated(a, entry, revisions_in(a, window, revisions, true), cs_undefined()));
     }
     *out = all;
     return CS_OK;
