@@ -68,7 +68,9 @@ static cs_err list_of_bundle(cs_arena *a, const flags *f, const char *path, list
         err = cs_fail(e, CS_ERR_INVALID, "%s: it has no operations", path);
     } else {
         *out = (list){cs_freeze(a, operations), cs_undefined()};
-        out->revisions = cs_is(revisions, CS_ARRAY) ? cs_freeze(a, revisions) : cs_undefined();
+        cs_value own = cs_string(bundle->manifest.revision);
+        revisions = cs_is(revisions, CS_ARRAY) ? revisions : cs_array(&own, own.n != 0 ? 1 : 0);
+        out->revisions = cs_freeze(a, revisions);
     }
     cs_bundle_free(bundle);
     return err;

@@ -27,7 +27,7 @@ const char *cs_pq__our_name(cs_slice name)
 /* Some services read names whatever their case; what they find under such a name is not seen here. */
 void cs_pq__check_names(cs_pq__reading *r, cs_value object)
 {
-    for (uint32_t i = 0; i < cs_count(object); i++) {
+    for (uint32_t i = 0; cs_is(object, CS_OBJECT) && i < cs_count(object); i++) {
         cs_slice name = cs_text(cs_entry(object, i, NULL));
         const char *ours = cs_pq__our_name(name);
         if (ours != NULL && !cs_slice_is(name, ours)) {

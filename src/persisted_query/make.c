@@ -191,13 +191,18 @@ cs_err cs_pq_add_previous(cs_pq_list *list, const char *file, cs_value operation
     if (cs_pq_check(operations, &why) != CS_OK) {
         return cs_fail(e, CS_ERR_INVALID, "%s: %s", file, why.text);
     }
-    if (cs_is(revisions, CS_ARRAY)) {
+    bool known = cs_is(revisions, CS_ARRAY) && revisions.n != 0;
+    cs_value last = known ? revisions.u.items[revisions.n - 1] : cs_string(CS_LIT("earlier"));
+    if (known) {
         list->revisions = cs_pq__append(a, list->revisions, revisions);
     }
     cs_value merged = cs_object_clone(a, list->previous, cs_count(operations));
     for (uint32_t i = 0; i < cs_count(operations); i++) {
         cs_value entry, id = cs_entry(operations, i, &entry);
         const cs_value *before = cs_object_get(merged, id);
+        if (!is_removed(entry) && !cs_is(revisions_of(entry), CS_ARRAY)) {
+            entry = all_dated(a, entry, cs_array_copy(a, &last, 1), cs_undefined()); /* written by hand */
+        }
         if (before != NULL && !is_removed(*before) && is_removed(entry)) {
             continue;
         }

@@ -4,7 +4,6 @@
 #include "countersign/base/limits.h"
 #include "countersign/base/log.h"
 #include "countersign/base/time.h"
-#include "countersign/persisted_query.h"
 #include "internal.h"
 #include "override.h"
 
@@ -120,21 +119,39 @@ static cs_err put(cs_server *server, cs_txn *txn, const cs_bundle *bundle, cs_er
     return cs_server__check_documents(server, data, bundle, a, e);
 }
 
+/* What the list had and will have no more is remembered: somebody may still ask for it. */
+static cs_value dropped_ids(cs_server *server, cs_txn *txn, cs_value before, const cs_bundle *bundle, cs_arena *a)
+{
+    cs_value was = cs_server__status_bundle(server->status, a, bundle->name);
+    const cs_value *revision = cs_is(was, CS_OBJECT) ? cs_object_get_text(was, "revision") : NULL;
+    bool known = revision != NULL && cs_is(*revision, CS_STRING);
+    return cs_pq_dropped(a, before, read_document(txn, "operations", NULL), known ? cs_text(*revision) : CS_LIT(""));
+}
+
 static cs_err activate(cs_server *server, const cs_bundle *const *bundles, size_t n, cs_errors *errors, cs_error *e)
 {
+    cs_arena scratch;
+    cs_arena_init(&scratch, 0);
     cs_txn *txn = cs_store_begin(server->o.store);
+    cs_value before = read_document(txn, "operations", NULL);
     for (size_t i = 0; i < n; i++) {
         cs_err r = bundles[i]->delta ? cs_fail(e, CS_ERR_BUNDLE_INVALID, "delta bundles cannot be activated")
                                      : put(server, txn, bundles[i], e);
         if (r != CS_OK) {
             cs_txn_abort(txn);
+            cs_arena_destroy(&scratch);
             return r;
         }
     }
+    cs_value dropped = n != 0 ? dropped_ids(server, txn, before, bundles[0], &scratch) : cs_undefined();
+    cs_err r = CS_OK;
     if (cs_txn_commit(txn, errors) != CS_OK) {
-        return cs_fail(e, CS_ERR_BUNDLE_COMPILE, "the bundle's policy does not compile");
+        r = cs_fail(e, CS_ERR_BUNDLE_COMPILE, "the bundle's policy does not compile");
+    } else {
+        cs_pq_drift_remember(server->drift, dropped);
     }
-    return CS_OK;
+    cs_arena_destroy(&scratch);
+    return r;
 }
 
 cs_err cs_server_activate(cs_server *server, const cs_bundle *const *bundles, size_t n, cs_errors *errors, cs_error *e)

@@ -5,7 +5,6 @@
 #include "countersign/base/time.h"
 #include "countersign/number.h"
 #include "countersign/patch.h"
-#include "countersign/persisted_query.h"
 #include "internal.h"
 
 static cs_value member(cs_value object, const char *name)

@@ -2,7 +2,6 @@
  * becomes a countersign/v1 input, the decision path of the configuration is asked, its answer becomes the reply that
  * the gateway understands. */
 #include "countersign/base/log.h"
-#include "countersign/persisted_query.h"
 #include "internal.h"
 
 typedef struct gateway {

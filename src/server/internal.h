@@ -7,6 +7,7 @@
 #include "countersign/base/map.h"
 #include "countersign/base/thread.h"
 #include "countersign/json.h"
+#include "countersign/persisted_query.h"
 #include "countersign/server.h"
 #include "effects.h"
 #include "eval.h"
@@ -229,6 +230,7 @@ struct cs_server {
     cs_server__identity *identity; /* NULL = not configured */
     cs_server__status *status;
     struct cs_override *override; /* NULL = not declared under push */
+    cs_pq_drift *drift;
     _Atomic uint64_t requests;
     struct {
         cs_mutex lock;

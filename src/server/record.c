@@ -80,6 +80,17 @@ static void count_reasons(cs_server__worker *w, cs_value result)
     }
 }
 
+/* Decisions for gateways, whichever way they are asked for. */
+static void watch_drift(cs_server__request *r, cs_slice path, cs_value input)
+{
+    if (r->eval.world == NULL || !cs_slice_eq(path, r->server->o.config->gateways.decision)) {
+        return;
+    }
+    const cs_value *operations = field(cs_world_data(r->eval.world), "operations");
+    cs_pq_drift_see(r->server->drift, operations != NULL ? *operations : cs_undefined(), input, cs_time_wall_ns(),
+                    r->w->index);
+}
+
 /* The holds that a decision placed, for whoever looks for their story, and the override that it was made under. */
 static cs_value custom_of(cs_server__request *r)
 {
@@ -155,6 +166,7 @@ void cs_server__record(cs_server__request *r, cs_slice path, cs_slice query, cs_
     cs_series_observe_ns(w->duration, w->index, cs_time_mono_ns() - r->started_ns);
     if (query.n == 0) {
         count_reasons(w, result);
+        watch_drift(r, path, input);
     }
     if (r->server->o.decisions == NULL) {
         return;

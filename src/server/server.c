@@ -423,6 +423,7 @@ cs_err cs_server_new(const cs_server_options *options, cs_server **out, cs_error
     cs_arena_init(&s->arena, 0);
     s->status = cs_server__status_new();
     cs_mutex_init(&s->refusals.lock);
+    s->drift = cs_pq_drift_new(options->metrics, cs_time_wall_ns());
     cs_random(&s->request_seed, sizeof s->request_seed);
     uint64_t wanted = options->config->server.workers;
     s->n_workers = wanted != 0 && wanted <= 1024 ? (unsigned)wanted : cs_cpu_count();
@@ -475,6 +476,7 @@ void cs_server_free(cs_server *server)
         cs_server__identity_free(server->identity);
         cs_server__status_free(server->status);
         cs_mutex_destroy(&server->refusals.lock);
+        cs_pq_drift_free(server->drift);
         cs_arena_destroy(&server->arena);
         cs_free(server->workers);
         cs_free(server);

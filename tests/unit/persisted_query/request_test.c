@@ -227,6 +227,7 @@ Test(request, batches)
         {"", "", "[{\"query\":\"{a}\"},{\"query\":\"mutation{b}\"},{\"query\":\"{__schema{a}}\"}]",
          "{\"kind\": \"mutation\", \"introspection\": true}", 0, 0},
         {"", "", "[]", "{\"batch\": true, \"freeform\": true, \"operations\": [], \"kind\": null}", 0, 0},
+        {"", "", "[[{\"documentId\":\"known\"}],null]", "{\"batch\": true, \"kind\": null}", 0, 0},
         {"", "", "[7]",
          "{\"operations\": [{\"freeform\": true, \"introspection\": false, \"variables\": {}, "
          "\"unclear\": \"an element of a batch that is no request\"}]}",
