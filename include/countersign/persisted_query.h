@@ -64,23 +64,25 @@ typedef struct cs_pq_part {
 bool cs_pq_read_form(cs_arena *a, cs_slice content_type, cs_slice body, const cs_pq_part **parts, size_t *n,
                      const char **why);
 
-/* ---- drift: what is asked for and is not on the list, or not now. Any thread. Bounded: at most CS_PQ_DRIFT_MAX rows, of
- * texts cut at sensible lengths; a new one beyond that drops a rare old one. Kept in memory only, by each replica. */
+/* ---- drift: what is asked for and is not on the list, or not now. Any thread. Bounded: at most CS_PQ_DRIFT_MAX rows,
+ * of texts cut at sensible lengths; a new one beyond that drops a rare old one. Kept in memory only, by each replica.
+ */
 #define CS_PQ_DRIFT_MAX 2048U
 typedef struct cs_pq_drift cs_pq_drift;
 /* `metrics` must outlive it. Starts at that instant. */
 cs_pq_drift *cs_pq_drift_new(cs_metrics *metrics, int64_t now_ns);
 void cs_pq_drift_free(cs_pq_drift *drift); /* NULL is fine */
-/* Looks at the input of a decision (countersign/v1, and for the client's name and version the headers of gateways' native
- * inputs), and counts each request of it that the list does not serve: unknown, retired, not_yet_active, or free text by
- * its hash. `shard` is that of cs_series_add. */
+/* Looks at the input of a decision (countersign/v1, and for the client's name and version the headers of gateways'
+ * native inputs), and counts each request of it that the list does not serve: unknown, retired, not_yet_active, or free
+ * text by its hash. `shard` is that of cs_series_add. */
 void cs_pq_drift_see(cs_pq_drift *drift, cs_value operations, cs_value input, int64_t now_ns, uint32_t shard);
 /* The ids of the first list that the second has not, and in which revision they were: [[id, revision]]; and remembering
  * them, for `seen_in`. An entry without revisions was in `revision`. */
 cs_value cs_pq_dropped(cs_arena *a, cs_value before, cs_value after, cs_slice revision);
 void cs_pq_drift_remember(cs_pq_drift *drift, cs_value dropped);
-/* {since, forgotten, entries: [{document_id, state, client, version, operation_name, count, first_seen, last_seen, seen_in}]}, the
- * most frequent first; what the list serves by now is left out. Times are RFC 3339; null where something is not known. */
+/* {since, forgotten, entries: [{document_id, state, client, version, operation_name, count, first_seen, last_seen,
+ * seen_in}]}, the most frequent first; what the list serves by now is left out. Times are RFC 3339; null where
+ * something is not known. */
 cs_value cs_pq_drift_document(cs_pq_drift *drift, cs_value operations, int64_t now_ns, cs_arena *a);
 
 /* ---- making the list, out of what client builds leave: for tools. One thread, everything in one arena. */
@@ -108,9 +110,8 @@ CS_MUST_CHECK cs_err cs_pq_add_previous(cs_pq_list *list, const char *file, cs_v
 typedef struct cs_pq_making {
     cs_slice revision; /* of what is made */
     uint32_t keep;     /* how many revisions the list spans, this one included; at least 1 */
-    int64_t
-        retire_after_ns; /* documents that the manifests dropped are retired so long after `now`; 0 = with the span */
     int64_t now_ns;
+    int64_t retire_after_ns; /* what the manifests dropped is retired so long after `now`; 0 = with the span */
 } cs_pq_making;
 /* data.operations, and the revisions in it, oldest first. Documents of the last `keep` revisions are listed; of older
  * ones remains in which revision they were seen last (at most CS_PQ_REMEMBERED). *warnings: an array of texts. */
@@ -119,9 +120,9 @@ CS_MUST_CHECK cs_err cs_pq_make(cs_pq_list *list, const cs_pq_making *making, cs
                                 cs_value *warnings, cs_error *e);
 
 /* What a client notices of the change from one list to another at an instant: {breaking, changes: [{id, client?, name,
- * change, breaking, from?, to?}]}, in the order of ids. Breaking: what worked by the old list and does not by the new
- * one (removed, retired, not_yet_active, document, kind, clients), and what was made harder (risk_tags, cost, approval)
- * as not breaking. */
+ * change, breaking, from?, to?}]}, in the order of ids. Breaking is what worked by the old list and does not by the
+ * new one: removed, retired, not_yet_active, document, kind. Told, too: added, activated, not_before, retired_at,
+ * risk_tags, cost, approval. */
 cs_value cs_pq_diff(cs_arena *a, cs_value from, cs_value to, int64_t now_ns);
 
 #endif

@@ -119,13 +119,20 @@ static cs_err put(cs_server *server, cs_txn *txn, const cs_bundle *bundle, cs_er
     return cs_server__check_documents(server, data, bundle, a, e);
 }
 
+static cs_value list_of(cs_txn *txn)
+{
+    cs_value data;
+    return cs_txn_read(txn, NULL, 0, &data, NULL) == CS_OK ? cs_server__document(data, "operations", NULL)
+                                                           : cs_undefined();
+}
+
 /* What the list had and will have no more is remembered: somebody may still ask for it. */
 static cs_value dropped_ids(cs_server *server, cs_txn *txn, cs_value before, const cs_bundle *bundle, cs_arena *a)
 {
     cs_value was = cs_server__status_bundle(server->status, a, bundle->name);
     const cs_value *revision = cs_is(was, CS_OBJECT) ? cs_object_get_text(was, "revision") : NULL;
     bool known = revision != NULL && cs_is(*revision, CS_STRING);
-    return cs_pq_dropped(a, before, read_document(txn, "operations", NULL), known ? cs_text(*revision) : CS_LIT(""));
+    return cs_pq_dropped(a, before, list_of(txn), known ? cs_text(*revision) : CS_LIT(""));
 }
 
 static cs_err activate(cs_server *server, const cs_bundle *const *bundles, size_t n, cs_errors *errors, cs_error *e)
@@ -133,7 +140,7 @@ static cs_err activate(cs_server *server, const cs_bundle *const *bundles, size_
     cs_arena scratch;
     cs_arena_init(&scratch, 0);
     cs_txn *txn = cs_store_begin(server->o.store);
-    cs_value before = read_document(txn, "operations", NULL);
+    cs_value before = list_of(txn);
     for (size_t i = 0; i < n; i++) {
         cs_err r = bundles[i]->delta ? cs_fail(e, CS_ERR_BUNDLE_INVALID, "delta bundles cannot be activated")
                                      : put(server, txn, bundles[i], e);
