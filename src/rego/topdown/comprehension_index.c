@@ -94,6 +94,23 @@ static bool safe_alone(finder *f, cs_body body, const cs_names *outputs)
     return true;
 }
 
+/* What the head names of the outside alone would have no value in an evaluation for all of them. */
+static bool head_is_safe(finder *f, const cs_term *t, const cs_names *outputs)
+{
+    cs_names *vars = cs_names_new(f->to->arena);
+    cs_names_of_term(vars, t->u.comprehension.head);
+    if (t->kind == CS_TERM_OBJECT_COMPREHENSION) {
+        cs_names_of_term(vars, t->u.comprehension.key);
+    }
+    for (uint32_t i = 0; i < cs_names_count(vars); i++) {
+        const cs_sym *v = cs_names_at(vars, i);
+        if (!cs_names_has(outputs, v) && cs_names_has(f->candidates, v)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static void add_index(finder *f, const cs_term *t, const cs_names *outputs)
 {
     cs_td_maker *to = f->to;
@@ -125,7 +142,7 @@ static void look_at(finder *f, const cs_expr *e)
     cs_names_bound_by_body(&f->ast, f->to->policy, body, safe, outputs);
     check worse = {f->candidates, cs_names_new(a), a, false};
     check nested = {f->candidates, cs_names_new(a), a, false};
-    if (safe_alone(f, body, outputs)) {
+    if (safe_alone(f, body, outputs) && head_is_safe(f, t, outputs)) {
         cs_walk_body(&(cs_walker){.self = &worse, .term = worse_term, .expr = worse_expr}, body);
         cs_walk_body(&(cs_walker){.self = &nested, .term = nested_term}, body);
         if (!worse.bad && !nested.bad) {
