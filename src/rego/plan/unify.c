@@ -81,8 +81,37 @@ static void equal_open(cs_builder *b, const cs_term *x, const cs_term *y)
     }
 }
 
+static bool is_comprehension(const cs_term *t)
+{
+    return t->kind == CS_TERM_ARRAY_COMPREHENSION || t->kind == CS_TERM_SET_COMPREHENSION ||
+           t->kind == CS_TERM_OBJECT_COMPREHENSION;
+}
+
+/* The reference evaluator makes no comprehension to compare it with what is of another kind, so what goes wrong in one
+ * is not seen then: a reference is read first, and so is what stands on the left. */
+static bool equal_comprehension(cs_builder *b, const cs_term *left, const cs_term *right)
+{
+    bool swap = is_comprehension(left) && right->kind == CS_TERM_REF;
+    const cs_term *value = swap ? right : left;
+    const cs_term *made = swap ? left : right;
+    if (!is_comprehension(made) || is_comprehension(value) || cs_plan__open(b, value)) {
+        return false;
+    }
+    cs_kind kind = made->kind == CS_TERM_ARRAY_COMPREHENSION    ? CS_ARRAY
+                   : made->kind == CS_TERM_OBJECT_COMPREHENSION ? CS_OBJECT
+                                                                : CS_SET;
+    uint32_t x = cs_plan__term(b, value);
+    cs_plan__emit(b, CS_OP_KIND, x, 0, 0, 1U << kind | 1U << CS_SET, b->fail);
+    uint32_t y = cs_plan__term(b, made);
+    cs_plan__emit(b, CS_OP_EQ, x, y, 0, 0, b->fail);
+    return true;
+}
+
 void cs_plan__equal(cs_builder *b, const cs_term *left, const cs_term *right)
 {
+    if (equal_comprehension(b, left, right)) {
+        return;
+    }
     bool left_open = cs_plan__open(b, left);
     bool right_open = cs_plan__open(b, right);
     if (left_open && right_open) {

@@ -323,6 +323,8 @@ next:
         FAIL_IF(R[i->a].kind != CS_ARRAY || R[i->a].n != i->u);
     case CS_OP_ISOBJECT:
         FAIL_IF(R[i->a].kind != CS_OBJECT || entries(R[i->a]) != i->u);
+    case CS_OP_KIND:
+        FAIL_IF((i->u >> R[i->a].kind & 1) == 0);
     case CS_OP_ITERABLE:
         FAIL_IF(R[i->a].kind != CS_ARRAY && R[i->a].kind != CS_OBJECT && R[i->a].kind != CS_SET);
     case CS_OP_ARRAY:
