@@ -1,6 +1,7 @@
 /* The typed configuration out of the checked tree. */
 #include "config/internal.h"
 
+#include "countersign/base/encode.h"
 #include "countersign/base/time.h"
 #include "countersign/number.h"
 
@@ -553,6 +554,134 @@ static void check_overrides(filler *f)
     }
 }
 
+/* ---- webhooks */
+
+static void check_secrets(filler *f, const cs_config_webhook *w)
+{
+    cs_slice key;
+    for (size_t i = 0; i < w->n_secrets; i++) {
+        if (cs_slice_starts(w->secrets[i], CS_LIT("whsec_")) &&
+            (!cs_base64_decode(&f->config->arena, cs_slice_sub(w->secrets[i], 6, w->secrets[i].n), CS_BASE64_STD, &key,
+                               NULL) ||
+             key.n == 0)) {
+            cs_config__problem(f->report, false, f->item, "approvals.webhooks.%.*s: whsec_ is not followed by base64",
+                               CS_FMT(w->name));
+        }
+    }
+    if (w->n_secrets == 0 || w->secrets[0].n == 0) {
+        cs_config__problem(f->report, false, f->item, "approvals.webhooks.%.*s needs a secret", CS_FMT(w->name));
+    } else if (w->secrets[0].n < 16) {
+        cs_config__problem(f->report, true, f->item, "approvals.webhooks.%.*s: a secret of %zu bytes can be guessed",
+                           CS_FMT(w->name), w->secrets[0].n);
+    }
+}
+
+/* What no single value tells. */
+static void check_webhook(filler *f, const cs_config_webhook *w, size_t i)
+{
+    const cs_config *c = f->config;
+    if (w->name.n == 0) {
+        cs_config__problem(f->report, false, f->item, "approvals.webhooks[%zu] needs a name", i);
+        return;
+    }
+    for (size_t k = 0; k < i; k++) {
+        if (cs_slice_eq(c->approvals.webhooks[k].name, w->name)) {
+            cs_config__problem(f->report, false, f->item, "approvals.webhooks: \"%.*s\" is there twice",
+                               CS_FMT(w->name));
+        }
+    }
+    if (w->url.n > 0 && !cs_slice_starts(w->url, CS_LIT("http://")) && !cs_slice_starts(w->url, CS_LIT("https://"))) {
+        cs_config__problem(f->report, false, f->item, "approvals.webhooks.%.*s.url must begin with http:// or https://",
+                           CS_FMT(w->name));
+    }
+    if (w->url.n == 0 && !w->inbound) {
+        cs_config__problem(f->report, false, f->item, "approvals.webhooks.%.*s has neither a url nor inbound",
+                           CS_FMT(w->name));
+    }
+    if (w->most_ns < w->first_ns) {
+        cs_config__problem(f->report, false, f->item, "approvals.webhooks.%.*s.retry: most is less than first",
+                           CS_FMT(w->name));
+    }
+    for (uint32_t k = 0; cs_is(w->headers, CS_OBJECT) && k < cs_count(w->headers); k++) {
+        cs_value value, name = cs_entry(w->headers, k, &value);
+        cs_slice v = cs_is(value, CS_STRING) ? cs_text(value) : CS_LIT("");
+        if (cs_slice_find_byte(v, '\n', 0) != SIZE_MAX || cs_slice_find_byte(v, '\r', 0) != SIZE_MAX ||
+            cs_slice_find_byte(cs_text(name), ':', 0) != SIZE_MAX || cs_text(name).n == 0) {
+            cs_config__problem(f->report, false, f->item, "approvals.webhooks.%.*s.headers: \"%.*s\" is no header",
+                               CS_FMT(w->name), CS_FMT(cs_text(name)));
+        }
+    }
+    check_secrets(f, w);
+}
+
+static bool has_word(const cs_slice *words, size_t n, const char *word)
+{
+    bool found = false;
+    for (size_t i = 0; i < n; i++) {
+        found = found || cs_slice_is(words[i], word);
+    }
+    return found;
+}
+
+static cs_slice field_name(const filler *f, const char *path, cs_slice kind, const char *without)
+{
+    cs_slice name = text(f, path);
+    return name.n > 0 ? name : cs_slice_of(cs_slice_is(kind, "servicenow") ? without : without + 2);
+}
+
+static void fill_webhook(filler *f, cs_config_webhook *w)
+{
+    cs_arena *a = &f->config->arena;
+    size_t n = 0;
+    w->kind = text(f, "approvals.webhooks.*.kind");
+    w->url = text(f, "approvals.webhooks.*.url");
+    const cs_slice *old = list(f, "approvals.webhooks.*.old_secrets", &n);
+    cs_slice *secrets = cs_arena_array(a, cs_slice, n + 1);
+    secrets[0] = text(f, "approvals.webhooks.*.secret");
+    for (size_t i = 0; i < n; i++) {
+        secrets[i + 1] = old[i];
+    }
+    w->secrets = secrets;
+    w->n_secrets = n + 1;
+    const cs_slice *events = list(f, "approvals.webhooks.*.events", &n);
+    w->opened = has_word(events, n, "opened");
+    w->escalated = has_word(events, n, "escalated");
+    w->decided = has_word(events, n, "decided");
+    w->tenants = list(f, "approvals.webhooks.*.tenants", &w->n_tenants);
+    w->headers = document(f, "approvals.webhooks.*.headers");
+    w->timeout_ns = duration(f, "approvals.webhooks.*.timeout");
+    w->first_ns = duration(f, "approvals.webhooks.*.retry.first");
+    w->most_ns = duration(f, "approvals.webhooks.*.retry.most");
+    w->give_up_ns = duration(f, "approvals.webhooks.*.retry.give_up");
+    w->queue = (uint64_t)integer(f, "approvals.webhooks.*.queue");
+    w->inbound = boolean(f, "approvals.webhooks.*.inbound");
+    w->groups_trusted = cs_slice_is(text(f, "approvals.webhooks.*.groups"), "trusted");
+    w->tolerance_ns = duration(f, "approvals.webhooks.*.tolerance");
+    w->approval_field = field_name(f, "approvals.webhooks.*.fields.approval", w->kind, "u_countersign_approval");
+    w->digest_field = field_name(f, "approvals.webhooks.*.fields.digest", w->kind, "u_countersign_digest");
+    w->ca_cert = text(f, "approvals.webhooks.*.ca_cert");
+    w->allow_insecure_tls = boolean(f, "approvals.webhooks.*.allow_insecure_tls");
+}
+
+static void fill_approvals(filler *f)
+{
+    cs_config *c = f->config;
+    const cs_node *section = cs_config__member(f->root, CS_LIT("approvals"));
+    c->approvals.configured = section != NULL;
+    c->approvals.evidence = text(f, "approvals.evidence");
+    const cs_node *node = section != NULL ? cs_config__member(section, CS_LIT("webhooks")) : NULL;
+    size_t n = node != NULL ? node->members.n : 0;
+    c->approvals.webhooks = cs_arena_array(&c->arena, cs_config_webhook, n + 1);
+    for (size_t i = 0; i < n; i++) {
+        f->item = node->members.v[i].node;
+        cs_config_webhook *w = &c->approvals.webhooks[i];
+        w->name = node->kind == CS_NODE_LIST ? text(f, "approvals.webhooks.*.name") : node->members.v[i].key;
+        fill_webhook(f, w);
+        check_webhook(f, w, i);
+        c->approvals.n_webhooks++;
+    }
+}
+
 static void fill_own(filler *f)
 {
     cs_config *c = f->config;
@@ -569,8 +698,7 @@ static void fill_own(filler *f)
     c->spend.replay_ns = duration(f, "spend.replay");
     c->spend.on_stale = text(f, "spend.on_stale");
     c->spend.costs = text(f, "spend.costs");
-    c->approvals.configured = configured(f, "approvals");
-    c->approvals.evidence = text(f, "approvals.evidence");
+    fill_approvals(f);
     c->gateways.decision = text(f, "gateways.decision");
     c->gateways.effects = list(f, "gateways.effects", &c->gateways.n_effects);
     c->overrides.configured = configured(f, "overrides");

@@ -275,7 +275,8 @@ static void check_node(const cs_node *node, const place *at, bool own, cs_config
         }
         return;
     }
-    if (node->kind == CS_NODE_LIST && !cs_slice_is(cs_slice_of(at->dotted), "services")) {
+    bool listed = strcmp(at->dotted, "services") == 0 || strcmp(at->dotted, "approvals.webhooks") == 0;
+    if (node->kind == CS_NODE_LIST && !listed) {
         wrong(report, node, at, "a mapping");
         return;
     }
