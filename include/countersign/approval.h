@@ -152,6 +152,7 @@ typedef struct cs_approval_news {
     const char *what; /* "requested", "granted", "rejected", "revoked", "delegated", "escalated", "consumed",
                          "unconsumed" (the decision was taken back), "expired", "cancelled" */
     bool ours;        /* this process appended it: of several replicas, exactly one hears this */
+    bool past;        /* read back at the start: only cs_approvals_follow hears it */
     bool approved;    /* with it the quorum was reached */
     cs_slice id, tenant, digest;
     cs_slice actor;      /* who did it, "" = nobody */
@@ -165,6 +166,8 @@ typedef struct cs_approval_news {
 typedef void cs_approval_heard(void *self, const cs_approval_news *news);
 /* At most four listeners; before cs_journal_start. */
 void cs_approvals_listen(cs_approvals *x, cs_approval_heard *heard, void *self);
+/* The same, but the past is heard as well: for whoever folds it. */
+void cs_approvals_follow(cs_approvals *x, cs_approval_heard *heard, void *self);
 
 /* To be called about once a second by one thread at a time: appends what the clock has made of open approvals (expired,
  * escalated), and cancellations that are due. */

@@ -12,6 +12,7 @@
 #include "countersign/net.h"
 #include "countersign/spend.h"
 #include "countersign/store.h"
+#include "countersign/webhook.h"
 
 typedef struct cs_server cs_server;
 
@@ -44,6 +45,7 @@ typedef struct cs_server_options {
     cs_effects *effects;             /* NULL without budgets */
     cs_compensations *compensations; /* likewise */
     cs_approvals *approvals;         /* NULL = not configured */
+    cs_webhooks *webhooks;           /* likewise */
     cs_network *network;             /* for http.send and net.lookup_ip_addr; NULL = they fail */
     cs_http_cache *http_cache;       /* NULL = http.send remembers nothing from one decision to the next */
 } cs_server_options;

@@ -133,6 +133,7 @@ static cs_err make_server(cs_app *app, cs_error *e)
         .journal = app->journal,
         .spend = app->config->spend.configured ? app->spend : NULL,
         .approvals = app->approvals,
+        .webhooks = app->webhooks,
         .effects = app->effects,
         .compensations = app->compensations,
         .network = app->network,
@@ -227,6 +228,7 @@ static void stop(cs_app *app)
     if (app->tick != NULL) {
         cs_timer_free(app->tick);
     }
+    cs_webhooks_stop(app->webhooks);
     cs_journal_free(app->journal);        /* its callbacks post to the workers: before these end */
     cs_decision_log_stop(app->decisions); /* likewise */
     cs_audit_stop(app->audit);
@@ -238,6 +240,7 @@ static void stop(cs_app *app)
     cs_loop_free(app->control);
     cs_store_free(app->store);
     cs_effects_free(app->effects);
+    cs_webhooks_free(app->webhooks);
     cs_approvals_free(app->approvals);
     cs_compensations_free(app->compensations);
     cs_spend_free(app->spend);

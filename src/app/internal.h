@@ -17,6 +17,7 @@ typedef struct cs_app {
     cs_journal *journal;
     cs_spend *spend;
     cs_approvals *approvals;
+    cs_webhooks *webhooks;
     cs_effects *effects;
     cs_compensations *compensations;
     cs_network *network;

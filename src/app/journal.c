@@ -91,6 +91,15 @@ static cs_err open_journal(cs_app *app, bool alone, cs_error *e)
                                                         .replica = replica,
                                                         .replay_ns = c->spend.replay_ns});
     app->compensations = cs_compensations_new(app->journal);
+    if (c->approvals.configured && !alone) {
+        app->webhooks = cs_webhooks_new(&(cs_webhooks_options){.approvals = app->approvals,
+                                                               .journal = app->journal,
+                                                               .metrics = app->metrics,
+                                                               .webhooks = c->approvals.webhooks,
+                                                               .n = c->approvals.n_webhooks,
+                                                               .replica = replica,
+                                                               .shared = c->journal.kafka});
+    }
     CS_TRY(alone ? cs_spend_keep_costs(app->spend, NULL, e) : keep_costs(app, options.snapshot_path, e));
     return CS_OK;
 }
@@ -147,6 +156,9 @@ cs_err cs_app__journal_start(cs_app *app, cs_error *e)
         return CS_OK;
     }
     CS_TRY(cs_journal_start(app->journal, e));
+    if (app->webhooks != NULL) {
+        CS_TRY(cs_webhooks_start(app->webhooks, e));
+    }
     if (app->approvals != NULL) {
         cs_loop_post(app->control, start_ticks, app);
     }

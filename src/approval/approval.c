@@ -142,11 +142,22 @@ const cs_live *cs_approvals_live(cs_approvals *x)
     return &x->live;
 }
 
-void cs_approvals_listen(cs_approvals *x, cs_approval_heard *heard, void *self)
+static void add_listener(cs_approvals *x, cs_approval_heard *heard, void *self, bool past)
 {
     cs_assert(x->n_listeners < CS_APPROVAL__LISTENERS);
     x->listeners[x->n_listeners].heard = heard;
+    x->listeners[x->n_listeners].past = past;
     x->listeners[x->n_listeners++].self = self;
+}
+
+void cs_approvals_listen(cs_approvals *x, cs_approval_heard *heard, void *self)
+{
+    add_listener(x, heard, self, false);
+}
+
+void cs_approvals_follow(cs_approvals *x, cs_approval_heard *heard, void *self)
+{
+    add_listener(x, heard, self, true);
 }
 
 cs_approval__tenant *cs_approval__tenant_of(cs_approvals *x, cs_slice name, bool make)

@@ -16,11 +16,14 @@
 static void tell(cs_approvals *x, const cs_event *event, cs_approval_news *news)
 {
     news->ours = cs_slice_is(event->source, x->source);
+    news->past = event->past;
     news->event_id = event->id;
     news->request_id = event->correlation;
     news->at_ns = event->arrived_ns;
-    for (size_t i = 0; i < x->n_listeners && !event->past; i++) {
-        x->listeners[i].heard(x->listeners[i].self, news);
+    for (size_t i = 0; i < x->n_listeners; i++) {
+        if (!event->past || x->listeners[i].past) {
+            x->listeners[i].heard(x->listeners[i].self, news);
+        }
     }
 }
 

@@ -67,6 +67,7 @@ struct cs_approvals {
     struct {
         cs_approval_heard *heard;
         void *self;
+        bool past;
     } listeners[CS_APPROVAL__LISTENERS];
     size_t n_listeners;
     cs_series *escalations; /* NULL = not counted */

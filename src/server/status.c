@@ -365,5 +365,8 @@ cs_value cs_server_status_document(cs_server *server, cs_arena *a)
     cs_value metrics = cs_object_new(a, 1);
     cs_object_put_text(a, metrics, "prometheus", cs_server__metric_families(server, a));
     cs_object_put_text(a, out, "metrics", metrics);
+    if (server->o.webhooks != NULL && server->o.config->approvals.n_webhooks > 0) {
+        cs_object_put_text(a, out, "webhooks", cs_webhooks_status(server->o.webhooks, a));
+    }
     return out;
 }
