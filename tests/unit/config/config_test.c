@@ -185,6 +185,44 @@ Test(config, what_no_single_value_tells)
            true);
 }
 
+Test(config, webhooks_by_list_and_what_is_wrong_with_them)
+{
+    cs_config *c = must_load("approvals:\n"
+                             "  webhooks:\n"
+                             "    - {name: a, url: 'https://x/y', secret: 0123456789abcdef0, events: [decided],\n"
+                             "       old_secrets: [second], retry: {first: 1s, give_up: 2h}, tenants: [acme]}\n"
+                             "    - {name: b, kind: servicenow, secret: whsec_MfKQ9r8GKYqrTwjUPD8ILPZI}\n",
+                             NULL);
+    const cs_config_webhook *a = &c->approvals.webhooks[0];
+    const cs_config_webhook *b = &c->approvals.webhooks[1];
+    cr_assert_eq(c->approvals.n_webhooks, 2);
+    cr_assert(a->n_secrets == 2 && cs_slice_is(a->secrets[1], "second") && a->n_tenants == 1);
+    cr_assert(a->decided && !a->opened && !a->escalated && a->inbound && !a->groups_trusted);
+    cr_assert(a->first_ns == CS_NS_PER_S && a->most_ns == 900 * CS_NS_PER_S && a->give_up_ns == 7200 * CS_NS_PER_S);
+    cr_assert(cs_slice_is(a->kind, "generic") && cs_slice_is(a->digest_field, "countersign_digest"));
+    cr_assert(b->url.n == 0 && b->opened && cs_slice_is(b->approval_field, "u_countersign_approval"));
+    cs_config_free(c);
+    cr_assert_null(load("approvals:\n"
+                        "  webhooks:\n"
+                        "    - {name: a, url: 'ftp://x', secret: 0123456789abcdef0}\n"
+                        "    - {name: a, inbound: false, secret: whsec_!}\n"
+                        "    - {name: b, headers: {\"x\": \"1\\n2\"}}\n"
+                        "    - {url: 'http://x', retry: {first: 1h}, kind: fax}\n"
+                        "    - plain\n",
+                        NULL));
+    expect("3: approvals.webhooks.a.url must begin with http:// or https://\n"
+           "4: approvals.webhooks: \"a\" is there twice\n"
+           "4: approvals.webhooks.a has neither a url nor inbound\n"
+           "4: approvals.webhooks.a: whsec_ is not followed by base64\n"
+           "5: approvals.webhooks.b.headers: \"x\" is no header\n"
+           "5: approvals.webhooks.b needs a secret\n"
+           "6: approvals.webhooks[3].kind must be one of generic|jira|servicenow\n"
+           "6: approvals.webhooks[3] needs a name\n"
+           "7: approvals.webhooks[4] must be a mapping\n"
+           "7: approvals.webhooks[4] needs a name",
+           false);
+}
+
 Test(config, not_a_configuration)
 {
     cr_assert_null(load("a: [", NULL));
