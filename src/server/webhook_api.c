@@ -89,7 +89,7 @@ static void answer(void *self)
 {
     cs_server__request *r = self;
     hooking *h = r->data;
-    const cs_approval_reply *reply = h->reply;
+    cs_approval_reply *reply = h->reply; /* whose memory is its own: the request's ends with the answer */
     const cs_approval_result *worst = &reply->results[0];
     bool any = false;
     for (size_t i = 0; i < reply->n; i++) {
@@ -104,7 +104,7 @@ static void answer(void *self)
     } else {
         send_result(r, worst->code, shown(r, h->acts.approval));
     }
-    cs_approval_reply_free(h->reply);
+    cs_approval_reply_free(reply);
 }
 
 /* On the journal's thread, or on ours. */
