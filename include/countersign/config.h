@@ -15,6 +15,7 @@
 #include "countersign/base/arena.h"
 #include "countersign/base/buf.h"
 #include "countersign/base/err.h"
+#include "countersign/config_webhook.h"
 #include "countersign/value.h"
 
 /* credentials.oauth2 of a service */
@@ -78,26 +79,6 @@ typedef struct cs_config_push {
     cs_slice keyid; /* the key among `keys` that must have signed */
     cs_slice scope; /* the signature's scope must equal it */
 } cs_config_push;
-
-/* An outside system that hears of approvals, and may act on them (webhook.h). */
-typedef struct cs_config_webhook {
-    cs_slice name;           /* not empty, and no other webhook's */
-    cs_slice kind;           /* "generic", "jira" or "servicenow" */
-    cs_slice url;            /* "" = nothing is sent */
-    const cs_slice *secrets; /* at least one; the first is the newest. Readable: whsec_ is followed by base64 */
-    size_t n_secrets;
-    bool opened, escalated, decided; /* what is sent */
-    const cs_slice *tenants;         /* none = all */
-    size_t n_tenants;
-    cs_value headers; /* object of strings */
-    int64_t timeout_ns, first_ns, most_ns, give_up_ns;
-    uint64_t queue;
-    bool inbound, groups_trusted;
-    int64_t tolerance_ns;
-    cs_slice approval_field, digest_field;
-    cs_slice ca_cert;
-    bool allow_insecure_tls;
-} cs_config_webhook;
 
 typedef struct cs_config {
     cs_arena arena;

@@ -327,7 +327,8 @@ def the_clock_escalates_and_expires(w):
     s.clock.move(1801)
     told = {b["subject"]: b["data"] for b in out.wait(4)[2:]}
     expired, escalated = told["approval/" + approval], told["approval/" + other]
-    assert (expired["event"], expired["outcome"], expired["approval"]["state"]) == ("decided", "expired", "expired"), told
+    ended = (expired["event"], expired["outcome"], expired["approval"]["state"])
+    assert ended == ("decided", "expired", "expired"), told
     assert escalated["event"] == "escalated" and escalated["approval"]["escalated"], told
     refused(s.post(vote(approval, digest)), 409, "wrong_state")
     s.stop()
