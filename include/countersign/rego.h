@@ -174,6 +174,9 @@ typedef struct cs_live {
     /* The row under `key`, or undefined; made in `arena`. Asked at most once an evaluation for each key, so that a
      * decision is consistent. */
     cs_value (*row)(void *self, cs_value key, cs_arena *arena);
+    /* Where rows are large objects: what stands under `item` in the row of `key`, as the row would have it. Then a row
+     * is made only where it is wanted whole. NULL = rows are always made. */
+    cs_value (*item)(void *self, cs_value key, cs_value item, cs_arena *arena);
     /* The whole document, for policies that iterate. */
     cs_value (*all)(void *self, cs_arena *arena);
 } cs_live;

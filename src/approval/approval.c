@@ -86,7 +86,11 @@ cs_approvals *cs_approvals_new(const cs_approvals_options *options)
     cs_buf_printf(&source, "/countersign/%.*s", CS_FMT(options->replica));
     x->source = cs_strdup(cs_buf_cstr(&source));
     cs_buf_destroy(&source);
-    x->live = (cs_live){.root = "approvals", .self = x, .row = cs_approval__row, .all = cs_approval__all};
+    x->live = (cs_live){.root = "approvals",
+                        .self = x,
+                        .row = cs_approval__row,
+                        .item = cs_approval__row_item,
+                        .all = cs_approval__all};
     cs_mutex_init(&x->lock);
     cs_map_init(&x->by_id);
     cs_map_init(&x->by_digest);

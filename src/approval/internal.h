@@ -184,6 +184,7 @@ void cs_approval__metrics_init(cs_approvals *x, cs_metrics *metrics);
 /* ---- view.c */
 cs_value cs_approval__document(cs_arena *a, const cs_approval__item *item, int64_t now_ns);
 cs_value cs_approval__row(void *self, cs_value tenant, cs_arena *a);
+cs_value cs_approval__row_item(void *self, cs_value tenant, cs_value digest, cs_arena *a);
 cs_value cs_approval__all(void *self, cs_arena *a);
 
 /* ---- events */

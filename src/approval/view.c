@@ -74,6 +74,20 @@ cs_value cs_approval__row(void *self, cs_value tenant, cs_arena *a)
     return row;
 }
 
+cs_value cs_approval__row_item(void *self, cs_value tenant, cs_value digest, cs_arena *a)
+{
+    cs_approvals *x = self;
+    if (!cs_is(tenant, CS_STRING) || !cs_is(digest, CS_STRING)) {
+        return cs_undefined();
+    }
+    int64_t now = x->now_ns(x->now_self);
+    cs_mutex_lock(&x->lock);
+    const cs_approval__item *item = cs_approval__newest(x, cs_text(tenant), cs_text(digest));
+    cs_value v = item != NULL ? row_document(a, item, now) : cs_undefined();
+    cs_mutex_unlock(&x->lock);
+    return v;
+}
+
 cs_value cs_approval__all(void *self, cs_arena *a)
 {
     cs_approvals *x = self;

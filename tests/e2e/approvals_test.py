@@ -441,6 +441,116 @@ def rejected_revoked_delegated_and_many_at_once(w):
         assert reply.status == 400 and reply.json()["code"] == "invalid_parameter", reply
 
 
+LOOK = """package look
+
+t := input.actor.tenant
+
+d := input.graphql.digest
+
+found := data.approvals[t][d]
+
+enough if found.state == "approved"
+
+default allow := false
+
+allow if enough
+
+effects contains {"type": "request_approval", "digest": d, "quorum": 1} if not enough
+
+effects contains {"type": "consume_approval", "approval": found.id} if enough
+
+result := {"allow": allow, "effects": effects}
+
+ways["one"] := data.approvals[t][d].id
+
+ways["row"] := {v.id | some v in data.approvals[t]}
+
+ways["keys"] := {k | some k, _ in data.approvals[t]}
+
+ways["loop"] := {data.approvals[t][k].id | some k, _ in data.approvals[t]}
+
+ways["both"] := [data.approvals[t][d].id, count(data.approvals[t])]
+
+ways["all"] := {k | some k, _ in data.approvals}
+
+ways["every"] := {v.id | some k; v := data.approvals[k][_]}
+
+ways["fixed"] := {v.id | some v in data.approvals.demo}
+
+ways["deep"] := data.approvals.demo[d].state
+
+ways["whole"] := count(data.approvals[t])
+
+ways["missing"] := true if not data.approvals.ghost
+
+ways["nobody"] := true if not data.approvals[d]
+
+ways["nothing"] := true if not data.approvals[t].x
+
+ways["none"] := [v | some v in data.approvals[d]]
+
+ways["mocked"] := id if id := found.id with data.approvals as {"demo": {d: {"id": "mock"}}}
+
+ways["patched"] := ids if ids := {id | id := data.approvals[t][_].id} with data.approvals.demo.x as {"id": "patch"}
+"""
+
+
+@case
+@here_only
+def policies_read_them_in_any_way(w):
+    manifest = json.dumps({"revision": "1", "roots": ["look"]})
+    w.build_files({".manifest": manifest, "look.rego": LOOK}, "look")
+    # A configuration without budgets: approvals alone, of a policy that knows nothing of the shipped one.
+    config = base_config(w, "look")
+    del config["spend"]
+    config.update(approvals={}, journal={"sqlite": {"path": w.path("look.db")}})
+    config["gateways"] = {"decision": "look/result", "effects": ["look/result"]}
+    config["persistence_directory"] = w.path("look.state")
+    idp = Issuer(w, "look.idp")
+    config["identity"] = idp.configuration()
+    w.build(os.path.join(ROOT, "rego-bundles", "system"), "system")
+    config["bundles"]["system"] = {
+        "resource": "file://" + w.path("system.tar.gz"),
+        "signing": {"keyid": "ci", "scope": "write"},
+    }
+    process, port = w.serve(config)
+    gateway = idp.headers("gw", roles=["gateway"])
+    graphql = {"kind": "mutation", "variables": {"a": 1}}
+    body = {"input": {"actor": {"sub": "alice", "tenant": "demo"}, "graphql": graphql}}
+    ids = []
+    for i in range(3):
+        graphql["variables"] = {"a": i}
+        result = ask(port, "POST", "/v1/data/look/result", body, gateway).json()["result"]
+        ids.append(result["approval"]["request_id"])
+    digest = ask(port, "GET", "/v1/approvals/" + ids[2], headers=idp.headers("a", roles=["auditor"])).json()["digest"]
+    asked = {"input": {"actor": {"tenant": "demo"}, "graphql": {"digest": digest}}}
+    expected = {
+        "one": ids[2],
+        "row": sorted(ids),
+        "loop": sorted(ids),
+        "every": sorted(ids),
+        "fixed": sorted(ids),
+        "both": [ids[2], 3],
+        "all": ["demo"],
+        "deep": "requested",
+        "whole": 3,
+        "missing": True,
+        "nobody": True,
+        "nothing": True,
+        "none": [],
+        "mocked": "mock",
+        "patched": sorted(ids + ["patch"]),
+    }
+    for how in ("", "?explain=notes"):
+        got = ask(port, "POST", "/v1/data/look/ways" + how, asked, gateway).json()["result"]
+        assert len(got.pop("keys")) == 3 and got == expected, (how, got)
+    headers = idp.headers("bob", roles=["approver"])
+    assert ask(port, "POST", f"/v1/approvals/{ids[2]}/approve", {}, headers).json()["state"] == "approved"
+    assert ask(port, "POST", "/v1/data/look/result", body, gateway).json()["result"]["allow"]
+    assert not ask(port, "POST", "/v1/data/look/result", body, gateway).json()["result"]["allow"]
+    w.stop(process)
+
+
 # ---- cheating
 
 

@@ -19,6 +19,28 @@ static cs_value live_row(cs_td *run, uint32_t live, cs_value key)
     return row.row;
 }
 
+/* One item of a row, where the document answers for items. */
+static cs_value live_item(cs_td *run, uint32_t live, cs_value key, cs_value item)
+{
+    const cs_live *l = &run->eval->live[live];
+    cs_value pair[2] = {key, item};
+    cs_value both = cs_array_copy(run->arena, pair, 2); /* no row has such a key: rows are JSON's */
+    bool whole = !cs_is_undefined(run->live_all[live]);
+    for (size_t i = 0; i < run->live_rows.n; i++) {
+        const cs_td_live_row *r = &run->live_rows.v[i];
+        if (r->live == live && cs_equal(r->key, both)) {
+            return r->row;
+        }
+        whole = whole || (r->live == live && cs_equal(r->key, key));
+    }
+    if (l->item == NULL || whole) {
+        return cs_index(live_row(run, live, key), item);
+    }
+    cs_td_live_row row = {live, both, l->item(l->self, key, item, run->arena)};
+    CS_VEC_PUSH_IN(run->arena, &run->live_rows, row);
+    return row.row;
+}
+
 /* Rows that were asked for stay as they were seen. */
 static cs_value live_all(cs_td *run, uint32_t live)
 {
@@ -28,7 +50,7 @@ static cs_value live_all(cs_td *run, uint32_t live)
         all = cs_is(all, CS_OBJECT) ? cs_object_clone(run->arena, all, 0) : cs_object_new(run->arena, 0);
         for (size_t i = 0; i < run->live_rows.n; i++) {
             const cs_td_live_row *r = &run->live_rows.v[i];
-            if (r->live == live && !cs_is_undefined(r->row)) {
+            if (r->live == live && !cs_is_undefined(r->row) && !cs_is(r->key, CS_ARRAY)) {
                 cs_object_put(run->arena, all, r->key, r->row);
             }
         }
@@ -61,9 +83,10 @@ static cs_value stored(cs_td *run, const cs_opd *path, uint32_t n)
             if (n == 2) {
                 return live_all(run, i);
             }
-            item = live_row(run, i, path[2].v);
-            path++;
-            n--;
+            uint32_t used = n > 3 ? 2 : 1;
+            item = n > 3 ? live_item(run, i, path[2].v, path[3].v) : live_row(run, i, path[2].v);
+            path += used;
+            n -= used;
             break;
         }
     }

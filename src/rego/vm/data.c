@@ -24,10 +24,27 @@ static cs_value root_key(const cs_run *run, const cs_context *c, cs_value key, u
     return cs_undefined();
 }
 
+/* The row as a document of its own, not made yet. */
+static cs_value lazy_row(cs_run *run, const cs_live *live, cs_value key)
+{
+    if (run->n_lives == run->cap_lives) {
+        uint32_t cap = run->cap_lives ? run->cap_lives * 2 : 8;
+        cs_live_doc *lives = cs_arena_array(run->arena, cs_live_doc, cap);
+        if (run->n_lives) {
+            memcpy(lives, run->lives, run->n_lives * sizeof *lives);
+        }
+        run->lives = lives;
+        run->cap_lives = cap;
+    }
+    run->lives[run->n_lives] = (cs_live_doc){.live = live, .key = key};
+    return live_document(run->n_lives++);
+}
+
 cs_value cs_vm__live_row(cs_run *run, uint32_t live, cs_value key)
 {
-    if (!cs_is_undefined(run->live_all[live])) {
-        return cs_index(run->live_all[live], key);
+    const cs_live_doc doc = run->lives[live];
+    if (doc.known) {
+        return cs_index(doc.all, key);
     }
     for (uint32_t i = 0; i < run->n_live_rows; i++) {
         if (run->live_rows[i].live == live && cs_equal(run->live_rows[i].key, key)) {
@@ -43,8 +60,10 @@ cs_value cs_vm__live_row(cs_run *run, uint32_t live, cs_value key)
         run->live_rows = rows;
         run->cap_live_rows = cap;
     }
-    const cs_live *l = &run->eval->live[live];
-    cs_value row = l->row(l->self, key, run->arena);
+    const cs_live *l = doc.live;
+    cs_value row = !cs_is_undefined(doc.key) ? l->item(l->self, doc.key, key, run->arena)
+                   : l->item                 ? lazy_row(run, l, key)
+                                             : l->row(l->self, key, run->arena);
     run->live_rows[run->n_live_rows++] = (cs_live_row){live, key, row};
     return row;
 }
@@ -52,23 +71,30 @@ cs_value cs_vm__live_row(cs_run *run, uint32_t live, cs_value key)
 /* Rows that the decision has already seen stay as they were seen. */
 cs_value cs_vm__live_all(cs_run *run, uint32_t live)
 {
-    if (cs_is_undefined(run->live_all[live])) {
-        const cs_live *l = &run->eval->live[live];
-        cs_value all = l->all(l->self, run->arena);
-        if (all.kind != CS_OBJECT) {
-            all = cs_object_new(run->arena, 0);
-        } else if (all.u.table->frozen) {
-            all = cs_object_clone(run->arena, all, 0);
-        }
-        for (uint32_t i = 0; i < run->n_live_rows; i++) {
-            const cs_live_row *r = &run->live_rows[i];
-            if (r->live == live && !cs_is_undefined(r->row)) {
-                cs_object_put(run->arena, all, r->key, r->row);
-            }
-        }
-        run->live_all[live] = all;
+    cs_live_doc doc = run->lives[live];
+    if (doc.known) {
+        return doc.all;
     }
-    return run->live_all[live];
+    const cs_live *l = doc.live;
+    bool is_row = !cs_is_undefined(doc.key);
+    cs_value all = is_row ? l->row(l->self, doc.key, run->arena) : l->all(l->self, run->arena);
+    if (all.kind != CS_OBJECT && !is_row) {
+        all = cs_object_new(run->arena, 0);
+    } else if (all.kind == CS_OBJECT && all.u.table->frozen) {
+        all = cs_object_clone(run->arena, all, 0);
+    }
+    for (uint32_t i = 0; i < run->n_live_rows && all.kind == CS_OBJECT; i++) {
+        const cs_live_row r = run->live_rows[i];
+        cs_value row = r.live != live             ? cs_undefined()
+                       : r.row.kind == CS_PRIVATE ? cs_vm__live_all(run, r.row.n)
+                                                  : r.row;
+        if (!cs_is_undefined(row)) {
+            cs_object_put(run->arena, all, r.key, row);
+        }
+    }
+    run->lives[live].all = all;
+    run->lives[live].known = true;
+    return all;
 }
 
 /* Base data is JSON, whose keys are strings: data.a[2] means "2" where data.a is an object. */
@@ -97,6 +123,9 @@ cs_value cs_vm__base(cs_run *run, const cs_context *c, const cs_path *path)
             v = item ? *item : by_text(run, v, path->keys[i]);
         } else if (v.kind == CS_PRIVATE) {
             v = cs_vm__live_row(run, v.n, path->keys[i]);
+            if (v.kind == CS_PRIVATE && i + 1 == path->n) {
+                v = cs_vm__live_all(run, v.n); /* whoever reads a path of two keys takes it for a value */
+            }
         } else {
             v = cs_index(v, path->keys[i]);
         }

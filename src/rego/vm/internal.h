@@ -104,6 +104,14 @@ typedef struct cs_live_row {
     cs_value key, row;
 } cs_live_row;
 
+/* A live document, or a row of one that answers for its items by itself. The first ones are those of the evaluation. */
+typedef struct cs_live_doc {
+    const cs_live *live;
+    cs_value key; /* of the row; undefined = the document */
+    cs_value all; /* once `known`; undefined = there is no such row */
+    bool known;
+} cs_live_doc;
+
 struct cs_run {
     const cs_program *program;
     const cs_code *code;
@@ -121,7 +129,8 @@ struct cs_run {
     cs_builtin_state builtins;
     cs_live_row *live_rows;
     uint32_t n_live_rows, cap_live_rows;
-    cs_value *live_all; /* by live document */
+    cs_live_doc *lives;
+    uint32_t n_lives, cap_lives;
     cs_err err;
     cs_error error;     /* of `err` */
     cs_err builtin_err; /* strict: the first built-in error */
@@ -185,7 +194,7 @@ void cs_vm__call_remember(cs_run *run, cs_context *c, uint32_t code, const cs_va
 cs_value cs_vm__base(cs_run *run, const cs_context *c, const cs_path *path);
 cs_value cs_vm__base_at(cs_run *run, const cs_context *c, uint32_t node);
 cs_value cs_vm__live_row(cs_run *run, uint32_t live, cs_value key);
-cs_value cs_vm__live_all(cs_run *run, uint32_t live);
+cs_value cs_vm__live_all(cs_run *run, uint32_t live); /* undefined for a row that is not there */
 /* What R[b][key] is when R[b] is a node: a value, another node, or a document to be called (*call = its code). */
 cs_value cs_vm__node_dot(cs_run *run, const cs_context *c, uint32_t node, cs_value key, uint32_t *call);
 cs_value cs_vm__keys(cs_run *run, const cs_context *c, cs_value v);

@@ -49,7 +49,11 @@ cs_run *cs_vm_start(const cs_program *program, const cs_code *code, const cs_eva
     if (run->turn < CS_SLICE_STEPS) {
         run->turn = CS_SLICE_STEPS;
     }
-    run->live_all = cs_arena_array(run->arena, cs_value, eval->n_live + 1);
+    run->n_lives = run->cap_lives = (uint32_t)eval->n_live;
+    run->lives = cs_arena_array(run->arena, cs_live_doc, eval->n_live + 1);
+    for (uint32_t i = 0; i < run->n_lives; i++) {
+        run->lives[i].live = &eval->live[i];
+    }
     cs_builtin_state_init(&run->builtins, run->arena, run->host);
     run->builtins.input = eval->input;
     run->builtins.wake = eval->wake;
