@@ -31,16 +31,37 @@ cs_spend__account *cs_spend__account_find(cs_spend__shard *shard, cs_slice tenan
     return shard->places != NULL ? place_of(shard, cs_hash_bytes(tenant.p, tenant.n), tenant)->account : NULL;
 }
 
-void cs_spend__account_prefetch(cs_spend *s, cs_slice tenant)
+cs_spend__account *cs_spend__account_prefetch(cs_spend *s, cs_slice tenant)
 {
     uint32_t hash = cs_hash_bytes(tenant.p, tenant.n);
     cs_spend__shard *shard = &s->shards[hash % CS_SPEND__SHARDS];
     cs_mutex_lock(&shard->lock);
     uint32_t i = (hash / CS_SPEND__SHARDS) & shard->mask;
-    const cs_spend__account *account = shard->places != NULL ? shard->places[i].account : NULL; /* mostly the one */
+    cs_spend__account *account = shard->places != NULL ? shard->places[i].account : NULL; /* mostly the one */
     if (account != NULL) {
-        __builtin_prefetch(account);
-        __builtin_prefetch((const char *)account + 64);
+        for (size_t at = 0; at < sizeof *account; at += 64) {
+            __builtin_prefetch((const char *)account + at);
+        }
+    }
+    cs_mutex_unlock(&shard->lock);
+    return account;
+}
+
+void cs_spend__account_prefetch_books(cs_spend *s, const cs_spend__account *account)
+{
+    cs_spend__shard *shard = cs_spend__shard_of(s, account->name);
+    cs_mutex_lock(&shard->lock);
+    const cs_spend__set *set = &account->own;
+    if (set->books.n > 0) {
+        const char *book = (const char *)set->books.v[0];
+        for (size_t at = 0; at < sizeof **set->books.v; at += 64) {
+            __builtin_prefetch(book + at, 1);
+        }
+    }
+    if (account->totals != NULL) {
+        for (size_t at = 0; at < 2 * sizeof *account->totals; at += 64) {
+            __builtin_prefetch((const char *)account->totals + at, 1);
+        }
     }
     cs_mutex_unlock(&shard->lock);
 }

@@ -80,31 +80,20 @@ static int month_of(int64_t slot)
     return (int)(year * 12 + month);
 }
 
-static cs_slice key_of(cs_arena *a, const cs_spend__event *event, uint32_t slot, bool restated)
-{
-    cs_spend__cost_row row = {.slot = slot,
-                              .tenant = event->tenant,
-                              .currency = event->currency,
-                              .document_id = event->document_id,
-                              .operation = event->operation,
-                              .unit = event->unit,
-                              .kind = event->kind,
-                              .estimated = event->estimated,
-                              .restated = restated,
-                              .scope = event->scope,
-                              .tags = event->tags};
-    return cs_spend__cost_key(a, &row);
-}
-
 void cs_spend__cost_prepare(cs_spend__cost *c, cs_arena *a, int64_t time_ns, cs_spend__event *event)
 {
     int64_t slot = cs_spend__slot(time_ns);
     if (slot >= 0 && !event->linked) {
         event->cost_slot = (uint32_t)slot;
-        event->cost_key = key_of(a, event, event->cost_slot, false);
+        event->cost_key = cs_spend__cost_event_key(a, event, event->cost_slot, false);
         event->cost_hash = cs_spend__cost_hash(event->cost_key);
         cs_spend__cost_sums_prefetch(c->now, event->cost_hash); /* nobody else changes it */
     }
+}
+
+void cs_spend__cost_prefetch(const cs_spend__cost *c, uint32_t hash)
+{
+    cs_spend__cost_sums_prefetch_entry(c->now, hash);
 }
 
 void cs_spend__cost_add(cs_spend__cost *c, const cs_spend__event *event, uint32_t slot, uint32_t arrived)
@@ -112,7 +101,7 @@ void cs_spend__cost_add(cs_spend__cost *c, const cs_spend__event *event, uint32_
     bool restated = arrived > slot && arrived / CS_SPEND__SLOTS_A_DAY != slot / CS_SPEND__SLOTS_A_DAY &&
                     month_of(arrived) != month_of(slot);
     bool prepared = event->cost_key.n > 0 && event->cost_slot == slot && !restated;
-    cs_slice key = prepared ? event->cost_key : key_of(&c->scratch, event, slot, restated);
+    cs_slice key = prepared ? event->cost_key : cs_spend__cost_event_key(&c->scratch, event, slot, restated);
     uint32_t hash = prepared ? event->cost_hash : cs_spend__cost_hash(key);
     cs_spend__cost_sum sum = {.nanos = event->nanos, .quantity = event->quantity, .events = 1};
     cs_mutex_lock(&c->lock);

@@ -27,6 +27,7 @@ typedef struct cs_spend__cost_row {
 
 /* ---- cost_row.c: a row's labels as one key in `a`, and back. The slices of a row that was read point into the key. */
 cs_slice cs_spend__cost_key(cs_arena *a, const cs_spend__cost_row *row);
+cs_slice cs_spend__cost_event_key(cs_arena *a, const cs_spend__event *event, uint32_t slot, bool restated);
 bool cs_spend__cost_row_of(cs_slice key, cs_spend__cost_row *out);
 uint32_t cs_spend__cost_hash(cs_slice key);
 
@@ -54,6 +55,8 @@ void cs_spend__cost_sums_free(cs_spend__cost_sums *sums); /* NULL is fine */
 void cs_spend__cost_sums_add(cs_spend__cost_sums *sums, cs_slice key, uint32_t hash, const cs_spend__cost_sum *more);
 /* Brings the place where a key would be into the cache. */
 void cs_spend__cost_sums_prefetch(const cs_spend__cost_sums *sums, uint32_t hash);
+/* When that has had time to come: the sum itself. */
+void cs_spend__cost_sums_prefetch_entry(const cs_spend__cost_sums *sums, uint32_t hash);
 /* All of them, in the order in which they came: the cursor starts at 0; NULL at the end. */
 const cs_spend__cost_entry *cs_spend__cost_sums_next(const cs_spend__cost_sums *sums, uint32_t *cursor);
 /* As bytes for a snapshot, and back; false if they are damaged. */
@@ -87,6 +90,8 @@ void cs_spend__cost_free(cs_spend__cost *cost); /* NULL is fine */
 /* What an event will look for comes into the cache: its key, if it counts in the slot of its time, is left in it, in
  * `a`. On the journal's thread, as cost_add. */
 void cs_spend__cost_prepare(cs_spend__cost *cost, cs_arena *a, int64_t time_ns, cs_spend__event *event);
+/* A few events later. */
+void cs_spend__cost_prefetch(const cs_spend__cost *cost, uint32_t hash);
 /* An event that counts in this slot, and arrived in that one. */
 void cs_spend__cost_add(cs_spend__cost *cost, const cs_spend__event *event, uint32_t slot, uint32_t arrived);
 /* Every row there is, as the store's; those in memory after those of the file, so that one row may come in pieces. */

@@ -58,18 +58,59 @@ static size_t pairs_room(const cs_spend__pairs *pairs)
     return n;
 }
 
+/* What a key is made of; nothing is copied before it is there. */
+typedef struct labels {
+    int64_t slot;
+    uint8_t kind, flags;
+    cs_slice tenant, currency, document_id, operation, unit;
+    const cs_spend__pairs *scope, *tags;
+} labels;
+
+static cs_slice make_key(cs_arena *a, const labels *l)
+{
+    size_t room = 7 * VAR_BYTES + l->tenant.n + l->currency.n + l->document_id.n + l->operation.n + l->unit.n +
+                  pairs_room(l->scope) + pairs_room(l->tags);
+    char *key = cs_arena_alloc(a, room);
+    char *at = put_var(key, ((uint64_t)l->slot << 1) ^ (l->slot < 0 ? UINT64_MAX : 0)); /* as cs_bytes_signed */
+    *at++ = (char)l->kind;
+    *at++ = (char)l->flags;
+    at = put_text(put_text(at, l->tenant), l->currency);
+    at = put_text(put_text(put_text(at, l->document_id), l->operation), l->unit);
+    at = put_pairs(put_pairs(at, l->scope), l->tags);
+    return cs_slice_make(key, (size_t)(at - key));
+}
+
+static uint8_t flags_of(bool estimated, bool restated)
+{
+    return (uint8_t)((estimated ? ESTIMATED : 0) | (restated ? RESTATED : 0));
+}
+
 cs_slice cs_spend__cost_key(cs_arena *a, const cs_spend__cost_row *row)
 {
-    size_t room = 7 * VAR_BYTES + row->tenant.n + row->currency.n + row->document_id.n + row->operation.n +
-                  row->unit.n + pairs_room(&row->scope) + pairs_room(&row->tags);
-    char *key = cs_arena_alloc(a, room);
-    char *at = put_var(key, ((uint64_t)row->slot << 1) ^ (row->slot < 0 ? UINT64_MAX : 0)); /* as cs_bytes_signed */
-    *at++ = (char)(uint8_t)row->kind;
-    *at++ = (char)(uint8_t)((row->estimated ? ESTIMATED : 0) | (row->restated ? RESTATED : 0));
-    at = put_text(put_text(at, row->tenant), row->currency);
-    at = put_text(put_text(put_text(at, row->document_id), row->operation), row->unit);
-    at = put_pairs(put_pairs(at, &row->scope), &row->tags);
-    return cs_slice_make(key, (size_t)(at - key));
+    return make_key(a, &(labels){.slot = row->slot,
+                                 .kind = (uint8_t)row->kind,
+                                 .flags = flags_of(row->estimated, row->restated),
+                                 .tenant = row->tenant,
+                                 .currency = row->currency,
+                                 .document_id = row->document_id,
+                                 .operation = row->operation,
+                                 .unit = row->unit,
+                                 .scope = &row->scope,
+                                 .tags = &row->tags});
+}
+
+cs_slice cs_spend__cost_event_key(cs_arena *a, const cs_spend__event *event, uint32_t slot, bool restated)
+{
+    return make_key(a, &(labels){.slot = slot,
+                                 .kind = (uint8_t)event->kind,
+                                 .flags = flags_of(event->estimated, restated),
+                                 .tenant = event->tenant,
+                                 .currency = event->currency,
+                                 .document_id = event->document_id,
+                                 .operation = event->operation,
+                                 .unit = event->unit,
+                                 .scope = &event->scope,
+                                 .tags = &event->tags});
 }
 
 static void take_pairs(cs_bytes *b, cs_spend__pairs *out)
@@ -198,6 +239,18 @@ void cs_spend__cost_sums_prefetch(const cs_spend__cost_sums *sums, uint32_t hash
 {
     if (sums->places != NULL) {
         __builtin_prefetch(&sums->places[hash & sums->mask]);
+    }
+}
+
+void cs_spend__cost_sums_prefetch_entry(const cs_spend__cost_sums *sums, uint32_t hash)
+{
+    if (sums->places != NULL) {
+        const place *p = &sums->places[hash & sums->mask]; /* mostly the one */
+        if (p->at != 0) {
+            const char *entry = (const char *)entry_at(sums, p->at);
+            __builtin_prefetch(entry);
+            __builtin_prefetch(entry + 64);
+        }
     }
 }
 

@@ -201,6 +201,7 @@ static void clear(cs_spend__event *out, const cs_event *event)
     out->scope.n = out->tags.n = 0;
     out->hash[0] = out->hash[1] = 0;
     out->cost_key = none;
+    out->cost_hash = 0;
     out->correlation = event->correlation;
 }
 

@@ -71,6 +71,14 @@ typedef struct cs_spend__save {
     cs_buf row, key;
 } cs_spend__save;
 
+/* An event that was read and will be folded a little later: what it will look for. */
+enum { CS_SPEND__AHEAD = 4 };
+typedef struct cs_spend__ahead {
+    cs_spend__id id;
+    const cs_spend__account *account; /* NULL = nothing is known yet */
+    uint32_t cost_hash;
+} cs_spend__ahead;
+
 struct cs_spend {
     cs_journal *journal;
     cs_metrics *metrics;
@@ -88,7 +96,9 @@ struct cs_spend {
     CS_VEC(uint32_t) arrived; /* the newest slot of arrival, by partition */
     cs_spend__save save;      /* the journal's thread */
     cs_dirty rows[2];         /* books, accounts: changed under the shard's lock, by the journal's thread */
-    cs_arena scratch;         /* the journal's thread */
+    cs_arena scratch;         /* the journal's thread, as the next two */
+    cs_spend__ahead ahead[CS_SPEND__AHEAD]; /* a ring of the last events read */
+    size_t n_ahead;
     cs_mutex configuring;
     cs_spend__limits *limits; /* changed under `configuring` and all shard locks */
     uint64_t configured;      /* how often; as limits */
@@ -101,8 +111,10 @@ struct cs_spend {
 };
 
 cs_spend__shard *cs_spend__shard_of(cs_spend *s, cs_slice tenant);
-/* Brings the tenant's account into the cache, if there is one. Takes the shard's lock. */
-void cs_spend__account_prefetch(cs_spend *s, cs_slice tenant);
+/* Brings the tenant's account into the cache, and returns it: perhaps it is another's, or NULL. Takes the shard's lock,
+ * as the next one, which brings its books and totals when that has had time to come. */
+cs_spend__account *cs_spend__account_prefetch(cs_spend *s, cs_slice tenant);
+void cs_spend__account_prefetch_books(cs_spend *s, const cs_spend__account *account);
 /* Under the shard's lock. */
 cs_spend__account *cs_spend__account_find(cs_spend__shard *shard, cs_slice tenant);
 cs_spend__account *cs_spend__account_make(cs_spend *s, cs_spend__shard *shard, cs_slice tenant);

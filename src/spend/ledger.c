@@ -316,21 +316,38 @@ static bool redundant(void *self, const cs_event *event)
     return same;
 }
 
-/* Where the event will be looked for, and its tenant, come into the cache while its data is read. */
+/* What an event will look for comes into the cache in two steps, since the second needs what the first brings: at once,
+ * and when a few more events were read. */
+static void look_ahead(cs_spend *s, cs_spend__ahead next)
+{
+    cs_spend__ahead *slot = &s->ahead[s->n_ahead++ % CS_SPEND__AHEAD];
+    cs_spend__ahead before = *slot;
+    *slot = next;
+    if (before.account != NULL) {
+        cs_spend__seen_prefetch_entry(&s->seen, before.id);
+        cs_spend__account_prefetch_books(s, before.account);
+        if (s->cost != NULL) {
+            cs_spend__cost_prefetch(s->cost, before.cost_hash);
+        }
+    }
+}
+
 static cs_err check(void *self, cs_arena *a, cs_event *event, cs_event_reject *reject)
 {
     cs_spend *s = self;
-    cs_spend__id id = cs_spend__seen_id(&s->seen, event->source, event->id);
-    cs_spend__seen_prefetch(&s->seen, id);
+    cs_spend__ahead ahead = {.id = cs_spend__seen_id(&s->seen, event->source, event->id)};
+    cs_spend__seen_prefetch(&s->seen, ahead.id);
     cs_slice prefix = CS_LIT("tenant/");
-    cs_spend__account_prefetch(s, cs_slice_sub(event->subject, prefix.n, event->subject.n));
+    ahead.account = cs_spend__account_prefetch(s, cs_slice_sub(event->subject, prefix.n, event->subject.n));
     cs_spend__event *spend = cs_arena_alloc(a, sizeof *spend);
     CS_TRY(cs_spend__event_read(a, event, spend, reject));
-    spend->hash[0] = id.a;
-    spend->hash[1] = id.b;
+    spend->hash[0] = ahead.id.a;
+    spend->hash[1] = ahead.id.b;
     if (s->cost != NULL) {
         cs_spend__cost_prepare(s->cost, a, event->time_ns, spend);
+        ahead.cost_hash = spend->cost_hash;
     }
+    look_ahead(s, ahead);
     event->parsed = spend;
     return CS_OK;
 }

@@ -299,9 +299,16 @@ void cs_spend__seen_destroy(cs_spend__seen *s)
 
 void cs_spend__seen_prefetch(const cs_spend__seen *s, cs_spend__id id)
 {
+    __builtin_prefetch(table_of(s, id));
+}
+
+void cs_spend__seen_prefetch_entry(const cs_spend__seen *s, cs_spend__id id)
+{
     const cs_spend__seen_table *t = table_of(s, id);
     if (t->cap != 0) {
-        __builtin_prefetch(&t->v[home(t, id.b)]);
+        const cs_spend__seen_entry *e = &t->v[home(t, id.b)];
+        __builtin_prefetch(e, 1);
+        __builtin_prefetch((const char *)e + 64, 1);
     }
 }
 

@@ -103,8 +103,9 @@ void cs_spend__seen_init(cs_spend__seen *s, int64_t keep_ns);
 void cs_spend__seen_destroy(cs_spend__seen *s);
 cs_spend__id cs_spend__seen_id(const cs_spend__seen *s, cs_slice source, cs_slice id);
 uint32_t cs_spend__seen_content(const cs_spend__seen *s, const cs_spend__event *event);
-/* Brings the places where an id would be into the cache. */
+/* Brings the table of an id into the cache; then, when that has had time to come, the places where it would be. */
 void cs_spend__seen_prefetch(const cs_spend__seen *s, cs_spend__id id);
+void cs_spend__seen_prefetch_entry(const cs_spend__seen *s, cs_spend__id id);
 /* Nobody asks any more about arrivals long before `slot`: sets the clock forward. */
 void cs_spend__seen_tick(cs_spend__seen *s, uint32_t slot);
 /* What is remembered of an id at an arrival; NULL if nothing, or no more. Good until the next add or tick. */
