@@ -3,7 +3,7 @@
 .DEFAULT_GOAL := build
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: build run bundles test check lint fmt clang asan race unit e2e conformance api bench fuzz simulate replay libraries objects lib docs clean help FORCE
+.PHONY: build run bundles test check lint fmt clang asan race unit e2e audit conformance api bench fuzz simulate replay libraries objects lib docs clean help FORCE
 MAKEFLAGS += --no-builtin-rules
 
 B ?= build
@@ -191,6 +191,9 @@ CONFORMANCE_BIN := $(B)/$(or $(MODE),asan)/tests/conformance/conformance
 e2e: $(PROGRAM) ## the suites that run the built program; T=name runs one
 	@B=$(B) T=$(T) COUNTERSIGN=$(abspath $(PROGRAM)) tests/run e2e
 
+audit: $(PROGRAM) $(B)/release/tests/perf/audit_bench ## the audit log's suite, with a log of a million records
+	@B=$(B) T=audit AUDIT_RECORDS=1000000 COUNTERSIGN=$(abspath $(PROGRAM)) tests/run e2e
+
 conformance: $(CONFORMANCE_BIN) ## OPA's cases: CONFORMANCE=dir, CASE=part, WHY=1 groups the failures
 	@B=$(B) PROGRAM=$< CONFORMANCE=$(CONFORMANCE) CASE="$(CASE)" WHY=$(WHY) tests/conformance/run
 
@@ -202,6 +205,8 @@ bench: build $(PERF_BIN) ## this server and opa in turn, ratios; evaluation alon
 	@B=$(B) tests/perf/scale
 	@B=$(B) tests/perf/money
 	@B=$(B) tests/perf/stream
+	@B=$(B) tests/perf/audit
+	@dir=$$(mktemp -d) && $(B)/release/tests/perf/audit_bench 1000000 $$dir; rm -rf $$dir
 	@for n in 1000 100000; do $(B)/release/tests/perf/fold_bench 2000000 $$n; done
 	@$(B)/release/tests/perf/restart_bench 1000000
 

@@ -34,17 +34,10 @@ static cs_slice member(cs_value object, const char *name)
     return v != NULL && cs_is(*v, CS_STRING) ? cs_text(*v) : CS_LIT("");
 }
 
-static int report(cs_arena *a, const char *url, const cs_http_answer *answer)
+static int report_error(cs_arena *a, const char *url, const cs_http_answer *answer)
 {
     cs_slice body = cs_buf_view(&answer->body);
     cs_value document = cs_undefined();
-    if (answer->status >= 200 && answer->status < 300) {
-        (void)cs_cmd_write(body);
-        if (body.n == 0 || body.p[body.n - 1] != '\n') {
-            printf("\n");
-        }
-        return 0;
-    }
     if (cs_json_read(a, body, &(cs_json_options){0}, &document, NULL, NULL) != CS_OK) {
         document = cs_undefined();
     }
@@ -77,7 +70,7 @@ static const char *whole_url(cs_arena *a, const cs_remote *r, const char *url)
     return cs_arena_printf(a, NULL, "%.*s%s", CS_FMT(base), url);
 }
 
-int cs_remote_print(cs_arena *a, const cs_remote *r, const cs_remote_request *request)
+int cs_remote_fetch(cs_arena *a, const cs_remote *r, const cs_remote_request *request, cs_http_answer *answer)
 {
     cs_error e = {0};
     cs_slice token;
@@ -101,12 +94,29 @@ int cs_remote_print(cs_arena *a, const cs_remote *r, const cs_remote_request *re
                                      .timeout_ns = r->timeout * CS_NS_PER_S,
                                      .ca_file = r->ca_file,
                                      .insecure = r->insecure};
-    cs_http_answer answer;
-    if (cs_http_fetch(&options, &answer, &e) != CS_OK) {
+    if (cs_http_fetch(&options, answer, &e) != CS_OK) {
         return cs_cmd_fail_error(&e);
     }
-    int status = report(a, url, &answer);
-    cs_http_answer_destroy(&answer);
+    if (answer->status >= 200 && answer->status < 300) {
+        return 0;
+    }
+    int status = report_error(a, url, answer);
+    cs_http_answer_destroy(answer);
+    return status;
+}
+
+int cs_remote_print(cs_arena *a, const cs_remote *r, const cs_remote_request *request)
+{
+    cs_http_answer answer;
+    int status = cs_remote_fetch(a, r, request, &answer);
+    if (status == 0) {
+        cs_slice body = cs_buf_view(&answer.body);
+        (void)cs_cmd_write(body);
+        if (body.n == 0 || body.p[body.n - 1] != '\n') {
+            printf("\n");
+        }
+        cs_http_answer_destroy(&answer);
+    }
     return status;
 }
 

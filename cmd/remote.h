@@ -3,6 +3,7 @@
 #define CS_REMOTE_H
 
 #include "cmd.h"
+#include "countersign/net.h"
 
 typedef struct cs_remote {
     const char *url;        /* of the server; NULL = COUNTERSIGN_URL, else http://localhost:8181 */
@@ -36,6 +37,9 @@ typedef struct cs_remote_request {
     cs_slice body;
 } cs_remote_request;
 
+/* The exit status: 0 if the server answered with 2xx: then the answer is the caller's, to destroy. Otherwise what is
+ * wrong went to stderr. */
+int cs_remote_fetch(cs_arena *a, const cs_remote *remote, const cs_remote_request *request, cs_http_answer *answer);
 /* The exit status: 0 if the server answered with 2xx; the answer goes to stdout, an error to stderr. */
 int cs_remote_print(cs_arena *a, const cs_remote *remote, const cs_remote_request *request);
 /* Appends "&name=value", percent-encoded ("?" before the first); nothing for NULL. */

@@ -85,7 +85,8 @@ bool cs_audit_wait(cs_audit *audit, int64_t timeout_ns);
 /* Counts a decision that was refused after the answer FULL (those that are told no are counted already); when the log
  * can be written again, a record `audit.refused` says how many. Any thread. */
 void cs_audit_count_refused(cs_audit *audit);
-bool cs_audit_commits(const cs_audit *audit); /* sync: commit */
+bool cs_audit_commits(const cs_audit *audit);    /* sync: commit */
+const char *cs_audit_dir(const cs_audit *audit); /* its folder */
 /* Anything left to be written? For tests and stopping. */
 bool cs_audit_idle(cs_audit *audit);
 
@@ -147,5 +148,15 @@ typedef struct cs_audit_verify_options {
 /* Walks a folder. CS_OK with a verdict, good or not; an error if there is nothing to read. */
 CS_MUST_CHECK cs_err cs_audit_verify(const char *dir, const cs_audit_verify_options *options, cs_audit_verdict *out,
                                      cs_error *e);
+/* {"good", "records", "first_seq", "last_seq", "signed_seq", "checkpoints"}, and of a bad one "fault", "seq", "file",
+ * "line", "message". Points into the verdict. */
+cs_value cs_audit_verdict_value(cs_arena *a, const cs_audit_verdict *verdict);
+
+/* ---- the report (docs/audit.md): what people did in a span of time, of one tenant or of all; beside it the verdict
+ * about the log that it is made of. */
+CS_MUST_CHECK cs_err cs_audit_report(const char *dir, const cs_audit_filter *filter, const cs_audit_verdict *verdict,
+                                     cs_arena *a, cs_value *out, cs_error *e);
+/* A report as a page that can be printed; it needs nothing from anywhere else. */
+void cs_audit_report_html(cs_buf *out, cs_value report);
 
 #endif

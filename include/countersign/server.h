@@ -26,6 +26,7 @@ typedef struct cs_server_options {
     cs_decision_log *decisions; /* NULL = decisions have no ids and are not logged */
     cs_audit *audit;            /* NULL = no audit log; else decisions go there by way of `decisions` */
     cs_loop *control;           /* runs on the control thread until after cs_server_free */
+    cs_loop *reader;            /* likewise, of a thread that reads files for answers; NULL without an audit log */
     cs_value labels;            /* the configuration's with id and version */
     cs_value runtime;           /* what opa.runtime() answers: {"config", "env", "version", "commit"} */
     const char *const *addresses;

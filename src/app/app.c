@@ -114,6 +114,7 @@ static cs_err make_server(cs_app *app, cs_error *e)
         .decisions = app->decisions,
         .audit = app->audit,
         .control = app->control,
+        .reader = app->reader,
         .labels = app->labels,
         .runtime = app->runtime,
         .addresses = o->addresses,
@@ -192,6 +193,7 @@ static cs_err start(cs_app *app, cs_errors *errors, cs_error *e)
     make_network(app);
     CS_TRY(cs_app__journal_open(app, e));
     CS_TRY(cs_app__audit_open(app, e));
+    cs_app__audit_listen(app);
     CS_TRY(start_decision_log(app, e));
     CS_TRY(cs_loop_new(&app->control, e));
     CS_TRY(cs_thread_start(&app->control_thread, "control", control_main, app, e));
@@ -225,6 +227,10 @@ static void stop(cs_app *app)
         cs_loop_stop(app->control);
         cs_thread_join(&app->control_thread);
     }
+    if (app->reader != NULL) {
+        cs_loop_stop(app->reader);
+        cs_thread_join(&app->reader_thread);
+    }
     if (app->tick != NULL) {
         cs_timer_free(app->tick);
     }
@@ -238,6 +244,7 @@ static void stop(cs_app *app)
     cs_network_free(app->network); /* when nobody evaluates any more */
     cs_http_cache_free(app->http_cache);
     cs_loop_free(app->control);
+    cs_loop_free(app->reader);
     cs_store_free(app->store);
     cs_effects_free(app->effects);
     cs_webhooks_free(app->webhooks);

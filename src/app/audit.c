@@ -40,6 +40,11 @@ cs_err cs_app__audit_check(const cs_config *c, cs_error *e)
     return err;
 }
 
+static void reader_main(void *self)
+{
+    cs_loop_run(((cs_app *)self)->reader);
+}
+
 cs_err cs_app__audit_open(cs_app *app, cs_error *e)
 {
     const cs_config *c = app->config;
@@ -63,5 +68,69 @@ cs_err cs_app__audit_open(cs_app *app, cs_error *e)
     CS_TRY(read_key(c, &o, e));
     cs_err err = cs_audit_open(&o, &app->audit, e);
     cs_key_release(o.key);
-    return err;
+    CS_TRY(err);
+    CS_TRY(cs_loop_new(&app->reader, e));
+    return cs_thread_start(&app->reader_thread, "audit-reader", reader_main, app, e);
+}
+
+/* ---- acts on approvals: once, where they were recorded */
+
+static void copy(cs_arena *a, cs_value to, cs_value from, const char *name)
+{
+    const cs_value *v = cs_is(from, CS_OBJECT) ? cs_object_get_text(from, name) : NULL;
+    if (v != NULL && !cs_is(*v, CS_NULL)) {
+        cs_object_put_text(a, to, name, *v);
+    }
+}
+
+/* What the approval is about, and what the act says; never the variables. */
+static cs_value act_value(cs_app *app, cs_arena *a, const cs_approval_news *news)
+{
+    static const char *const of_approval[] = {"requester", "operation", "document_id", "cost",
+                                              "currency",  "quorum",    "have",        "state"};
+    static const char *const of_act[] = {"comment", "verified", "to", "until", "reason", "approver", "decision"};
+    cs_value data = cs_object_new(a, 16), document;
+    cs_object_put_text(a, data, "id", cs_string(news->id));
+    cs_object_put_text(a, data, "digest", cs_string(news->digest));
+    if (news->approved) {
+        cs_object_put_text(a, data, "approved", cs_bool(true));
+    }
+    bool known = cs_approvals_document(app->approvals, news->id, a, &document);
+    for (size_t i = 0; known && i < sizeof of_approval / sizeof *of_approval; i++) {
+        copy(a, data, document, of_approval[i]);
+    }
+    for (size_t i = 0; i < sizeof of_act / sizeof *of_act; i++) {
+        copy(a, data, news->data, of_act[i]);
+    }
+    return data;
+}
+
+static void heard(void *self, const cs_approval_news *news)
+{
+    cs_app *app = self;
+    if (!news->ours) {
+        return;
+    }
+    cs_arena a;
+    cs_arena_init(&a, 0);
+    cs_value actor = cs_undefined();
+    if (news->actor.n != 0) {
+        actor = cs_object_new(&a, 1);
+        cs_object_put_text(&a, actor, "sub", cs_string(news->actor));
+    }
+    cs_audit_record record = {.type = cs_arena_printf(&a, NULL, "approval.%s", news->what),
+                              .tenant = news->tenant,
+                              .request_id = news->request_id,
+                              .actor = actor,
+                              .data = act_value(app, &a, news),
+                              .done = true};
+    (void)cs_audit_put(app->audit, &record, NULL, NULL);
+    cs_arena_destroy(&a);
+}
+
+void cs_app__audit_listen(cs_app *app)
+{
+    if (app->audit != NULL && app->approvals != NULL) {
+        cs_approvals_listen(app->approvals, heard, app);
+    }
 }

@@ -14,6 +14,8 @@ typedef struct cs_app {
     cs_store *store;
     cs_decision_log *decisions;
     cs_audit *audit; /* NULL without the section `audit` */
+    cs_loop *reader; /* with it: reads its files for answers */
+    cs_thread reader_thread;
     cs_journal *journal;
     cs_spend *spend;
     cs_approvals *approvals;
@@ -52,6 +54,8 @@ CS_MUST_CHECK cs_err cs_app__journal_start(cs_app *app, cs_error *e);
 /* ---- audit.c: with the section `audit` */
 CS_MUST_CHECK cs_err cs_app__audit_check(const cs_config *c, cs_error *e);
 CS_MUST_CHECK cs_err cs_app__audit_open(cs_app *app, cs_error *e);
+/* Before the journal starts: acts on approvals become records. */
+void cs_app__audit_listen(cs_app *app);
 
 /* ---- settings.c: data.settings out of the configuration and the environment */
 void cs_app__make_settings(cs_app *app);

@@ -3,7 +3,8 @@
  *   audit.c    opening, closing, what others ask      room.c        what waits to be written
  *   writer.c   the log's thread                        out.c         the file being written, rotation, repair
  *   chain.c    records as lines, and back              checkpoint.c  the signed head
- *   read.c     files and their lines                   verify.c      the first broken record */
+ *   read.c     files and their lines                   verify.c      the first broken record
+ *   report.c   what people did                         html.c        the same as a page */
 #ifndef CS_AUDIT_INTERNAL_H
 #define CS_AUDIT_INTERNAL_H
 

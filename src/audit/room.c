@@ -92,6 +92,11 @@ bool cs_audit_blocks(const cs_audit *audit)
     return audit->o.block;
 }
 
+const char *cs_audit_dir(const cs_audit *audit)
+{
+    return audit->out.dir;
+}
+
 bool cs_audit_commits(const cs_audit *audit)
 {
     return audit->o.sync == CS_AUDIT_COMMIT;

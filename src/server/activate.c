@@ -163,6 +163,19 @@ static cs_err activate(cs_server *server, const cs_bundle *const *bundles, size_
 
 cs_err cs_server_activate(cs_server *server, const cs_bundle *const *bundles, size_t n, cs_errors *errors, cs_error *e)
 {
+    cs_error local = {0};
+    cs_err r = cs_server__activate(server, bundles, n, errors, &local);
+    for (size_t i = 0; i < n; i++) {
+        cs_server__audit_bundle(server, bundles[i], bundles[i]->name, r == CS_OK ? NULL : &local);
+    }
+    if (r != CS_OK && e != NULL) {
+        *e = local;
+    }
+    return r;
+}
+
+cs_err cs_server__activate(cs_server *server, const cs_bundle *const *bundles, size_t n, cs_errors *errors, cs_error *e)
+{
     int64_t before = cs_time_mono_ns();
     cs_error local = {0};
     cs_err r = activate(server, bundles, n, errors, &local);

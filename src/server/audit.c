@@ -238,23 +238,93 @@ static bool may_record(cs_server *s, uint32_t *left_out)
     return may;
 }
 
-void cs_server__audit_refusal(cs_server__request *r, int status, const char *code, cs_slice message)
+static void put_text(cs_arena *a, cs_value object, const char *name, cs_slice text)
+{
+    if (text.n != 0) {
+        cs_object_put_text(a, object, name, cs_string(text));
+    }
+}
+
+static cs_slice own_tenant(cs_server__request *r)
+{
+    cs_value tenant = member(cs_server__audit_actor(r), "tenant");
+    return cs_is(tenant, CS_STRING) ? cs_text(tenant) : CS_LIT("");
+}
+
+static void refused_call(cs_server__request *r, int status, const char *code, cs_slice message)
 {
     uint32_t left_out = 0;
-    if (r->server->o.audit == NULL || r->audit.recorded || !may_record(r->server, &left_out)) {
+    if (!may_record(r->server, &left_out)) {
         return;
     }
     cs_arena *a = r->arena;
     cs_value data = cs_object_new(a, 7);
-    cs_object_put_text(a, data, "code", cs_string(cs_slice_of(code)));
+    put_text(a, data, "code", cs_slice_of(code));
     if (left_out != 0) {
         cs_object_put_text(a, data, "left_out", cs_int(left_out));
     }
-    cs_object_put_text(a, data, "message", cs_string(message));
-    cs_object_put_text(a, data, "method", cs_string(r->http->method));
-    cs_object_put_text(a, data, "path", cs_string(r->http->path));
-    cs_object_put_text(a, data, "requested_by", cs_string(r->http->peer));
+    put_text(a, data, "message", message);
+    put_text(a, data, "method", r->http->method);
+    put_text(a, data, "path", r->http->path);
+    put_text(a, data, "requested_by", r->http->peer);
     cs_object_put_text(a, data, "status", cs_int(status));
-    cs_value tenant = member(cs_server__audit_actor(r), "tenant");
-    cs_server__audit(r, "access.refused", cs_is(tenant, CS_STRING) ? cs_text(tenant) : CS_LIT(""), data);
+    cs_server__audit(r, "access.refused", own_tenant(r), data);
+}
+
+void cs_server__audit_failure(cs_server__request *r, int status, const char *code, cs_slice message)
+{
+    if (r->server->o.audit == NULL || r->audit.recorded) {
+        return;
+    }
+    if (r->audit.refusal != NULL) {
+        cs_arena *a = r->arena;
+        cs_value data = cs_is(r->audit.about, CS_OBJECT) ? cs_object_clone(a, r->audit.about, 3) : cs_object_new(a, 3);
+        put_text(a, data, "code", cs_slice_of(code));
+        put_text(a, data, "message", message);
+        cs_object_put_text(a, data, "status", cs_int(status));
+        cs_server__audit(r, r->audit.refusal, CS_LIT(""), data);
+    } else if (status == 401 || status == 403) {
+        refused_call(r, status, code, message);
+    }
+}
+
+/* ---- bundles */
+
+cs_value cs_server__bundle_value(cs_arena *a, const cs_bundle *b)
+{
+    cs_value v = cs_object_new(a, 6);
+    put_text(a, v, "name", b->name);
+    put_text(a, v, "revision", b->manifest.revision);
+    put_text(a, v, "digest", b->digest);
+    if (b->signature.present) {
+        put_text(a, v, "keyid", b->signature.keyid);
+        put_text(a, v, "scope", b->signature.scope);
+    }
+    if (b->signature.present && b->signature.iat != 0) {
+        char stamp[40];
+        size_t n = cs_time_format_rfc3339(b->signature.iat * CS_NS_PER_S, stamp);
+        cs_object_put_text(a, v, "signed_at", cs_string_copy(a, cs_slice_make(stamp, n)));
+    }
+    return v;
+}
+
+void cs_server__audit_bundle(cs_server *server, const cs_bundle *bundle, cs_slice name, const cs_error *error)
+{
+    if (server->o.audit == NULL) {
+        return;
+    }
+    cs_arena a;
+    cs_arena_init(&a, 0);
+    cs_value data = bundle != NULL ? cs_server__bundle_value(&a, bundle) : cs_object_new(&a, 3);
+    put_text(&a, data, "name", name);
+    if (error != NULL) {
+        put_text(&a, data, "code", cs_slice_of(cs_err_name(error->code)));
+        put_text(&a, data, "message", cs_slice_of(error->text));
+    }
+    cs_audit_record record = {.type = error == NULL ? "bundle.activated" : "bundle.refused",
+                              .actor = cs_undefined(),
+                              .data = data,
+                              .done = true};
+    (void)cs_audit_put(server->o.audit, &record, NULL, NULL);
+    cs_arena_destroy(&a);
 }

@@ -110,14 +110,41 @@ static void answer(cs_server__request *r)
 {
     cs_slice tenant;
     if (tenant_of(r, &tenant)) {
+        cs_server__audit(r, "budget.changed", tenant, *(const cs_value *)r->data);
         send_budgets(r, tenant);
     }
+}
+
+static cs_value change_value(cs_arena *a, const cs_budget_change *c)
+{
+    cs_value v = cs_object_new(a, 6);
+    cs_object_put_text(a, v, "budget", cs_string(c->budget));
+    if (c->currency.n != 0) {
+        cs_object_put_text(a, v, "currency", cs_string(c->currency));
+    }
+    if (c->expires_ns != INT64_MAX) {
+        char stamp[40];
+        size_t n = cs_time_format_rfc3339(c->expires_ns, stamp);
+        cs_object_put_text(a, v, "expires_at", cs_string_copy(a, cs_slice_make(stamp, n)));
+    }
+    if (c->reset) {
+        cs_object_put_text(a, v, "reset", cs_bool(true));
+    } else {
+        char limit[32];
+        size_t n = cs_money_format(c->limit_nanos, limit);
+        cs_object_put_text(a, v, "limit", cs_string_copy(a, cs_slice_make(limit, n)));
+    }
+    cs_object_put_text(a, v, "reason", cs_string(c->reason));
+    return v;
 }
 
 static void record(cs_server__request *r, const cs_budget_change *c)
 {
     cs_error e;
     r->job = answer;
+    cs_value *change = cs_arena_new(r->arena, cs_value);
+    *change = change_value(r->arena, c);
+    r->data = change;
     cs_err err = cs_spend_change_budget(r->server->o.spend, c, cs_server__when_recorded, r, &e);
     if (err == CS_ERR_NOT_FOUND) {
         cs_server__fail(r, 404, "resource_not_found", "%s", e.text);

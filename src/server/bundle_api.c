@@ -119,11 +119,11 @@ static cs_err activate_stored(cs_server__request *r, cs_slice name, const cs_bun
                               cs_errors *errors, cs_error *e)
 {
     if (r->server->o.state_dir == NULL) {
-        return cs_server_activate(r->server, &bundle, 1, errors, e);
+        return cs_server__activate(r->server, &bundle, 1, errors, e);
     }
     place p = place_of(r, name);
     CS_TRY(store(&p, archive, e));
-    cs_err err = cs_server_activate(r->server, &bundle, 1, errors, e);
+    cs_err err = cs_server__activate(r->server, &bundle, 1, errors, e);
     if (err != CS_OK) {
         (void)remove(p.next);
         return err;
@@ -143,6 +143,7 @@ static void activate(cs_server__request *r, cs_slice name, const cs_bundle *bund
     } else if (activate_stored(r, name, bundle, archive, &errors, &e) != CS_OK) {
         fail_bundle(r, &e, &errors);
     } else {
+        cs_server__audit(r, "bundle.activated", CS_LIT(""), cs_server__bundle_value(r->arena, bundle));
         cs_server__send_value(r, 200, cs_server__status_bundle(r->server->status, r->arena, name));
     }
     cs_errors_destroy(&errors);
@@ -175,7 +176,9 @@ static void put_job(cs_server__request *r)
         }
         return;
     }
+    r->audit.about = cs_server__bundle_value(r->arena, bundle);
     activate(r, name, bundle, archive);
+    r->audit.about = cs_undefined();
     cs_bundle_free(bundle);
 }
 
@@ -195,6 +198,9 @@ void cs_server__bundle_put(cs_server__request *r)
     if (!bundle_name(r, &name)) {
         return;
     }
+    r->audit.refusal = "bundle.refused";
+    r->audit.about = cs_object_new(r->arena, 1);
+    cs_object_put_text(r->arena, r->audit.about, "name", cs_string(name));
     cs_server__bundle_body(r);
     cs_server__on_control(r, put_job);
 }
@@ -224,6 +230,9 @@ static void delete_job(cs_server__request *r)
         }
         cs_server__status_forget(r->server->status, name);
         cs_server_world_changed(r->server);
+        cs_value about = cs_object_new(r->arena, 1);
+        cs_object_put_text(r->arena, about, "name", cs_string(name));
+        cs_server__audit(r, "bundle.removed", CS_LIT(""), about);
         cs_server__send_value(r, 200, cs_object_new(r->arena, 0));
     }
     cs_errors_destroy(&errors);

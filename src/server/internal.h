@@ -9,6 +9,7 @@
 #include "countersign/json.h"
 #include "countersign/persisted_query.h"
 #include "countersign/server.h"
+#include "audit.h"
 #include "effects.h"
 #include "eval.h"
 #include "identity.h"
@@ -62,15 +63,8 @@ struct cs_server__request {
     size_t at;                 /* the handler's own */
     int fields;                /* of the JSON object being written */
     bool indent;
-    cs_server__effects *effects;    /* NULL = its result may not ask for any */
-    struct {                        /* audit.c */
-        cs_decision_record *record; /* while it cannot be put */
-        cs_timer *timer;            /* until the next try */
-        _Atomic int waits;          /* records that must be on disk before the answer goes */
-        bool sent;                  /* the answer is there, and waits */
-        bool recorded;              /* it has left a record */
-        bool unrecorded;            /* it could not leave one: the answer becomes a refusal */
-    } audit;
+    cs_server__effects *effects; /* NULL = its result may not ask for any */
+    cs_server__audit_state audit;
     cs_server__eval eval;
 };
 
@@ -129,6 +123,8 @@ void cs_server__send_data(cs_server__request *r);
 /* ---- writes */
 /* Runs `job` on the control thread; the reply it gives is sent by the worker, or r->after goes on there. */
 void cs_server__on_control(cs_server__request *r, cs_server__handler *job);
+/* The same on another thread's loop, for what writes nothing. */
+void cs_server__on_loop(cs_server__request *r, cs_loop *loop, cs_server__handler *job);
 
 /* ---- who calls and whether they may */
 /* Continues in cs_server__proceed when all is well. */
@@ -152,25 +148,6 @@ typedef struct cs_server__timer {
 } cs_server__timer;
 cs_value cs_server__metrics(cs_server__request *r, const cs_server__timer *timers, size_t n, bool with_hit);
 
-/* ---- the audit log (audit.c) */
-/* Records a decision; the answer waits for that as configured. */
-void cs_server__audit_decision(cs_server__request *r, const cs_decision *d);
-/* Puts a record about an act that was done; the answer waits for it. `data` is an object, nothing in it unmasked. On
- * the worker's or the control thread, before the reply. Nothing happens without an audit log. */
-void cs_server__audit(cs_server__request *r, const char *type, cs_slice tenant, cs_value data);
-/* {sub, tenant, roles, groups, source} of who calls; undefined if nobody is known. */
-cs_value cs_server__audit_actor(cs_server__request *r);
-/* A call that ends in 401 or 403. */
-void cs_server__audit_refusal(cs_server__request *r, int status, const char *code, cs_slice message);
-/* Before a handler: false if the log cannot be written; then it was refused, or goes on later. */
-bool cs_server__audit_gate(cs_server__request *r);
-/* With an answer at hand: true if it must wait, or was replaced. */
-bool cs_server__audit_holds(cs_server__request *r);
-/* The server ends in the middle of it. */
-void cs_server__audit_drop(cs_server__request *r);
-/* Is it a gateway that asks? Its refusals are 403. */
-bool cs_server__is_gateway(const cs_server__request *r);
-
 /* ---- facts that the server knows better than who asks (facts.c) */
 /* Sets now, actor, cost and graphql.digest of a countersign/v1 input. `input` is an object that may be changed. */
 void cs_server__fill_facts(cs_server__request *r, cs_value input, bool trust_actor);
@@ -192,6 +169,9 @@ cs_value cs_server__metric_families(cs_server *server, cs_arena *a);
 cs_value cs_server__plugin_states(cs_server *server, cs_arena *a, bool *all_ok);
 
 /* ---- pushed bundles (activate.c) */
+/* As cs_server_activate, without a record in the audit log. */
+CS_MUST_CHECK cs_err cs_server__activate(cs_server *server, const cs_bundle *const *bundles, size_t n,
+                                         cs_errors *errors, cs_error *e);
 /* Reads and verifies what was pushed under a name of `push`. CS_ERR_BUNDLE_INVALID. */
 cs_err cs_server__verify_push(const cs_server *server, cs_slice name, cs_slice archive, cs_bundle **out, cs_error *e);
 /* r->body of a request that brings an archive, perhaps in base64. */

@@ -155,6 +155,7 @@ static void lay_job(cs_server__request *r)
         cs_value v = cs_override__document(o, r->arena);
         const cs_value *id = cs_is_undefined(v) ? NULL : cs_object_get_text(v, "id");
         if (id != NULL && cs_slice_eq(cs_text(*id), q->record.id)) {
+            cs_server__audit(r, "override.activated", CS_LIT(""), v);
             cs_server__send_value(r, 200, v);
         } else {
             cs_server__fail(r, 409, "override_replaced", "another override, or its end, came at the same time");
@@ -243,6 +244,14 @@ static void put_job(cs_server__request *r)
     cs_errors_destroy(&errors);
 }
 
+static cs_value about(cs_server__request *r, const asked *q)
+{
+    cs_value v = cs_object_new(r->arena, 6);
+    cs_object_put_text(r->arena, v, "id", cs_string(q->record.id));
+    cs_object_put_text(r->arena, v, "reason", cs_string(q->record.reason));
+    return v;
+}
+
 void cs_server__override_put(cs_server__request *r)
 {
     asked *q = cs_arena_new(r->arena, asked);
@@ -250,7 +259,9 @@ void cs_server__override_put(cs_server__request *r)
         return;
     }
     cs_server__bundle_body(r);
+    r->audit.refusal = "override.refused";
     if (read_asked(r, q)) {
+        r->audit.about = about(r, q);
         r->data = q;
         cs_server__on_control(r, put_job);
     }
@@ -266,6 +277,7 @@ static void lift_job(cs_server__request *r)
     if (cs_override__sync(r->server->override, &errors, &e) != CS_OK) {
         refuse(r, "invalid_bundle", &e, &errors);
     } else {
+        cs_server__audit(r, "override.lifted", CS_LIT(""), about(r, r->data));
         cs_server__send_value(r, 200, cs_object_new(r->arena, 0));
     }
     cs_errors_destroy(&errors);

@@ -172,6 +172,18 @@ static cs_err lay(cs_override *o, const cs_override__record *r, cs_errors *error
     return CS_OK;
 }
 
+/* However it ended: the clock, somebody, or another replica. */
+static void tell_end(cs_override *o)
+{
+    cs_arena a;
+    cs_arena_init(&a, 0);
+    cs_value data = cs_object_new(&a, 1);
+    cs_object_put_text(&a, data, "id", cs_string(cs_slice_of(o->in_force)));
+    cs_audit_record record = {.type = "override.ended", .actor = cs_undefined(), .data = data, .done = true};
+    (void)cs_audit_put(o->server->o.audit, &record, NULL, NULL);
+    cs_arena_destroy(&a);
+}
+
 /* The world below is all there is. */
 static cs_err lift(cs_override *o, cs_errors *errors, cs_error *e)
 {
@@ -183,6 +195,7 @@ static cs_err lift(cs_override *o, cs_errors *errors, cs_error *e)
     }
     cs_log(CS_LOG_WARN, "The emergency override has ended.", 1,
            (cs_log_field[]){CS_LOG_S("id", cs_slice_of(o->in_force))});
+    tell_end(o);
     note(o, NULL);
     cs_server__status_forget(s->status, CS_LIT(CS_OVERRIDE_NAME));
     cs_server_world_changed(s);

@@ -114,6 +114,13 @@ static void commit(cs_server__request *r, cs_txn *txn, cs_slice put, const char 
         err = cs_txn_commit(txn, &errors);
     }
     if (err == CS_OK) {
+        cs_value about = cs_object_new(r->arena, 2);
+        cs_object_put_text(r->arena, about, "id", cs_string(policy_id(r)));
+        if (put.n != 0) {
+            cs_slice hex = cs_digest_hex(r->arena, CS_SHA256, r->http->body);
+            cs_object_put_text(r->arena, about, "sha256", cs_string(hex));
+        }
+        cs_server__audit(r, put.n != 0 ? "policy.put" : "policy.deleted", CS_LIT(""), about);
         const cs_server__timer list[] = {{"timer_server_read_bytes_ns", put.n != 0 ? 1 : 0},
                                          {"timer_rego_module_parse_ns", put.n != 0 ? spent / 4 + 1 : 0},
                                          {timer, spent}};

@@ -149,9 +149,7 @@ void cs_server__send_value(cs_server__request *r, int status, cs_value v)
 
 static void fail(cs_server__request *r, int status, const char *code, cs_slice message, cs_value errors)
 {
-    if (status == 401 || status == 403) {
-        cs_server__audit_refusal(r, status, code, message);
-    }
+    cs_server__audit_failure(r, status, code, message);
     cs_buf_clear(cs_http_body(r->x));
     cs_server__object(r, true);
     cs_server__field_text(r, "code", cs_slice_of(code));

@@ -365,12 +365,17 @@ static void job_run(void *self)
     cs_loop_post(back, job_end, r);
 }
 
-void cs_server__on_control(cs_server__request *r, cs_server__handler *job)
+void cs_server__on_loop(cs_server__request *r, cs_loop *loop, cs_server__handler *job)
 {
     r->on_control = true;
     r->job = job;
     r->w->current = NULL;
-    cs_loop_post(r->server->o.control, job_run, r);
+    cs_loop_post(loop, job_run, r);
+}
+
+void cs_server__on_control(cs_server__request *r, cs_server__handler *job)
+{
+    cs_server__on_loop(r, r->server->o.control, job);
 }
 
 /* ---- start and stop */

@@ -171,6 +171,10 @@ void cs_server_bundle_report(cs_server *server, const cs_bundle *bundle, cs_slic
     cs_server__status *s = server->status;
     cs_mutex_lock(&s->lock);
     bundle_state *b = find_or_add(s, name);
+    /* One that was fetched and refused; not each time anew, nor what somebody pushed, which has a record of its own. */
+    bool refused = bundle == NULL && error != NULL && error->code != CS_ERR_IO && error->code != CS_ERR_NOT_FOUND &&
+                   cs_config_find_push(server->o.config, name) == NULL &&
+                   !(b->failing && cs_slice_is(cs_buf_view(&b->message), error->text));
     b->tried_ns = cs_time_wall_ns();
     if (error != NULL || (errors != NULL && errors->n != 0)) {
         note_failure(b, error, errors);
@@ -178,6 +182,9 @@ void cs_server_bundle_report(cs_server *server, const cs_bundle *bundle, cs_slic
         note_success(b, bundle, duration_ns);
     }
     cs_mutex_unlock(&s->lock);
+    if (refused) {
+        cs_server__audit_bundle(server, NULL, name, error);
+    }
     if (error == NULL && server->o.metrics != NULL) {
         cs_series_observe_ns(cs_metrics_series(server->o.metrics, CS_METRIC_BUNDLE_ACTIVATION, &name), CS_METRICS_ANY,
                              duration_ns);

@@ -57,6 +57,10 @@ static void answer_written(cs_server__request *r)
     if (w->tenants) {
         cs_server_world_changed(r->server);
     }
+    cs_value about = cs_object_new(r->arena, 2);
+    cs_object_put_text(r->arena, about, "method", cs_string(r->http->method));
+    cs_object_put_text(r->arena, about, "path", cs_string(r->http->path));
+    cs_server__audit(r, "data.written", CS_LIT(""), about);
     if (r->n_params == 0 || !cs_server__flag(r, "metrics")) {
         cs_server__send_empty(r, 204);
         return;
