@@ -94,7 +94,6 @@ static cs_value figures(void *self)
 static bool prepare(bench *b)
 {
     const cs_bench_flags *f = b->flags;
-    cs_error e = {0};
     cs_errors errors;
     cs_errors_init(&errors);
     cs_query_options options = {.package = cs_slice_of(f->package),
@@ -102,13 +101,7 @@ static bool prepare(bench *b)
                                 .n_imports = f->imports.n,
                                 .print = CS_PRINT_KEEP,
                                 .v0 = f->sources.v0};
-    cs_err err = CS_OK;
-    if (f->input || f->stdin_input) {
-        err = cs_cmd_read_value(&b->arena, f->input ? f->input : "-", &b->input, &e);
-    }
-    if (err != CS_OK) {
-        cs_cmd_problems_add(b->problems, &e, NULL, 0);
-    } else if (!f->partial && cs_query_prepare(b->loaded->policy, b->text, &options, &b->query, &errors) != CS_OK) {
+    if (!f->partial && cs_query_prepare(b->loaded->policy, b->text, &options, &b->query, &errors) != CS_OK) {
         cs_cmd_problems_add_list(b->problems, &errors);
     }
     cs_errors_destroy(&errors);
@@ -146,7 +139,12 @@ static int load_and_run(const cs_bench_flags *f, cs_slice text)
     cs_arena_init(&b.turn, cs_limits_get()->eval_memory);
     cs_cmd_problems problems = {.arena = &b.arena};
     b.problems = &problems;
-    if (cs_cmd_load(&f->sources, &loaded, &errors, &e) == CS_OK) {
+    memset(&loaded, 0, sizeof loaded);
+    if ((f->input || f->stdin_input) && cs_cmd_read_any(&b.arena, f->input ? f->input : "-", &b.input, &e) != CS_OK) {
+        e.row = e.col = 0; /* the text tells the place */
+        cs_cmd_problems_add(&problems, &e, NULL, 0);
+        status = cs_bench__report_problems(f, &problems);
+    } else if (cs_cmd_load(&f->sources, &loaded, &errors, &e) == CS_OK) {
         status = run(&b);
     } else {
         cs_cmd_problems_add_failure(&problems, &loaded, &errors, &e);

@@ -20,6 +20,7 @@ int cs_cmd_check(int argc, char **argv)
         {"strict", 'S', CS_ARG_BOOL, &sources.strict, NULL, "compile in strict mode", NULL},
         {"ignore", 0, CS_ARG_COMMAS, &sources.ignore, NULL, "patterns of files to leave out", NULL},
         {"v0-compatible", 0, CS_ARG_BOOL, &sources.v0, NULL, "modules are Rego v0", NULL},
+        {"v1-compatible", 0, CS_ARG_BOOL, &sources.v1, NULL, "modules are Rego v1, as they are anyway", NULL},
         {"v0-v1", 0, CS_ARG_BOOL, &sources.v0_v1, NULL, "modules can be read as Rego v0 and as v1", NULL},
     };
     cs_arg_list rest;

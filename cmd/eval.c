@@ -27,6 +27,10 @@ static cs_err read_input(const cs_eval_flags *f, cs_arena *a, cs_value *input, c
     return cs_cmd_read_any(a, f->input ? f->input : "-", input, e);
 }
 
+static const char both_kinds[] =
+    "cannot use --show-builtin-errors with --strict-builtin-errors, --strict-builtin-errors will return the first "
+    "built-in error encountered immediately";
+
 static int load_and_evaluate(const cs_eval_flags *f, cs_slice text)
 {
     cs_arena a;
@@ -37,9 +41,10 @@ static int load_and_evaluate(const cs_eval_flags *f, cs_slice text)
     cs_errors_init(&errors);
     cs_eval_output out = {.arena = &a, .problems = {.arena = &a}};
     cs_value schemas;
-    if (cs_cmd_load_schemas(&a, f->sources.schema, &schemas, &e) != CS_OK ||
-        read_input(f, &a, &out.input, &e) != CS_OK) {
-        fprintf(stderr, "%s\n", e.text);
+    bool ready =
+        read_input(f, &a, &out.input, &e) == CS_OK && cs_cmd_load_schemas(&a, f->sources.schema, &schemas, &e) == CS_OK;
+    if (!ready || (f->strict_builtin_errors && f->show_builtin_errors)) {
+        fprintf(stderr, "%s\n", ready ? both_kinds : e.text);
         cs_errors_destroy(&errors);
         cs_arena_destroy(&a);
         return 2;
@@ -50,6 +55,9 @@ static int load_and_evaluate(const cs_eval_flags *f, cs_slice text)
         CS_VEC_PUSH_IN(&a, &out.problems.list, empty);
     } else if (loading != CS_OK) {
         cs_cmd_problems_add_failure(&out.problems, &loaded, &errors, &e);
+        cs_eval__times_of_failure(f, &loaded, &out);
+    } else if (!cs_eval__check_terms(f, &out)) {
+        cs_eval__times_of_failure(f, &loaded, &out);
     } else {
         if (f->dump[0]) {
             dump(f, loaded.policy);
@@ -100,12 +108,7 @@ static const char *flags_error(const cs_eval_flags *f, size_t n_queries)
     if (f->fail && f->fail_defined) {
         return "specify --fail or --fail-defined but not both";
     }
-    if (format_error(f)) {
-        return format_error(f);
-    }
-    return f->optimize > 0 && f->sources.data.n && f->sources.bundles.n
-               ? "specify either --data or --bundle flag with optimization level greater than 0"
-               : NULL;
+    return format_error(f);
 }
 
 static int check_flags(cs_eval_flags *f, size_t n_queries, const bool given[3])
@@ -115,10 +118,19 @@ static int check_flags(cs_eval_flags *f, size_t n_queries, const bool given[3])
     if (wrong) {
         return cs_args_wrong("%s", wrong);
     }
-    if (cs_eval__check_unknowns(f) != -1) {
+    bool stop = false;
+    if (cs_eval__check_unknowns(f, &stop) != -1) {
         return 1;
     }
-    for (size_t i = 0; i < f->coverage_runs.n; i++) {
+    static const char *const both[] = {"index_excluded", "early_exit"};
+    f->coverage |= given[0];
+    if (!given[0]) {
+        f->coverage_runs = (cs_arg_list){(const char **)(uintptr_t)both, 2};
+    }
+    if (!stop && f->optimize > 0 && f->sources.data.n && f->sources.bundles.n) {
+        return cs_args_wrong("specify either --data or --bundle flag with optimization level greater than 0");
+    }
+    for (size_t i = 0; i < f->coverage_runs.n && !stop; i++) {
         const char *run = f->coverage_runs.v[i];
         if (strcmp(run, "index_excluded") != 0 && strcmp(run, "early_exit") != 0) {
             return cs_args_wrong("invalid --coverage-runs value \"%s\" (expected \"index_excluded\" or \"early_exit\")",
@@ -132,24 +144,15 @@ static int check_flags(cs_eval_flags *f, size_t n_queries, const bool given[3])
     if (f->count < 1) {
         return cs_args_wrong("--count must be at least 1");
     }
-    static const char *const both[] = {"index_excluded", "early_exit"};
-    if (!given[0]) {
-        f->coverage_runs = (cs_arg_list){(const char **)(uintptr_t)both, 2};
+    if (!stop) {
+        f->profile |= given[1] || given[2];
+        f->metrics |= f->profile || f->instrument;
     }
-    f->coverage |= given[0];
-    f->profile |= given[1] || given[2];
-    f->metrics |= f->profile || f->instrument;
     return -1;
 }
 
 static int evaluate(cs_eval_flags *f, const cs_arg_list *rest)
 {
-    if (f->strict_builtin_errors && f->show_builtin_errors) {
-        fprintf(stderr,
-                "cannot use --show-builtin-errors with --strict-builtin-errors, --strict-builtin-errors will return "
-                "the first built-in error encountered immediately\n");
-        return 2;
-    }
     if (!f->stdin_query) {
         return load_and_evaluate(f, cs_slice_of(rest->v[0]));
     }

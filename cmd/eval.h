@@ -42,14 +42,25 @@ typedef struct cs_eval_output {
     cs_coverage_report *coverage;
 } cs_eval_output;
 
+/* What it took, in nanoseconds; -1 = it did not come to it. */
+typedef struct cs_eval_times {
+    int64_t parse, compile, partial;
+    const int64_t *each; /* of each run; NULL = none */
+} cs_eval_times;
+
 /* Evaluates (eval_run.c). Problems are in the output. The query lives until cs_cmd_eval_free. */
 void cs_eval__run(const cs_eval_flags *f, cs_cmd_loaded *loaded, cs_slice text, cs_eval_output *out);
 
-/* Is --unknowns as it must be? -1 to go on, else the exit status (eval_partial.c). */
-int cs_eval__check_unknowns(const cs_eval_flags *f);
-/* Partial evaluation instead. */
+/* Is --unknowns as it must be? -1 to go on, else the exit status (eval_partial.c). *stop: OPA looks at no more flags.
+ */
+int cs_eval__check_unknowns(const cs_eval_flags *f, bool *stop);
+/* Partial evaluation instead. `traceback` listens to it. */
 void cs_eval__partial(const cs_eval_flags *f, cs_cmd_loaded *loaded, cs_slice text, const cs_eval *eval,
-                      cs_eval_output *out);
+                      const cs_traceback *traceback, cs_eval_times *times, cs_eval_output *out);
+/* What could be measured when the evaluation never began. */
+void cs_eval__times_of_failure(const cs_eval_flags *f, const cs_cmd_loaded *loaded, cs_eval_output *out);
+/* Are --disable-inlining and the like references? false: the problem was added. */
+bool cs_eval__check_terms(const cs_eval_flags *f, cs_eval_output *out);
 
 /* Prints in the form of --format (eval_print.c). */
 void cs_eval__print(const cs_eval_flags *f, const cs_eval_output *out);

@@ -77,7 +77,7 @@ static cs_slice pretty(cs_arena *a, const cs_partial *p)
     return keep(a, &out);
 }
 
-int cs_eval__check_unknowns(const cs_eval_flags *f)
+int cs_eval__check_unknowns(const cs_eval_flags *f, bool *stop)
 {
     cs_arena a;
     cs_error e = {0};
@@ -91,7 +91,8 @@ int cs_eval__check_unknowns(const cs_eval_flags *f)
         cs_err err = cs_partial_add_unknown(cs_partial_new(&a, NULL), cs_slice_of(word), true, &e);
         cs_slice why = cs_slice_of(e.text), ref = CS_LIT("failed to parse ref: ");
         if (err == CS_OK) {
-            break; /* as OPA: those behind a good one are not looked at */
+            *stop = true; /* as OPA: what comes behind a good one is not looked at */
+            break;
         }
         status = cs_slice_starts(why, ref)
                      ? cs_args_wrong("%s", e.text + ref.n)
@@ -106,7 +107,7 @@ static bool terms(const cs_eval_flags *f, cs_partial *p, cs_eval_output *out)
 {
     cs_error e = {0};
     cs_err err = CS_OK;
-    for (size_t i = 0; i < f->unknowns.n && err == CS_OK; i++) {
+    for (size_t i = 0; f->partial && i < f->unknowns.n && err == CS_OK; i++) {
         err = cs_partial_add_unknown(p, cs_slice_of(f->unknowns.v[i]), false, &e);
     }
     for (size_t i = 0; i < f->disable_inlining.n && err == CS_OK; i++) {
@@ -119,8 +120,17 @@ static bool terms(const cs_eval_flags *f, cs_partial *p, cs_eval_output *out)
     return err == CS_OK;
 }
 
+bool cs_eval__check_terms(const cs_eval_flags *f, cs_eval_output *out)
+{
+    cs_arena a;
+    cs_arena_init(&a, 0);
+    bool good = terms(f, cs_partial_new(&a, NULL), out);
+    cs_arena_destroy(&a);
+    return good;
+}
+
 void cs_eval__partial(const cs_eval_flags *f, cs_cmd_loaded *loaded, cs_slice text, const cs_eval *eval,
-                      cs_eval_output *out)
+                      const cs_traceback *traceback, cs_eval_times *times, cs_eval_output *out)
 {
     cs_partial *p = cs_partial_new(out->arena, loaded->policy);
     cs_partial_options options = {.query = {.package = cs_slice_of(f->package),
@@ -132,12 +142,24 @@ void cs_eval__partial(const cs_eval_flags *f, cs_cmd_loaded *loaded, cs_slice te
     cs_errors errors;
     cs_error e = {0};
     cs_errors_init(&errors);
-    if (cs_partial_parse(p, text, f->sources.v0, false, &errors) != CS_OK ||
-        cs_partial_compile(p, &options, &errors) != CS_OK) {
+    int64_t start = cs_time_mono_ns();
+    cs_err err = cs_partial_parse(p, text, f->sources.v0, false, &errors);
+    times->parse = cs_time_mono_ns() - start;
+    if (err == CS_OK) {
+        start = cs_time_mono_ns();
+        err = cs_partial_compile(p, &options, &errors);
+        times->compile = cs_time_mono_ns() - start;
+    }
+    if (err != CS_OK) {
         cs_cmd_problems_add_list(&out->problems, &errors);
     } else if (terms(f, p, out)) {
-        if (cs_partial_run(p, &options, eval, &e) != CS_OK) {
-            cs_cmd_problems_add(&out->problems, &e, NULL, 0);
+        start = cs_time_mono_ns();
+        err = cs_partial_run(p, &options, eval, &e);
+        times->partial = cs_time_mono_ns() - start;
+        if (err != CS_OK) {
+            size_t n = 0;
+            const cs_traceback_frame *frames = cs_traceback_frames(out->arena, traceback, &n);
+            cs_cmd_problems_add(&out->problems, &e, frames, n);
         } else {
             out->partial = cs_partial_to_json(p);
             out->partial_defined = cs_partial_query_count(p) > 0;

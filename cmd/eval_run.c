@@ -113,14 +113,20 @@ static void report_coverage(runner *r, const cs_policy *policy)
         cs_error e = {0};
         eval.host = &silent;
         eval.builtin_error = NULL;
-        eval.tracer = cs_tracer_without(r->out->arena, cs_coverage_tracer(more), i == 0, i == 1);
+        /* As OPA: the profiler listens to these runs as well. */
+        const cs_tracer *both[2] = {cs_coverage_tracer(more), r->profile ? cs_profile_tracer(r->profile) : NULL};
+        const cs_tracer *tracers = cs_tracer_join(r->out->arena, both, r->profile ? 2 : 1);
+        eval.tracer = cs_tracer_without(r->out->arena, tracers, i == 0 || r->flags->no_indexing,
+                                        i == 1 || r->flags->no_early_exit);
         if (cs_query_run(r->out->query, &eval, &nothing, &e) != CS_OK) {
             fprintf(stderr, "warning: coverage pass with %s disabled failed: %s\n",
                     i == 0 ? "rule indexing" : "early exit", e.text);
         }
         extra[n++] = (cs_coverage_extra){kinds[i], more};
     }
-    r->out->coverage = cs_coverage_reported(r->out->arena, r->coverage, policy, extra, n);
+    if (policy) {
+        r->out->coverage = cs_coverage_reported(r->out->arena, r->coverage, policy, extra, n);
+    }
 }
 
 static void run_once(runner *r, int64_t *ns)
@@ -167,12 +173,15 @@ static const cs_profile_line *profile_lines(runner *r, size_t *n)
     return cs_profile_lines(r->out->arena, r->profile, order, count, limit, n);
 }
 
-static void add_timer(runner *r, const char *name, int64_t first, const int64_t *each)
+static void add_timer(const cs_eval_flags *f, cs_eval_output *out, const char *name, int64_t first, const int64_t *each)
 {
-    cs_arena *a = r->out->arena;
-    size_t n = (size_t)r->flags->count;
-    if (r->flags->count == 1) {
-        cs_cmd_metrics_add(a, &r->out->metrics, name, each ? each[0] : first);
+    cs_arena *a = out->arena;
+    size_t n = (size_t)f->count;
+    if (!each && first < 0) {
+        return;
+    }
+    if (f->count == 1) {
+        cs_cmd_metrics_add(a, &out->metrics, name, each ? each[0] : first);
         return;
     }
     int64_t *values = cs_arena_array(a, int64_t, n);
@@ -180,32 +189,52 @@ static void add_timer(runner *r, const char *name, int64_t first, const int64_t 
         values[i] = each ? each[i] : first;
     }
     cs_cmd_statistic one = {name, cs_cmd_statistics_of(a, values, n)};
-    CS_VEC_PUSH_IN(a, &r->out->statistics, one);
+    CS_VEC_PUSH_IN(a, &out->statistics, one);
 }
 
-static void add_timers(runner *r, const cs_cmd_loaded *loaded, int64_t parse_ns, int64_t compile_ns,
-                       const int64_t *eval_ns)
+static void add_timers(const cs_eval_flags *f, cs_eval_output *out, const cs_cmd_loaded *loaded,
+                       const cs_eval_times *times)
 {
-    if (!r->flags->metrics) {
+    if (!f->metrics) {
         return;
     }
     /* By name. */
-    if (r->flags->sources.bundles.n) {
-        add_timer(r, "timer_rego_load_bundles_ns", loaded->load_ns, NULL);
-    }
-    if (r->flags->sources.data.n) {
-        add_timer(r, "timer_rego_load_files_ns", loaded->load_ns, NULL);
-    }
-    if (cs_policy_module_count(loaded->policy)) {
-        add_timer(r, "timer_rego_module_compile_ns", loaded->compile_ns, NULL);
-        add_timer(r, "timer_rego_module_parse_ns", loaded->parse_ns, NULL);
-    }
-    add_timer(r, "timer_rego_query_compile_ns", compile_ns, NULL);
-    add_timer(r, "timer_rego_query_eval_ns", 0, eval_ns);
-    add_timer(r, "timer_rego_query_parse_ns", parse_ns, NULL);
+    add_timer(f, out, "timer_rego_data_parse_ns", loaded->saw_data ? loaded->load_ns : -1, NULL);
+    add_timer(f, out, "timer_rego_load_bundles_ns", f->sources.bundles.n ? loaded->load_ns : -1, NULL);
+    add_timer(f, out, "timer_rego_load_files_ns", f->sources.data.n ? loaded->load_ns : -1, NULL);
+    add_timer(f, out, "timer_rego_module_compile_ns", loaded->saw_modules && loaded->compiled ? loaded->compile_ns : -1,
+              NULL);
+    add_timer(f, out, "timer_rego_module_parse_ns", loaded->saw_modules ? loaded->parse_ns : -1, NULL);
+    add_timer(f, out, "timer_rego_partial_eval_ns", times->partial, NULL);
+    add_timer(f, out, "timer_rego_query_compile_ns", times->compile, NULL);
+    add_timer(f, out, "timer_rego_query_eval_ns", -1, times->each);
+    add_timer(f, out, "timer_rego_query_parse_ns", times->parse, NULL);
 }
 
-static void run_all(runner *r, cs_cmd_loaded *loaded, int64_t parse_ns, int64_t compile_ns)
+/* Of nothing that was evaluated: with modules all of them are not covered. */
+static void report_no_coverage(const cs_eval_flags *f, const cs_policy *policy, cs_eval_output *out)
+{
+    if (f->coverage) {
+        out->coverage = cs_coverage_reported(out->arena, cs_coverage_new(out->arena), policy, NULL, 0);
+    }
+}
+
+void cs_eval__times_of_failure(const cs_eval_flags *f, const cs_cmd_loaded *loaded, cs_eval_output *out)
+{
+    add_timers(f, out, loaded, &(cs_eval_times){-1, -1, -1, NULL});
+    report_no_coverage(f, NULL, out);
+}
+
+static void explain(runner *r)
+{
+    if (r->trace) {
+        cs_explain level = CS_EXPLAIN_OFF;
+        (void)cs_explain_parse(cs_slice_of(r->flags->explain), &level);
+        r->out->explanation = cs_trace_choose(r->out->arena, r->trace, level, SIZE_MAX);
+    }
+}
+
+static void run_all(runner *r, cs_cmd_loaded *loaded, cs_eval_times *times)
 {
     cs_eval_output *out = r->out;
     size_t count = (size_t)r->flags->count;
@@ -214,23 +243,39 @@ static void run_all(runner *r, cs_cmd_loaded *loaded, int64_t parse_ns, int64_t 
     for (size_t i = 0; i < count; i++) {
         size_t n = 0;
         run_once(r, &eval_ns[i]);
+        if (r->coverage) {
+            report_coverage(r, i == 0 ? loaded->policy : NULL);
+        }
         if (r->profile) {
             profiles[i] = profile_lines(r, &n);
             /* Lines of several runs are told side by side, so only those that all of them have. */
             out->n_profile = i == 0 || n < out->n_profile ? n : out->n_profile;
         }
-        if (i == 0 && r->trace) {
-            cs_explain level = CS_EXPLAIN_OFF;
-            (void)cs_explain_parse(cs_slice_of(r->flags->explain), &level);
-            out->explanation = cs_trace_choose(out->arena, r->trace, level, SIZE_MAX);
-        }
-        if (i == 0 && r->coverage) {
-            report_coverage(r, loaded->policy);
+        if (i == 0) {
+            explain(r);
         }
     }
     out->profile = profiles[0];
     out->profiles = count > 1 && r->profile ? profiles : NULL;
-    add_timers(r, loaded, parse_ns, compile_ns, eval_ns);
+    times->each = eval_ns;
+}
+
+/* Partial evaluation reports what an evaluation does; of coverage it knows nothing. */
+static void run_partially(runner *r, cs_cmd_loaded *loaded, cs_slice text, cs_eval_times *times)
+{
+    cs_eval_output *out = r->out;
+    cs_traceback *traceback = cs_traceback_new(out->arena);
+    const cs_tracer *both[2] = {cs_traceback_tracer(traceback), NULL};
+    if (wants_steps(r->flags)) {
+        both[1] = make_tracer(r);
+    }
+    r->eval.tracer = cs_tracer_join(out->arena, both, both[1] ? 2 : 1);
+    cs_eval__partial(r->flags, loaded, text, &r->eval, traceback, times, out);
+    if (r->profile) {
+        out->profile = profile_lines(r, &out->n_profile);
+    }
+    explain(r);
+    report_no_coverage(r->flags, loaded->policy, out);
 }
 
 void cs_eval__run(const cs_eval_flags *f, cs_cmd_loaded *loaded, cs_slice text, cs_eval_output *out)
@@ -238,7 +283,8 @@ void cs_eval__run(const cs_eval_flags *f, cs_cmd_loaded *loaded, cs_slice text, 
     runner r = {.flags = f, .out = out, .host = *cs_cmd_host(), .errors = {.out = out}};
     cs_errors errors;
     cs_query *query = NULL;
-    int64_t parse_ns = 0, compile_ns = 0, timeout = 0;
+    cs_eval_times times = {-1, -1, -1, NULL};
+    int64_t timeout = 0;
     r.host.print = print_line;
     r.eval = (cs_eval){.arena = out->arena,
                        .data = loaded->data,
@@ -255,18 +301,20 @@ void cs_eval__run(const cs_eval_flags *f, cs_cmd_loaded *loaded, cs_slice text, 
                                 .n_imports = f->imports.n,
                                 .print = CS_PRINT_KEEP,
                                 .v0 = f->sources.v0,
-                                .parse_ns = &parse_ns,
-                                .compile_ns = &compile_ns};
+                                .parse_ns = &times.parse,
+                                .compile_ns = &times.compile};
     if (f->partial) {
-        cs_eval__partial(f, loaded, text, &r.eval, out);
+        run_partially(&r, loaded, text, &times);
     } else if (cs_query_prepare(loaded->policy, text, &options, &query, &errors) != CS_OK) {
         cs_cmd_problems_add_list(&out->problems, &errors);
+        report_no_coverage(f, NULL, out);
     } else {
         if (f->timeout[0] && cs_time_parse_duration(cs_slice_of(f->timeout), false, &timeout) && timeout > 0) {
             r.eval.deadline_mono_ns = cs_time_mono_ns() + timeout;
         }
         out->query = query;
-        run_all(&r, loaded, parse_ns, compile_ns);
+        run_all(&r, loaded, &times);
     }
+    add_timers(f, out, loaded, &times);
     cs_errors_destroy(&errors);
 }

@@ -1,6 +1,7 @@
 /* exec: one decision for each input file, as `opa exec`. */
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "countersign/base/encode.h"
 #include "countersign/base/file.h"
@@ -80,16 +81,54 @@ static cs_err check_roots(exec *x, cs_error *e)
     return cs_bundles_check_roots(roots, x->n_bundles, e);
 }
 
+/* OPA names the whole path. */
+static cs_err no_bundle(const char *path, cs_error *e)
+{
+    char here[4096];
+    bool whole = path[0] == '/' || getcwd(here, sizeof here) == NULL;
+    return cs_fail(e, CS_ERR_NOT_FOUND, "stat %s%s%s: no such file or directory", whole ? "" : here, whole ? "" : "/",
+                   path);
+}
+
+/* A bundle whose modules cannot be parsed is not loaded at all. */
+static cs_err parse_bundle(const cs_bundle *b, cs_error *e)
+{
+    cs_err err = CS_OK;
+    cs_errors errors;
+    cs_policy *policy = NULL;
+    cs_policy_options options = {.stop_after = "ResolveRefs"};
+    for (size_t i = 0; i < b->n_modules && err == CS_OK; i++) {
+        const cs_bundle_module *m = &b->modules[i];
+        cs_policy_source source = {m->path, m->text, m->rego_version};
+        cs_errors_init(&errors);
+        if (cs_policy_compile(&source, 1, &options, &policy, &errors) != CS_OK &&
+            errors.v[0].code == CS_ERR_REGO_PARSE) {
+            cs_buf text;
+            cs_buf_init(&text);
+            cs_errors_print(&text, &errors);
+            err = cs_fail(e, CS_ERR_REGO_PARSE, "%s", cs_buf_cstr(&text));
+            cs_buf_destroy(&text);
+        }
+        cs_policy_release(policy);
+        policy = NULL;
+        cs_errors_destroy(&errors);
+    }
+    return err;
+}
+
 static cs_err read_bundles(exec *x, const place *places, size_t n, cs_error *e)
 {
     x->bundles = cs_arena_array(&x->arena, cs_bundle *, n + 1);
     x->data = cs_object_new(&x->arena, 0);
     for (size_t i = 0; i < n; i++) {
         cs_bundle_options options = {.name = places[i].name, .skip_verify = true, .rego_version = x->flags->v0 ? 0 : 1};
-        if (cs_bundle_read_path(places[i].path, &options, &x->bundles[i], e) != CS_OK) {
+        bool there = cs_file_exists(places[i].path) || strncmp(places[i].path, "file://", 7) == 0;
+        cs_err err =
+            there ? cs_bundle_read_path(places[i].path, &options, &x->bundles[i], e) : no_bundle(places[i].path, e);
+        x->n_bundles += err == CS_OK;
+        if (err != CS_OK || parse_bundle(x->bundles[i], e) != CS_OK) {
             return bundle_problem(e, places[i].name);
         }
-        x->n_bundles++;
     }
     if (n && check_roots(x, e) != CS_OK) {
         return bundle_problem(e, places[0].name);

@@ -181,6 +181,11 @@ static cs_err load_bundles(const cs_cmd_sources *s, cs_cmd_loaded *out, gathered
             return parse_before(s, out, g, errors) ? err : CS_ERR_REGO_PARSE;
         }
         const cs_bundle *b = out->bundles[out->n_bundles++];
+        for (size_t k = 0; k < b->n_files; k++) {
+            cs_slice path = b->files[k].path;
+            out->saw_data |= cs_slice_ends(path, CS_LIT("data.json")) || cs_slice_ends(path, CS_LIT("data.yaml")) ||
+                             cs_slice_ends(path, CS_LIT("data.yml"));
+        }
         add_modules(&out->arena, g, b->modules, b->n_modules);
     }
     cs_err err = check_roots(s, out, e);
@@ -196,11 +201,13 @@ static cs_err load_bundles(const cs_cmd_sources *s, cs_cmd_loaded *out, gathered
 typedef struct explaining {
     const cs_cmd_sources *sources;
     cs_cmd_problems *problems;
+    bool *saw_modules;
 } explaining;
 
 static cs_err parse_alone(void *self, const cs_bundle_module *module, cs_errors *errors)
 {
     const explaining *x = self;
+    *x->saw_modules = true;
     cs_policy *policy = NULL;
     cs_policy_source source = {module->file, module->text, module->rego_version};
     cs_policy_options options = {.capabilities = x->sources->capabilities, .stop_after = "ResolveRefs"};
@@ -229,7 +236,7 @@ static void note_problem(void *self, const cs_errors *errors, cs_slice text)
  * when some file cannot be read, what can is read again to find out what else there would be to say. */
 static void explain_files(const cs_cmd_sources *s, cs_cmd_loaded *out, const cs_bundle_options *options)
 {
-    explaining x = {s, &out->loading};
+    explaining x = {s, &out->loading, &out->saw_modules};
     cs_bundle_options again = *options;
     cs_bundle_loaded *files = NULL;
     cs_error e = {0};
@@ -250,6 +257,7 @@ static cs_err load_all(const cs_cmd_sources *s, cs_cmd_loaded *out, gathered *g,
                                                           : 1,
                                  .ignore = cs_cmd_slices(&out->arena, &s->ignore),
                                  .n_ignore = s->ignore.n,
+                                 .saw_data = &out->saw_data,
                                  .only_rego = s->only_rego};
     g->data = cs_object_new(&out->arena, 0);
     if (s->data.n) {
@@ -288,8 +296,10 @@ cs_err cs_cmd_load(const cs_cmd_sources *sources, cs_cmd_loaded *out, cs_errors 
     cs_arena_init(&out->arena, 0);
     gathered g = {0};
     int64_t start = cs_time_mono_ns();
-    CS_TRY(load_all(sources, out, &g, errors, e));
+    cs_err loaded = load_all(sources, out, &g, errors, e);
     out->load_ns = cs_time_mono_ns() - start;
+    out->saw_modules |= g.modules.n > 0;
+    CS_TRY(loaded);
     out->data = cs_freeze(&out->arena, g.data);
     cs_value schemas;
     CS_TRY(cs_cmd_load_schemas(&out->arena, sources->schema, &schemas, e));
@@ -307,6 +317,7 @@ cs_err cs_cmd_load(const cs_cmd_sources *sources, cs_cmd_loaded *out, cs_errors 
                                  .data_exists = sources->ignore_conflicts ? NULL : cs_cmd_data_exists,
                                  .data_exists_self = &out->data};
     cs_err err = cs_policy_compile(g.modules.v, g.modules.n, &options, &out->policy, errors);
+    out->compiled = err == CS_OK || !only_parsing(errors);
     if (err != CS_OK) {
         note_unparsed(sources, out, errors);
     }

@@ -41,6 +41,7 @@ typedef struct cs_cmd_loaded {
     cs_bundle **bundles;
     size_t n_bundles;
     int64_t load_ns, parse_ns, compile_ns;
+    bool saw_data, saw_modules, compiled; /* what there was to read; whether it came to compiling */
     /* Of a failure: the bundle that cannot be loaded (NULL: it is nothing of a bundle), and whether it is one of its
      * modules that cannot be parsed, which the list of errors tells. */
     const char *bundle;

@@ -71,6 +71,9 @@ static int load_and_run(const cs_test_flags *f)
         }
         cs_cmd_report(&loaded, &errors, &e, false);
     } else {
+        if (!f->coverage && strcmp(f->format, "json") != 0 && strcmp(f->sort, "none") != 0) {
+            fprintf(stderr, "warning: --sort is only supported with JSON format\n");
+        }
         status = run_loaded(f, &loaded);
     }
     (void)fflush(stdout);
@@ -147,9 +150,6 @@ static int check_together(cs_test_flags *f)
         fprintf(stderr, "coverage reporting is not supported when benchmarking tests\n"
                         "coverage reporting is not supported when benchmarking tests\n");
         return 1;
-    }
-    if (!f->coverage && strcmp(f->format, "json") != 0 && strcmp(f->sort, "none") != 0) {
-        fprintf(stderr, "warning: --sort is only supported with JSON format\n");
     }
     return -1;
 }

@@ -99,6 +99,7 @@ typedef struct cs_bundle_options {
      * reading of a bundle, and are noted in that of files. NULL = nobody. */
     cs_err (*module)(void *self, const cs_bundle_module *module, cs_errors *errors);
     void *module_self;
+    bool *saw_data; /* if wanted: cs_bundle_load_files sets it when it reads a document */
     bool only_rego; /* of files and folders given to cs_bundle_load_files only modules are looked at */
     /* Told of everything that cs_bundle_load_files finds wrong, in order: what `module` says of a module as a list of
      * one, anything else as a text (errors is NULL). `self` is module_self. NULL = nobody. */

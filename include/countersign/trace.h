@@ -91,7 +91,8 @@ typedef struct cs_coverage_extra {
 
 typedef struct cs_coverage_report cs_coverage_report;
 
-/* Compares with the modules' sources. What `extra` covers beyond `coverage` is marked with the kind. */
+/* Compares with the modules' sources (policy NULL: there are none). What `extra` covers beyond `coverage` is marked
+ * with the kind. */
 cs_coverage_report *cs_coverage_reported(cs_arena *a, const cs_coverage *coverage, const cs_policy *policy,
                                          const cs_coverage_extra *extra, size_t n_extra);
 double cs_coverage_percent(const cs_coverage_report *report);

@@ -207,6 +207,9 @@ static void add_content(loader *l, cs_slice file, cs_slice text, bool named)
 {
     cs_error e = {0};
     cs_value document;
+    if (l->options->saw_data != NULL && !cs_slice_ends(file, CS_LIT(".rego"))) {
+        *l->options->saw_data = true;
+    }
     if (cs_slice_ends(file, CS_LIT(".json"))) {
         if (cs_json_read(&l->out->arena, text, &(cs_json_options){.borrow = true}, &document, NULL, &e) == CS_OK) {
             add_document(l, file, document);

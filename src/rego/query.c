@@ -122,6 +122,9 @@ cs_err cs_query_prepare(cs_policy *policy, cs_slice text, const cs_query_options
     took(options->parse_ns, &start);
     if (err == CS_OK) {
         err = cs_compile_query(&q->ast, policy->compiled, body, options, &q->compiled, errors);
+        if (options->compile_ns) {
+            *options->compile_ns = cs_time_mono_ns() - start;
+        }
     }
     if (err != CS_OK) {
         cs_query_release(q);

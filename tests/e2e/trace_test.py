@@ -122,6 +122,7 @@ test_sum if {
 	x == 4
 }
 """,
+    "tmpl.rego": "package tmpl\n\np := $\"a {input.user} b {1 + input.n}\"\n\nq := $\"{input.m}\" if input.x\n",
     "cases/cases_test.rego": """package v3
 test_a["c1"] if { 1 == 1 }
 test_b["c1"] if { 1 == 2 }
@@ -181,6 +182,12 @@ EVALS += [[], ["1", "2"], ["1", "--stdin"], ["1", "--fail", "--fail-defined"], [
 EVALS += [["-d", "ends.rego", query, "-f", "pretty", "--explain=full"]
           for query in ("data.ends.f(20)", 'data.ends.f("1m")', 'data.ends.held(["b"])', "data.ends.starts")]
 EVALS += [["-d", "bad", "1", "-f", form] for form in ("pretty", "json", "values")]
+EVALS += [["-d", "bad", "1", "-f", "pretty", "--metrics"], ["-d", "bad", "1", "--coverage"],
+          ["-d", "e.rego", "data.e.two", "-p", "--coverage"],
+          ["-d", "e.rego", "data.e.r", "-p", "--profile", "-f", "pretty", "--profile-sort", "line"],
+          ["-d", "e.rego", "count(1)", "--coverage"], ["-d", "tmpl.rego", "1", "--coverage"],
+          [*A, "data.a.r", "--coverage", "--profile", "-f", "pretty", "--profile-sort", "line"],
+          ["-d", "e.rego", "data.e.two", "-p", "--explain=full", "-f", "pretty"]]
 CHECKS = [["bad"], ["-b", "bad"], ["bad", "-f", "json"], ["bad/a.rego", "a.rego"]]
 TESTS = [["t", "a.rego", *more] for more in (
     [], ["-v"], ["--var-values"], ["-v", "--var-values"], ["-f", "json"], ["-v", "--explain=full", "-r", "test_bad"],

@@ -107,6 +107,12 @@ def flags():
                 ["capabilities", "--file", "bad.json"], ["capabilities", "--file", "list.json"],
                 ["capabilities", "--file", "none.json"], ["capabilities", "--file", "net.json"],
                 ["capabilities", "--file", "word.json"],
+                ["eval", "--package", "a b", "1"], ["eval", "--package", "a { }", "1"],
+                ["eval", "--disable-inlining", "x", "1"], ["eval", "-i", "none", "-s", "none", "1"],
+                ["eval", "-u", "data.a", "--coverage-runs", "bogus", "1"], ["eval", "--coverage-runs", "bogus", "1"],
+                ["eval", "-i", "none", "--strict-builtin-errors", "--show-builtin-errors", "1"],
+                ["bench", "-d", "bad.rego", "-i", "none", "1"], ["check", "--v1-compatible", "a.rego"],
+                ["bench", "-i", "bad.json", "1"], ["test", "none", "--sort", "duration"],
                 ["none"], ["none", "--none"], ["--none"], ["eval", "--", "--none"])
 
 

@@ -29,6 +29,11 @@ static void add_package(cs_compiler *c, cs_globals *g, cs_errors *errors)
     const char *line = cs_arena_printf(c->ast->arena, &length, "package %.*s", CS_FMT(text));
     cs_module *parsed = NULL;
     if (cs_parse_module(c->ast, CS_LIT(""), cs_slice_make(line, length), NULL, &parsed, errors) != CS_OK) {
+        /* Something that could be a statement of its own behind the package's name. */
+        if (errors->n > 0 && cs_slice_ends(errors->v[0].text, CS_LIT(" cannot be used for rule name"))) {
+            cs_errors_clear(errors);
+            (void)cs_errors_add(errors, CS_ERR_INVALID, CS_LIT(""), 0, 0, CS_LIT(""), "expected exactly one statement");
+        }
         c->stop = true;
         return;
     }

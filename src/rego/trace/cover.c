@@ -224,9 +224,22 @@ static bool note_expr(void *self, cs_expr *e)
     return true;
 }
 
+/* What stands in braces in a template is an expression, also where it is kept as a term. */
+static bool note_template(void *self, cs_term *t)
+{
+    for (uint32_t i = 0; t->kind == CS_TERM_TEMPLATE && i < t->u.list.n; i++) {
+        const cs_term *part = t->u.list.v[i];
+        bool whole = t->u.template_string.exprs && t->u.template_string.exprs[i];
+        if (!whole && part && !cs_term_is_string(part)) {
+            note_missing(self, part->loc);
+        }
+    }
+    return true;
+}
+
 static void note_module(reporting *r, const cs_module *m)
 {
-    const cs_walker w = {.self = r, .expr = note_expr};
+    const cs_walker w = {.self = r, .expr = note_expr, .term = note_template};
     for (uint32_t i = 0; i < m->n_rules; i++) {
         for (cs_rule *rule = m->rules[i]; rule; rule = rule->other) {
             note_missing(r, rule->head.loc);
@@ -330,7 +343,7 @@ cs_coverage_report *cs_coverage_reported(cs_arena *a, const cs_coverage *coverag
         }
         qsort(f->covered.v, f->covered.n, sizeof(span), compare_spans);
     }
-    for (size_t i = 0; i < cs_policy_module_count(policy); i++) {
+    for (size_t i = 0; policy && i < cs_policy_module_count(policy); i++) {
         cs_policy_source source = cs_policy_module(policy, i);
         r.file = report_file(a, report, source.file);
         note_source(a, &r, &source);
