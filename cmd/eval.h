@@ -54,9 +54,9 @@ void cs_eval__run(const cs_eval_flags *f, cs_cmd_loaded *loaded, cs_slice text, 
 /* Is --unknowns as it must be? -1 to go on, else the exit status (eval_partial.c). *stop: OPA looks at no more flags.
  */
 int cs_eval__check_unknowns(const cs_eval_flags *f, bool *stop);
-/* Partial evaluation instead. `traceback` listens to it. */
+/* Partial evaluation instead. */
 void cs_eval__partial(const cs_eval_flags *f, cs_cmd_loaded *loaded, cs_slice text, const cs_eval *eval,
-                      const cs_traceback *traceback, cs_eval_times *times, cs_eval_output *out);
+                      cs_eval_times *times, cs_eval_output *out);
 /* What could be measured when the evaluation never began. */
 void cs_eval__times_of_failure(const cs_eval_flags *f, const cs_cmd_loaded *loaded, cs_eval_output *out);
 /* Are --disable-inlining and the like references? false: the problem was added. */

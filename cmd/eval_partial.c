@@ -129,8 +129,31 @@ bool cs_eval__check_terms(const cs_eval_flags *f, cs_eval_output *out)
     return good;
 }
 
+/* With the queries that led to the error. They are learned from another evaluation, because one that is listened to can
+ * have other results (as in OPA). */
+static void add_traced(const cs_eval_flags *f, cs_cmd_loaded *loaded, cs_slice text, const cs_partial_options *options,
+                       const cs_eval *eval, const cs_error *e, cs_eval_output *out)
+{
+    cs_partial *p = cs_partial_new(out->arena, loaded->policy);
+    cs_traceback *traceback = cs_traceback_new(out->arena);
+    cs_eval again = *eval;
+    cs_errors errors;
+    cs_error ignored = {0};
+    size_t n = 0;
+    const cs_traceback_frame *frames = NULL;
+    cs_errors_init(&errors);
+    again.tracer = cs_traceback_tracer(traceback);
+    if (cs_partial_parse(p, text, f->sources.v0, false, &errors) == CS_OK &&
+        cs_partial_compile(p, options, &errors) == CS_OK && terms(f, p, out) &&
+        cs_partial_run(p, options, &again, &ignored) != CS_OK) {
+        frames = cs_traceback_frames(out->arena, traceback, &n);
+    }
+    cs_cmd_problems_add(&out->problems, e, frames, n);
+    cs_errors_destroy(&errors);
+}
+
 void cs_eval__partial(const cs_eval_flags *f, cs_cmd_loaded *loaded, cs_slice text, const cs_eval *eval,
-                      const cs_traceback *traceback, cs_eval_times *times, cs_eval_output *out)
+                      cs_eval_times *times, cs_eval_output *out)
 {
     cs_partial *p = cs_partial_new(out->arena, loaded->policy);
     cs_partial_options options = {.query = {.package = cs_slice_of(f->package),
@@ -157,9 +180,7 @@ void cs_eval__partial(const cs_eval_flags *f, cs_cmd_loaded *loaded, cs_slice te
         err = cs_partial_run(p, &options, eval, &e);
         times->partial = cs_time_mono_ns() - start;
         if (err != CS_OK) {
-            size_t n = 0;
-            const cs_traceback_frame *frames = cs_traceback_frames(out->arena, traceback, &n);
-            cs_cmd_problems_add(&out->problems, &e, frames, n);
+            add_traced(f, loaded, text, &options, eval, &e, out);
         } else {
             out->partial = cs_partial_to_json(p);
             out->partial_defined = cs_partial_query_count(p) > 0;

@@ -264,13 +264,15 @@ static void run_all(runner *r, cs_cmd_loaded *loaded, cs_eval_times *times)
 static void run_partially(runner *r, cs_cmd_loaded *loaded, cs_slice text, cs_eval_times *times)
 {
     cs_eval_output *out = r->out;
-    cs_traceback *traceback = cs_traceback_new(out->arena);
-    const cs_tracer *both[2] = {cs_traceback_tracer(traceback), NULL};
-    if (wants_steps(r->flags)) {
-        both[1] = make_tracer(r);
+    const cs_eval_flags *f = r->flags;
+    if (strcmp(f->explain, "off") != 0 || f->profile) {
+        cs_eval_flags only = *f;
+        only.coverage = only.show_builtin_errors = false;
+        r->flags = &only;
+        r->eval.tracer = make_tracer(r);
+        r->flags = f;
     }
-    r->eval.tracer = cs_tracer_join(out->arena, both, both[1] ? 2 : 1);
-    cs_eval__partial(r->flags, loaded, text, &r->eval, traceback, times, out);
+    cs_eval__partial(f, loaded, text, &r->eval, times, out);
     if (r->profile) {
         out->profile = profile_lines(r, &out->n_profile);
     }
