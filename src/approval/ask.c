@@ -67,7 +67,7 @@ cs_err cs_approval_read_ask(cs_value effect, cs_approval_ask *out, cs_error *e)
 /* ---- what stands open */
 
 /* The same for every replica that asks at the same time. */
-static cs_slice request_id(cs_arena *a, cs_slice tenant, cs_slice digest, uint32_t ordinal)
+cs_slice cs_approval__id(cs_arena *a, cs_slice tenant, cs_slice digest, uint32_t ordinal)
 {
     cs_hasher *h = cs_hasher_start(CS_SHA256);
     size_t n = 0;
@@ -105,7 +105,7 @@ void cs_approvals_see(cs_approvals *x, cs_arena *a, cs_slice tenant, cs_slice di
     } else {
         out->full = x->open.n >= cs_limits_get()->approvals / 2 ||
                     (t != NULL && t->n_open >= cs_limits_get()->tenant_approvals);
-        out->id = request_id(a, tenant, digest, item != NULL ? item->ordinal + 1 : 1);
+        out->id = cs_approval__id(a, tenant, digest, item != NULL ? item->ordinal + 1 : 1);
     }
     cs_mutex_unlock(&x->lock);
 }

@@ -10,6 +10,7 @@
 #define VOIDED "io.countersign.hold.voided.v1"
 #define PREFIX "io.countersign.approval."
 #define OWN_SOURCE "/countersign/"
+enum { COMMENT_BYTES = 1024, NAME_BYTES = 256, GROUPS = 64 }; /* as for acts over HTTP */
 
 /* ---- telling */
 
@@ -351,6 +352,14 @@ static cs_err check_act(void *self, cs_arena *a, cs_event *event, cs_event_rejec
     }
     if (by_people && cs_approval__text(cs_approval__member(event->data, "approver"), "id").n == 0) {
         return cs_event_refuse(a, reject, "missing_field", "data.approver.id must say whose act it is");
+    }
+    cs_value approver = cs_approval__member(event->data, "approver");
+    if (cs_approval__text(approver, "id").n > NAME_BYTES ||
+        cs_count(cs_approval__member(approver, "groups")) > GROUPS ||
+        cs_approval__text(event->data, "comment").n > COMMENT_BYTES || verified.n > NAME_BYTES) {
+        return cs_event_refuse(a, reject, "too_large",
+                               "an id has at most %d bytes, a comment %d, and groups are %d at most", NAME_BYTES,
+                               COMMENT_BYTES, GROUPS);
     }
     if (by_people && (verified.n == 0 || cs_slice_is(verified, "asserted"))) {
         return cs_event_refuse(a, reject, "unverified", "data.verified must say who has verified the approver");

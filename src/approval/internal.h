@@ -128,6 +128,10 @@ unsigned cs_approval__fits(const cs_approval__rules *rules, cs_value groups, boo
 /* How many places n people fill at most, each one place; fits[i] as above. */
 uint32_t cs_approval__match(const cs_approval__rules *rules, const unsigned *fits, size_t n);
 
+/* ---- ask.c */
+/* Of the n-th request for a digest: the same for every replica that asks at the same time. */
+cs_slice cs_approval__id(cs_arena *a, cs_slice tenant, cs_slice digest, uint32_t ordinal);
+
 /* ---- config.c */
 /* Without a table: small letters, no white space around. */
 cs_slice cs_approval__fold_case(cs_arena *a, cs_slice id);

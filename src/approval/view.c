@@ -54,6 +54,18 @@ static cs_value row_document(cs_arena *a, const cs_approval__item *item, int64_t
     return v;
 }
 
+/* The newest of a digest; or the one before it, where that can be used: a decision that had used it up was taken back
+ * after others had asked for the next one. */
+static const cs_approval__item *usable(cs_approvals *x, cs_arena *a, const cs_approval__item *newest, int64_t now)
+{
+    if (newest->ordinal < 2 || cs_approval__state(newest, now) == CS_APPROVAL_APPROVED) {
+        return newest;
+    }
+    cs_slice id = cs_approval__id(a, newest->tenant->name, newest->digest, newest->ordinal - 1);
+    const cs_approval__item *former = cs_map_get(&x->by_id, id);
+    return former != NULL && cs_approval__state(former, now) == CS_APPROVAL_APPROVED ? former : newest;
+}
+
 cs_value cs_approval__row(void *self, cs_value tenant, cs_arena *a)
 {
     cs_approvals *x = self;
@@ -67,7 +79,7 @@ cs_value cs_approval__row(void *self, cs_value tenant, cs_arena *a)
     for (const cs_approval__item *item = t != NULL ? t->first : NULL; item != NULL; item = item->older) {
         row = cs_is_undefined(row) ? cs_object_new(a, 8) : row;
         if (cs_approval__newest(x, t->name, item->digest) == item) {
-            cs_object_put(a, row, own(a, item->digest), row_document(a, item, now));
+            cs_object_put(a, row, own(a, item->digest), row_document(a, usable(x, a, item, now), now));
         }
     }
     cs_mutex_unlock(&x->lock);
@@ -83,7 +95,7 @@ cs_value cs_approval__row_item(void *self, cs_value tenant, cs_value digest, cs_
     int64_t now = x->now_ns(x->now_self);
     cs_mutex_lock(&x->lock);
     const cs_approval__item *item = cs_approval__newest(x, cs_text(tenant), cs_text(digest));
-    cs_value v = item != NULL ? row_document(a, item, now) : cs_undefined();
+    cs_value v = item != NULL ? row_document(a, usable(x, a, item, now), now) : cs_undefined();
     cs_mutex_unlock(&x->lock);
     return v;
 }

@@ -190,6 +190,40 @@ def what_people_do_at_one_holds_at_all(w):
     c.stop()
 
 
+@case
+def where_the_money_is_gone_the_approval_is_not(w):
+    """Approved operations that cost more together than there is: who gets no money has used nothing up."""
+    section = approvals_test.tenants(**{f"tight-{i}": approvals_test.approval() for i in range(3)})
+    for one in section.values():
+        one["budgets"]["daily"]["limit"] = "6.00"  # five times 1.20
+    c = Cluster(w, "tight", approvals_test.document(section))
+    pool = concurrent.futures.ThreadPoolExecutor(48)
+    for tenant in section:
+        variables = [fresh() for _ in range(12)]
+        ids = everywhere(pool, lambda i: c[i].request(variables=variables[i], tenant=tenant), range(12))
+        for replica, who in enumerate(("bob", "carol")):
+            for one in ids:
+                c.agree(one, "partially_approved" if replica else "requested")
+            c[replica].as_person(who, "POST", "/v1/approvals/bulk", {"ids": ids, "decision": "approve"})
+        for one in ids:
+            c.agree(one, "approved")
+        attempts = [(i, r) for r in range(REPLICAS) for i in range(12)]
+        random.shuffle(attempts)
+        results = everywhere(pool, lambda a: (a[0], c[a[1]].decide(variables[a[0]], tenant=tenant)[0]), attempts)
+        good = {i: result["holds"][0]["id"] for i, result in results if result["allow"]}
+        assert len(good) == len([r for _, r in results if r["allow"]]) and 3 <= len(good) <= 5, good
+        for i, one in enumerate(ids):
+            c.agree(one, "consumed" if i in good else "approved")
+        # When money comes back, what is left over is good, once.
+        gateway = c[0].idp.headers("g", roles=["gateway"])
+        reply = c[1].ask("POST", f"/v1/holds/{list(good.values())[0]}/void", {}, headers=gateway)
+        assert reply.status == 200, reply
+        left = [i for i in range(12) if i not in good][0]
+        wait_for("money", lambda: c[2].decide(variables[left], tenant=tenant)[0]["allow"], 10)
+        assert "approval_consumed" in codes(c[2].decide(variables[left], tenant=tenant)[0])
+    c.stop()
+
+
 def main():
     borrowed = [c for c in approvals_test.CASES if not getattr(c, "here_only", False)]
     only = sys.argv[1:]
