@@ -51,6 +51,11 @@ deploy/demo/flip.sh $DEMO_DIR/safe-mutations.tar.gz $DEMO_DIR/flipped.tar.gz
 curl -s -X PUT http://$DEMO_ADDR/v1/bundles/safe-mutations --data-binary @$DEMO_DIR/flipped.tar.gz
 curl -s http://$DEMO_ADDR/v1/data/countersign/authz/result -d @deploy/demo/merge-approved.json
 
+# an emergency override for ten minutes: every decision says so, and it ends by itself, or now
+curl -s -X PUT "http://$DEMO_ADDR/v1/bundles/emergency-override?ttl=10m&reason=demo" --data-binary @$DEMO_DIR/emergency.tar.gz
+curl -s http://$DEMO_ADDR/v1/data/countersign/authz/result -d @deploy/demo/rename.json | jq .result.override
+curl -s -X DELETE http://$DEMO_ADDR/v1/bundles/emergency-override
+
 TOUR
 }
 
@@ -58,6 +63,7 @@ main() {
     mkdir -p "$DEMO_DIR/state"
     make_key "$DEMO_DIR/ci"
     build_bundle safe-mutations "demo-$(date +%s)"
+    build_bundle emergency demo
     export CS_DEMO_CI_PUBLIC_KEY
     CS_DEMO_CI_PUBLIC_KEY=$(sed '2,$s/^/      /' "$DEMO_DIR/ci.pub")
     print_tour

@@ -133,6 +133,18 @@ static void note(cs_override *o, const cs_override__record *r)
     cs_mutex_unlock(&o->lock);
 }
 
+/* However it ended: the clock, somebody, another replica, or one that came in its place. */
+static void tell_end(cs_override *o)
+{
+    cs_arena a;
+    cs_arena_init(&a, 0);
+    cs_value data = cs_object_new(&a, 1);
+    cs_object_put_text(&a, data, "id", cs_string(cs_slice_of(o->in_force)));
+    cs_audit_record record = {.type = "override.ended", .actor = cs_undefined(), .data = data, .done = true};
+    (void)cs_audit_put(o->server->o.audit, &record, NULL, NULL);
+    cs_arena_destroy(&a);
+}
+
 static cs_err lay(cs_override *o, const cs_override__record *r, cs_errors *errors, cs_error *e)
 {
     cs_server *s = o->server;
@@ -163,6 +175,9 @@ static cs_err lay(cs_override *o, const cs_override__record *r, cs_errors *error
         }
         return err;
     }
+    if (o->in_force[0] != 0) {
+        tell_end(o);
+    }
     note(o, r);
     cs_server_world_changed(s);
     cs_log(CS_LOG_WARN, "An emergency override is in force.", 5,
@@ -170,18 +185,6 @@ static cs_err lay(cs_override *o, const cs_override__record *r, cs_errors *error
                             CS_LOG_S("reason", r->reason),
                             CS_LOG_I("seconds", (r->until_ns - cs_time_wall_ns()) / CS_NS_PER_S)});
     return CS_OK;
-}
-
-/* However it ended: the clock, somebody, or another replica. */
-static void tell_end(cs_override *o)
-{
-    cs_arena a;
-    cs_arena_init(&a, 0);
-    cs_value data = cs_object_new(&a, 1);
-    cs_object_put_text(&a, data, "id", cs_string(cs_slice_of(o->in_force)));
-    cs_audit_record record = {.type = "override.ended", .actor = cs_undefined(), .data = data, .done = true};
-    (void)cs_audit_put(o->server->o.audit, &record, NULL, NULL);
-    cs_arena_destroy(&a);
 }
 
 /* The world below is all there is. */

@@ -129,7 +129,8 @@ def is_strict(w):
 
 def is_soft(w):
     result = decide(w)
-    return result["allow"] and result["mode"] == "log" and result["override"]["id"].startswith("ovr-")
+    noted = result.get("override", {}).get("id", "").startswith("ovr-") and "override_active" in result["notes"]
+    return result["allow"] and result["mode"] == "log" and noted
 
 
 def refused(reply, status, code):

@@ -66,6 +66,9 @@ ROWS = [
     ("POST", "/v1/approvals/none/revoke", {}, {"approver", "manager"}),
     ("POST", "/v1/approvals/none/delegate", {"to": "x"}, {"approver", "manager"}),
     ("POST", "/v1/approvals/bulk", {"ids": [], "decision": "approve"}, {"approver", "manager"}),
+    ("GET", "/v1/persisted-queries/drift", None, {VIEWER, "publisher"}),
+    ("GET", "/v1/audit", None, {"auditor"}),
+    ("GET", "/v1/audit/head", None, {"auditor"}),
     ("POST", "/v1/authz/envoy/graphql", {}, {"gateway"}),
     ("GET", "/v1/authz/nginx", None, {"gateway"}),
     ("POST", "/v1/compensations/replay", {"last": 1, "dry_run": True}, {FINOPS}),
@@ -155,6 +158,7 @@ class Scene(World):
         config["journal"] = {"sqlite": {"path": self.path(name + ".db")}}
         config["push"] = {"extra": {"keyid": "ci", "scope": "write"}, "emergency-override": {"keyid": "ci"}}
         config["approvals"] = {}
+        config["audit"] = {"dir": self.path(name + "-audit"), "sync": "interval"}
         config["identity"] = {"tokens": {"file": self.path("tokens.json")}, **identity}
         return config
 

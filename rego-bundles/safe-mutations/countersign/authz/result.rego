@@ -79,6 +79,8 @@ approval_or_empty := approval
 
 notes contains "bypass" if bypass
 
+notes contains "override_active" if data.overrides.active[0]
+
 notes contains "stale_data_allowed" if {
 	mutation
 	stale
