@@ -113,6 +113,9 @@ def flags():
                 ["eval", "-i", "none", "--strict-builtin-errors", "--show-builtin-errors", "1"],
                 ["bench", "-d", "bad.rego", "-i", "none", "1"], ["check", "--v1-compatible", "a.rego"],
                 ["bench", "-i", "bad.json", "1"], ["test", "none", "--sort", "duration"],
+                *(["eval", "--strict-builtin-errors", "io.jwt.encode_sign({\"alg\": \"RS256\"}, {}, {\"kty\": \"RSA\", "
+                   "\"n\": \"%sw\", \"e\": \"AQAB\", \"d\": \"AQAB\"%s})" % ("x" * 341, more)]
+                  for more in ("", ", \"q\": \"AQAB\"")),
                 ["none"], ["none", "--none"], ["--none"], ["eval", "--", "--none"])
 
 

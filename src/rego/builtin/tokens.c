@@ -518,8 +518,30 @@ static cs_err signing_alg(cs_call *call, cs_slice headers, cs_sig_alg *alg, bool
     return CS_OK;
 }
 
+typedef struct signer {
+    cs_key *key;
+    const char *missing; /* the factor that an RSA key lacks; NULL = none */
+    bool empty;          /* one is there and empty */
+} signer;
+
+/* Without its factors an RSA key is not used to sign: nothing would tell that the numbers do not belong together. */
+static void look_for_factors(signer *s, cs_value jwk)
+{
+    static const char *const factors[] = {"q", "p"};
+    const cs_value *kty = cs_object_get_text(jwk, "kty"), *d = cs_object_get_text(jwk, "d");
+    bool private_rsa = kty && kty->kind == CS_STRING && cs_slice_is(cs_text(*kty), "RSA") && d;
+    for (size_t i = 0; private_rsa && i < 2; i++) {
+        const cs_value *v = cs_object_get_text(jwk, factors[i]);
+        if (!v) {
+            s->missing = factors[i];
+            return;
+        }
+        s->empty |= v->kind != CS_STRING || v->n == 0;
+    }
+}
+
 /* The key, or the first of a set. */
-static cs_err signing_key(cs_call *call, cs_slice text, cs_key **out)
+static cs_err signing_key(cs_call *call, cs_slice text, signer *out)
 {
     cs_value jwk;
     cs_error e;
@@ -533,13 +555,20 @@ static cs_err signing_key(cs_call *call, cs_slice text, cs_key **out)
         }
         jwk = keys->u.items[0];
     }
-    if (cs_key_from_jwk(jwk, out, &e) != CS_OK) {
+    if (cs_key_from_jwk(jwk, &out->key, &e) != CS_OK) {
         return cs_call_error(call, "%s", e.text);
     }
+    look_for_factors(out, jwk);
     return CS_OK;
 }
 
-static cs_err sign_token(cs_call *call, cs_slice headers, cs_slice payload, const cs_key *key, cs_value *out)
+static bool is_rsa(cs_sig_alg alg)
+{
+    return alg == CS_RS256 || alg == CS_RS384 || alg == CS_RS512 || alg == CS_PS256 || alg == CS_PS384 ||
+           alg == CS_PS512;
+}
+
+static cs_err sign_token(cs_call *call, cs_slice headers, cs_slice payload, const signer *with, cs_value *out)
 {
     cs_sig_alg alg;
     bool json_payload = true;
@@ -551,7 +580,17 @@ static cs_err sign_token(cs_call *call, cs_slice headers, cs_slice payload, cons
         cs_json_read(call->arena, payload, &(cs_json_options){.borrow = true}, &parsed, NULL, NULL) != CS_OK) {
         return cs_call_error(call, "type is JWT but payload is not JSON");
     }
-    if (cs_jws_sign(call->arena, headers, payload, key, alg, &text, &e) != CS_OK) {
+    if (with->missing && is_rsa(alg)) {
+        return cs_call_error(call,
+                             "jwsbb.Sign: invalid key type *jwk.rsaPrivateKey. *rsa.PrivateKey is required: failed to "
+                             "produce rsa.PrivateKey from *jwk.rsaPrivateKey: jwk.Export: failed to export jwk.Key to "
+                             "raw format: missing \"%s\" value",
+                             with->missing);
+    }
+    if (with->empty && is_rsa(alg)) {
+        return cs_call_error(call, "modulus must be > 1");
+    }
+    if (cs_jws_sign(call->arena, headers, payload, with->key, alg, &text, &e) != CS_OK) {
         return cs_call_error(call, "%s", e.text);
     }
     return cs_call__give(out, cs_string(text));
@@ -559,10 +598,10 @@ static cs_err sign_token(cs_call *call, cs_slice headers, cs_slice payload, cons
 
 static cs_err encode_sign(cs_call *call, cs_slice headers, cs_slice payload, cs_slice key_text, cs_value *out)
 {
-    cs_key *key;
-    CS_TRY(signing_key(call, key_text, &key));
-    cs_err err = sign_token(call, headers, payload, key, out);
-    cs_key_release(key);
+    signer with = {0};
+    CS_TRY(signing_key(call, key_text, &with));
+    cs_err err = sign_token(call, headers, payload, &with, out);
+    cs_key_release(with.key);
     return err;
 }
 
