@@ -76,6 +76,9 @@ typedef enum cs_audit_answer {
  * `done`: that has a room of its own behind the common one, and what does not even fit there is counted, and told of by
  * a record `audit.lost`. NULL as log: TAKEN. */
 cs_audit_answer cs_audit_put(cs_audit *audit, const cs_audit_record *record, cs_audit_told *told, void *self);
+/* Any thread; never waits. With sync commit: TELLS when everything put before is on disk (or will not be for now), else
+ * TAKEN. */
+cs_audit_answer cs_audit_after(cs_audit *audit, cs_audit_told *told, void *self);
 /* Any thread, no lock. True while a put of what is not `done` would be answered FULL. NULL: false. */
 bool cs_audit_is_full(const cs_audit *audit);
 /* As configured: wait (true) or refuse while it is full. */

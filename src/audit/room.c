@@ -92,6 +92,26 @@ bool cs_audit_blocks(const cs_audit *audit)
     return audit->o.block;
 }
 
+cs_audit_answer cs_audit_after(cs_audit *audit, cs_audit_told *told, void *self)
+{
+    if (audit == NULL || audit->o.sync != CS_AUDIT_COMMIT) {
+        return CS_AUDIT_TAKEN;
+    }
+    cs_audit_answer answer = CS_AUDIT_TAKEN;
+    cs_mutex_lock(&audit->lock);
+    if (audit->filling.items.n != 0 || audit->writing_bytes != 0) {
+        cs_audit__item item = {
+            .at = audit->filling.bytes.n, .told = told, .self = self, .done = true, .since_mono = cs_time_mono_ns()};
+        CS_VEC_PUSH(&audit->filling.items, item); /* of no length: nothing is written for it */
+        if (audit->filling.items.n == 1) {
+            cs_cond_signal(&audit->more);
+        }
+        answer = CS_AUDIT_TELLS;
+    }
+    cs_mutex_unlock(&audit->lock);
+    return answer;
+}
+
 const char *cs_audit_dir(const cs_audit *audit)
 {
     return audit->out.dir;

@@ -125,6 +125,7 @@ static void answer_one(void *self)
     cs_approval_reply *reply = r->data;
     const cs_approval_result *result = &reply->results[0];
     if (result->status == 200) {
+        cs_server__audit_after(r);
         cs_value v = cs_object_clone(r->arena, result->document, 1);
         cs_object_put_text(r->arena, v, "result", cs_string(cs_slice_of(result->code)));
         cs_server__send_value(r, 200, v);
@@ -153,6 +154,7 @@ static void answer_all(void *self)
     }
     cs_value v = cs_object_new(a, 1);
     cs_object_put_text(a, v, "results", cs_array(items, reply->n));
+    cs_server__audit_after(r);
     cs_server__send_value(r, 200, v);
     cs_approval_reply_free(reply);
 }

@@ -220,6 +220,14 @@ void cs_server__audit(cs_server__request *r, const char *type, cs_slice tenant, 
     }
 }
 
+void cs_server__audit_after(cs_server__request *r)
+{
+    atomic_fetch_add(&r->audit.waits, 1);
+    if (cs_audit_after(r->server->o.audit, told_of_act, r) != CS_AUDIT_TELLS) {
+        atomic_fetch_sub(&r->audit.waits, 1);
+    }
+}
+
 /* ---- refused calls */
 
 /* Anybody can be refused as often as he likes: of more than so many a second only the number is kept. */

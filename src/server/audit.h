@@ -23,6 +23,8 @@ void cs_server__audit_decision(cs_server__request *r, const cs_decision *d);
 /* Puts a record about an act that was done; the answer waits for it. `data` is an object, nothing in it unmasked. On
  * the worker's or the control thread, before the reply. Nothing happens without an audit log. */
 void cs_server__audit(cs_server__request *r, const char *type, cs_slice tenant, cs_value data);
+/* The answer waits until what others have recorded of this request (approvals' acts) is on disk. */
+void cs_server__audit_after(cs_server__request *r);
 /* {sub, tenant, roles, groups, source} of who calls; undefined if nobody is known. */
 cs_value cs_server__audit_actor(cs_server__request *r);
 /* A call that fails: recorded if it ends in 401 or 403, or if the handler said so (r->audit.refusal). */

@@ -333,12 +333,12 @@ static void done(void *self, const cs_http_request *http, const cs_http_done *wh
     cs_slice method = known_method(http->method) ? http->method : CS_LIT("other");
     cs_series_observe_ns(http_series(w, label, method, what->status), w->index, what->duration_ns);
     if (s->o.log_requests) {
-        cs_log(CS_LOG_INFO, "Sent response.", 7,
-               (cs_log_field[]){CS_LOG_S("client_addr", http->peer), CS_LOG_I("req_id", (int64_t)r->number),
-                                CS_LOG_S("req_method", http->method), CS_LOG_S("req_path", http->path),
-                                CS_LOG_I("resp_status", what->status),
-                                CS_LOG_I("resp_bytes", (int64_t)what->sent_bytes),
-                                CS_LOG_F("resp_duration", (double)what->duration_ns / 1e6)});
+        cs_log(CS_LOG_INFO, "Sent response.", r->id.n != 0 ? 8 : 7,
+               (cs_log_field[]){
+                   CS_LOG_S("client_addr", http->peer), CS_LOG_I("req_id", (int64_t)r->number),
+                   CS_LOG_S("req_method", http->method), CS_LOG_S("req_path", http->path),
+                   CS_LOG_I("resp_status", what->status), CS_LOG_I("resp_bytes", (int64_t)what->sent_bytes),
+                   CS_LOG_F("resp_duration", (double)what->duration_ns / 1e6), CS_LOG_S("request_id", r->id)});
     }
 }
 

@@ -13,6 +13,7 @@ import subprocess
 import threading
 import time
 
+from approvals_test import Service
 from serving import COUNTERSIGN, ROOT, World, archive, ask, base_config, close, free_port, run_cases, wait_for
 
 RECORDS = int(os.environ.get("AUDIT_RECORDS") or "20000")
@@ -277,6 +278,40 @@ def the_stopped_log_is_whole(w):
     assert out.startswith("forged: "), out
 
 
+def who_approved_what(w):
+    folder = w.path("people")
+    s = Service(w, "people", clock=False, audit={"dir": folder, "sync": "commit"})
+    variables = {"from": SECRET, "to": "x"}
+    result, _ = s.decide(variables, request="ask-1")
+    opened = result["approval"]["request_id"]
+    s.act("alice", "approve", opened, status=403, code="self_approval")
+    s.act("bob", "approve", opened, body={"comment": "fine"})
+    s.act("carol", "approve", opened)
+    assert s.decide(variables, request="ask-2")[0]["allow"]
+    assert s.decide(variables, request="ask-2")[0]["allow"]  # a retry: an answer that was given before
+    records = lines(folder)  # sync commit: everything that was answered is on disk
+    check_chain(records)
+    acts = [r for r in records if r["type"].startswith("approval.")]
+    assert [r["type"][9:] for r in acts] == ["requested", "granted", "granted", "consumed"], acts
+    assert [r.get("actor", {}).get("sub") for r in acts][1:3] == ["bob", "carol"], acts
+    assert acts[1]["data"]["comment"] == "fine" and acts[1]["data"]["requester"] == "alice", acts[1]
+    assert all(r["data"]["id"] == opened and r["tenant"] == "demo" for r in acts), acts
+    assert acts[0]["request_id"] == "ask-1" and acts[3]["request_id"] == "ask-2", acts
+    assert SECRET not in json.dumps(records, ensure_ascii=False), "no tenant here is a canary"
+    replays = [r for r in of_type(records, "decision") if r["data"].get("replay")]
+    assert [r["request_id"] for r in replays] == ["ask-2"], replays
+    first = [r for r in of_type(records, "decision") if r["request_id"] == "ask-2"][0]
+    assert replays[0]["decision_id"] == first["decision_id"], (first, replays)
+    refused, = [r for r in of_type(records, "access.refused") if r["data"]["code"] == "self_approval"]
+    assert refused["actor"]["sub"] == "alice", refused
+    s.stop()
+    report = json.loads(cli("report", folder))
+    one, = report["approvals"]
+    assert (one["id"], one["requester"], one["state"]) == (opened, "alice", "consumed"), one
+    assert [a["type"] for a in one["acts"]][-1] == "approval.consumed", one
+    assert report["separation_of_duty"] == {"approvals_checked": 1, "findings": [], "kept": True, "violations": 0}
+
+
 # ---- a large log, tampered with
 
 def the_large_log(w):
@@ -453,8 +488,9 @@ def a_full_disk_waits(w):
 
 CASES = [a_decision_is_a_record, an_interval_is_short, two_cannot_write_one_folder,
          a_key_that_cannot_sign_is_a_bad_configuration, acts_are_records, what_is_private_never_leaves,
-         the_auditor_reads, the_command_asks_the_server, the_stopped_log_is_whole, a_flipped_byte_is_named,
-         a_removed_record_is_named, swapped_records_are_named, a_cut_tail_is_named, nothing_that_was_answered_is_lost,
+         the_auditor_reads, the_command_asks_the_server, the_stopped_log_is_whole, who_approved_what,
+         a_flipped_byte_is_named, a_removed_record_is_named, swapped_records_are_named, a_cut_tail_is_named,
+         nothing_that_was_answered_is_lost,
          a_full_disk_refuses, a_full_disk_waits]
 
 
