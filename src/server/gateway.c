@@ -1,6 +1,6 @@
-/* What gateways ask before they let a request through: Envoy's ext_authz over HTTP, nginx's auth_request. The request
- * becomes a countersign/v1 input, the decision path of the configuration is asked, its answer becomes the reply that
- * the gateway understands. */
+/* What gateways ask before they let a request through: Envoy's ext_authz over HTTP, nginx's auth_request, and those
+ * that forward requests as Traefik does. The request becomes a countersign/v1 input, the decision path of the
+ * configuration is asked, its answer becomes the reply that the gateway understands. */
 #include "countersign/base/log.h"
 #include "internal.h"
 
@@ -272,18 +272,33 @@ static cs_slice first_header(cs_server__request *r, const char *a, const char *b
     return otherwise;
 }
 
-void cs_server__gateway_nginx(cs_server__request *r)
+/* A gateway whose request names the one that it is about in headers. */
+static void ask_about(cs_server__request *r, cs_slice method, cs_slice target, gateway g)
 {
-    cs_slice target = first_header(r, "X-Original-URI", "X-Original-URL", "X-Forwarded-Uri", CS_LIT("/"));
-    size_t scheme = cs_slice_find(target, CS_LIT("://"), 0);
+    /* An absolute URL; a path may hold anything, another URL among it. */
+    size_t scheme = target.n != 0 && target.p[0] != '/' ? cs_slice_find(target, CS_LIT("://"), 0) : SIZE_MAX;
     if (scheme != SIZE_MAX) {
         target = cs_slice_sub(target, cs_slice_find_byte(target, '/', scheme + 3), target.n);
     }
     size_t mark = cs_slice_find_byte(target, '?', 0);
-    ask(r, &(gateway){.kind = "nginx",
-                      .method =
-                          first_header(r, "X-Original-Method", "X-Forwarded-Method", "X-Original-Method", CS_LIT("")),
-                      .path = cs_slice_sub(target, 0, mark),
-                      .query = mark == SIZE_MAX ? CS_LIT("") : cs_slice_sub(target, mark + 1, target.n),
-                      .header_only = true});
+    g.method = method;
+    g.path = cs_slice_sub(target, 0, mark);
+    g.query = mark == SIZE_MAX ? CS_LIT("") : cs_slice_sub(target, mark + 1, target.n);
+    ask(r, &g);
+}
+
+void cs_server__gateway_nginx(cs_server__request *r)
+{
+    ask_about(r, first_header(r, "X-Original-Method", "X-Forwarded-Method", "X-Original-Method", CS_LIT("")),
+              first_header(r, "X-Original-URI", "X-Original-URL", "X-Forwarded-Uri", CS_LIT("/")),
+              (gateway){.kind = "nginx", .header_only = true});
+}
+
+/* Traefik, Caddy, HAProxy, APISIX's forward-auth: any refusal below 500 goes to the client as it is. Those that send
+ * the body send it whole. */
+void cs_server__gateway_forward(cs_server__request *r)
+{
+    ask_about(r, first_header(r, "X-Forwarded-Method", "X-Original-Method", "X-Forwarded-Method", r->http->method),
+              first_header(r, "X-Forwarded-Uri", "X-Original-URI", "X-Original-URL", CS_LIT("/")),
+              (gateway){.kind = "forward"});
 }

@@ -512,6 +512,41 @@ def lists_that_contradict_themselves_are_refused(w):
 
 
 @case
+def those_who_forward_requests_are_answered(w):
+    """Traefik and Caddy ask by GET, HAProxy by HEAD, APISIX by POST with the body."""
+
+    def forward(method, uri, original="POST", body=None):
+        own = {"x-countersign-tenant": "demo", "x-countersign-subject": "alice"}
+        own.update({"x-forwarded-method": original, "x-forwarded-uri": uri})
+        reply = ask(w.s.port, method, "/v1/authz/forward", body, own)
+        codes = set(filter(None, reply.headers.get("x-countersign-reason", "").split(",")))
+        equal(reply.status, 403 if codes else 200)
+        return codes
+
+    read, rename = sha(READ), sha(RENAME)
+    for method in ("GET", "HEAD"):
+        equal(forward(method, f"/graphql?documentId={read}"), set())
+        equal(forward(method, f"/graphql?documentId={rename}"), set())
+        equal(forward(method, f"/graphql?documentId={rename}", "GET"), {"mutation_over_get"})
+        equal(forward(method, f"https://api.test/graphql?documentId={read}"), set())
+        assert "pq_required" in forward(method, "/graphql")
+        assert "body_unavailable" in forward(method, f"/graphql?documentId={sha(PURGE)}")
+    equal(forward("POST", "/graphql", body={"documentId": rename}), set())
+    assert "pq_required" in forward("POST", f"/graphql?documentId={read}", body={"documentId": rename})
+
+
+@case
+def a_url_within_the_url_is_not_the_url(w):
+    """Another one inside of the query must not be taken for the request's."""
+    own = {"x-countersign-tenant": "demo", "x-countersign-subject": "alice"}
+    inner = f"/graphql?documentId=nobody&to=http://h/graphql?documentId={sha(READ)}"
+    for path, header in (("/v1/authz/nginx", "x-original-uri"), ("/v1/authz/forward", "x-forwarded-uri")):
+        reply = ask(w.s.port, "GET", path, None, {**own, header: inner, "x-original-method": "POST"})
+        equal(reply.status, 403)
+        assert "pq_unknown" in reply.headers["x-countersign-reason"].split(","), reply
+
+
+@case
 def without_sections_of_ours_it_is_plain_data(w):
     w.write("plain/data.json", "") if os.path.isdir(w.path("plain")) else os.mkdir(w.path("plain"))
     w.write("plain/data.json", json.dumps({"operations": [1, 2]}))
