@@ -118,6 +118,8 @@ struct cs_journal_batch {
     cs_arena arena; /* of the events and whatever the caller wants to keep with them */
     cs_event *events;
     size_t n, cap;
+    struct cs_journal_letter *letters; /* what came with them and could not be read */
+    size_t n_letters, letters_cap;
     cs_journal_done *done;
     void *self;
     int64_t queued_mono_ns; /* the journal's */
@@ -125,6 +127,9 @@ struct cs_journal_batch {
 cs_journal_batch *cs_journal_batch_new(cs_journal_done *done, void *self);
 void cs_journal_batch_add(cs_journal_batch *batch, const cs_event *event);
 void cs_journal_batch_free(cs_journal_batch *batch);
+/* Beside the events: one that was sent to us and is refused, for the dead letters. Its texts must live as long as the
+ * batch. A batch may hold nothing else; where they cannot be kept they are lost, which fails no batch. */
+void cs_journal_batch_reject(cs_journal_batch *batch, const cs_event_reject *why, cs_slice body);
 
 /* For whoever only wants to know: `told` is called once when the batch is durable and applied (`error` NULL) or
  * refused, on the journal's thread; the batch frees itself then. */
@@ -134,6 +139,20 @@ cs_journal_batch *cs_journal_batch_telling(cs_journal_told *told, void *self);
 /* Gives the batch away. Any thread; never waits. CS_ERR_LIMIT if the queue is full, CS_ERR_IO if the journal is broken:
  * then the batch is still the caller's. */
 CS_MUST_CHECK cs_err cs_journal_append(cs_journal *journal, cs_journal_batch *batch, cs_error *e);
+
+/* ---- dead letters: events that cannot be read, with the reason. SQLite keeps the newest (limit dead_letters) in the
+ * table dead_letter; on Kafka they are records of a topic. */
+typedef struct cs_journal_letter {
+    int64_t at_ns;  /* when it was refused */
+    bool posted;    /* it was sent to us, and is not in the log; else its place there: */
+    cs_slice topic; /* "" for SQLite */
+    uint32_t partition;
+    uint64_t offset;
+    cs_slice code, reason;
+    cs_slice body; /* perhaps cut, to 4,096 bytes */
+} cs_journal_letter;
+/* The newest hundred, the last first, in `a`; on Kafka those since the start. Any thread; a short lock. */
+size_t cs_journal_letters(cs_journal *journal, cs_arena *a, cs_journal_letter **out);
 
 /* ---- freshness */
 typedef struct cs_journal_status {

@@ -159,6 +159,8 @@ typedef struct cs_spend_health {
  * stale_after (while writes fail the counters fall behind), or not caught up yet; down: the log cannot be read. Any
  * thread. */
 cs_spend_health cs_spend_health_now(cs_spend *spend);
+/* The journal's: cs_journal_letters. */
+size_t cs_spend_letters(cs_spend *spend, cs_arena *a, cs_journal_letter **out);
 /* GET /health/budget: {"status", "lag_ms", "caught_up", "journal", "reason"?}. */
 cs_value cs_spend_health_document(cs_spend *spend, cs_arena *a);
 /* GET /admin/budget/status: {"canary_tenants": [...], "tenants": [...]}; an item is {tenant, known, tier, since,

@@ -50,6 +50,7 @@ typedef struct cs_journal__kind {
     void (*close)(cs_journal *j);
 } cs_journal__kind;
 
+enum { CS_JOURNAL__LETTERS = 100, CS_JOURNAL__LETTER_BYTES = 4096 };
 enum { CS_JOURNAL__FOLDS = 32 };
 
 struct cs_journal {
@@ -78,6 +79,9 @@ struct cs_journal {
     _Atomic uint64_t offset;
 
     cs_mutex lock; /* of what follows */
+    cs_journal_letter
+        letters[CS_JOURNAL__LETTERS]; /* a ring of the newest; texts are one block that begins at code.p */
+    uint64_t n_letters;
     cs_cond changed;
     cs_error error; /* why it is broken or failing */
 
@@ -110,6 +114,9 @@ bool cs_journal__redundant(cs_journal *j, const cs_event *event);
 /* A little work on snapshots; call it between groups, and every few thousand events of the past: it may ask the kind
  * for its positions. True: there is more to do, call again within a few milliseconds. */
 bool cs_journal__snapshot_step(cs_journal *j);
+/* Shows a dead letter; its texts are copied, the body cut. Any thread; a short lock. */
+void cs_journal__letter_show(cs_journal *j, const cs_journal_letter *letter);
+void cs_journal__letters_free(cs_journal *j);
 /* The end of the past: wakes cs_journal_wait. With an error other than CS_ERR_TIMEOUT (stopped) the log is broken. */
 void cs_journal__replayed(cs_journal *j, cs_err err, const cs_error *e);
 /* Failing since `since_mono` (0 = unknown), with `what` for the log the first time; and working again. */
@@ -142,6 +149,13 @@ CS_MUST_CHECK cs_err cs_journal__file_put(cs_journal__file *f, int64_t arrived_n
                                           cs_error *e);
 CS_MUST_CHECK cs_err cs_journal__file_commit(cs_journal__file *f, cs_error *e);
 void cs_journal__file_undo(cs_journal__file *f);
+/* Keeps a dead letter, in the transaction if there is one, and drops the oldest beyond the limit; one of the same place
+ * in the log is kept once (*fresh: it is new). The newest of them, the oldest first. */
+CS_MUST_CHECK cs_err cs_journal__file_letter(cs_journal__file *f, const cs_journal_letter *letter, bool *fresh,
+                                             cs_error *e);
+typedef void cs_journal__each_letter(void *self, const cs_journal_letter *letter);
+CS_MUST_CHECK cs_err cs_journal__file_letters(cs_journal__file *f, size_t most, cs_journal__each_letter *each,
+                                              void *self, cs_error *e);
 /* Can it be written? A small durable write of its own. */
 CS_MUST_CHECK cs_err cs_journal__file_probe(cs_journal__file *f, cs_error *e);
 

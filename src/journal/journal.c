@@ -20,6 +20,7 @@ static void free_door(cs_journal *j)
 {
     cs_queue_free(j->queue);
     cs_arena_destroy(&j->arena);
+    cs_journal__letters_free(j);
     cs_cond_destroy(&j->changed);
     cs_mutex_destroy(&j->lock);
     cs_free(j);
@@ -203,6 +204,7 @@ void cs_journal_batch_free(cs_journal_batch *batch)
     if (batch != NULL) {
         cs_arena_destroy(&batch->arena);
         cs_free(batch->events);
+        cs_free(batch->letters);
         cs_free(batch);
     }
 }

@@ -59,6 +59,7 @@ typedef struct cs_journal__kafka {
     int64_t taken_ns; /* when the last take began */
 
     uint64_t letters; /* dead letters sent and not confirmed */
+    uint64_t posted;  /* of what was sent to us, so far */
     cs_series *dead, *lost_letters, *lost_records;
     int64_t complained_mono; /* about timestamps */
     uint64_t odd_stamps;
@@ -101,6 +102,8 @@ cs_slice cs_journal__kafka_key(const cs_event *event);
 void cs_journal__kafka_record(cs_journal__kafka *k, const cs_kafka_record *record);
 /* Applies those that are still to be. Before what they point to goes. */
 void cs_journal__kafka_apply_rest(cs_journal__kafka *k);
+/* The same of what was sent to us and came to no log: its key is "http/<producer>/<number>". */
+void cs_journal__kafka_posted_letter(cs_journal__kafka *k, cs_journal_batch *batch, size_t i);
 /* Counts and logs it. */
 void cs_journal__kafka_letter_lost(cs_journal__kafka *k, const cs_error *error);
 

@@ -114,6 +114,9 @@ static void send_batch(cs_journal__kafka *k, cs_journal_batch *batch)
         return;
     }
     cs_err err = CS_OK;
+    for (size_t i = 0; i < batch->n_letters; i++) {
+        cs_journal__kafka_posted_letter(k, batch, i);
+    }
     for (size_t i = 0; err == CS_OK && i < batch->n; i++) {
         cs_event *event = &batch->events[i];
         event->outcome = CS_EVENT_UNSEEN;

@@ -222,8 +222,37 @@ static void send_letter(cs_journal__kafka *k, const cs_kafka_record *record, con
     if (k->dead != NULL) {
         cs_series_add(k->dead, CS_METRICS_ANY, 1);
     }
+    cs_journal__letter_show(k->journal,
+                            &(cs_journal_letter){.at_ns = cs_time_wall_ns(),
+                                                 .topic = cs_slice_of(cs_kafka_in_topic(k->in, part->topic)),
+                                                 .partition = part->partition,
+                                                 .offset = (uint64_t)record->offset,
+                                                 .code = cs_slice_of(reject->code),
+                                                 .reason = reject->message,
+                                                 .body = value});
     cs_log(CS_LOG_DEBUG, "Dead letter.", 2,
            (cs_log_field[]){CS_LOG_S("record", key), CS_LOG_S("reason", reject->message)});
+}
+
+void cs_journal__kafka_posted_letter(cs_journal__kafka *k, cs_journal_batch *batch, size_t i)
+{
+    cs_journal_letter *letter = &batch->letters[i];
+    letter->at_ns = k->journal->now_ns(k->journal->now_self);
+    cs_kafka_header headers[] = {{"code", letter->code}, {"reason", letter->reason}};
+    size_t length = 0;
+    char *name = cs_arena_printf(&batch->arena, &length, "http/%s/%llu", cs_kafka_out_name(k->out),
+                                 (unsigned long long)k->posted++);
+    cs_error e;
+    cs_err err = k->letters < MOST_LETTERS
+                     ? cs_kafka_out_send(k->out, k->dead_letter, cs_slice_make(name, length), letter->body, headers, 2,
+                                         0, CS_JOURNAL__LETTER_TAG, &e)
+                     : cs_fail(&e, CS_ERR_LIMIT, "too many dead letters are waiting to be written");
+    if (err == CS_OK) {
+        k->letters++;
+    } else {
+        cs_journal__kafka_letter_lost(k, &e);
+    }
+    cs_journal__letter_show(k->journal, letter);
 }
 
 /* ---- applying */

@@ -18,9 +18,34 @@ typedef struct local {
     cs_journal_batch *group[GROUP_BATCHES];
     size_t n_group;
     size_t imported; /* in the open transaction */
+    cs_series *dead;
 } local;
 
 /* ---- the past */
+
+/* What is in the log, whole, and cannot be read by anyone here: the log goes on behind it. */
+static cs_err bury(local *l, uint64_t offset, cs_slice body, const cs_event_reject *reject, cs_error *e)
+{
+    cs_journal *j = l->journal;
+    cs_journal_letter letter = {.at_ns = j->now_ns(j->now_self),
+                                .topic = CS_LIT(""),
+                                .offset = offset,
+                                .code = cs_slice_of(reject->code),
+                                .reason = reject->message,
+                                .body = body};
+    bool fresh = false;
+    CS_TRY(cs_journal__file_letter(l->file, &letter, &fresh, e));
+    if (fresh) {
+        cs_log(CS_LOG_ERROR, "An event of the journal cannot be read; it is a dead letter.", 2,
+               (cs_log_field[]){CS_LOG_I("offset", (int64_t)offset), CS_LOG_S("reason", reject->message)});
+        cs_journal__letter_show(j, &letter);
+    }
+    if (fresh && l->dead != NULL) {
+        cs_series_add(l->dead, CS_METRICS_ANY, 1);
+    }
+    atomic_store_explicit(&j->offset, offset, memory_order_relaxed);
+    return CS_OK;
+}
 
 static cs_err replay_one(void *self, uint64_t offset, int64_t arrived_ns, cs_slice body, cs_error *e)
 {
@@ -40,8 +65,7 @@ static cs_err replay_one(void *self, uint64_t offset, int64_t arrived_ns, cs_sli
             (void)cs_journal__snapshot_step(j);
         }
     } else {
-        err = cs_fail(e, CS_ERR_INVALID, "%s: event %llu cannot be read: %.*s", j->name, (unsigned long long)offset,
-                      CS_FMT(reject.message));
+        err = bury(self, offset, body, &reject, e);
     }
     cs_arena_reset(&j->arena);
     return err;
@@ -75,6 +99,12 @@ static cs_err write_batch(local *l, cs_journal_batch *batch, int64_t now, size_t
         CS_TRY(cs_journal__file_put(l->file, now, event->body, &event->offset, e));
         (*written)++;
     }
+    for (size_t i = 0; i < batch->n_letters; i++) {
+        bool fresh = false;
+        batch->letters[i].at_ns = now;
+        CS_TRY(cs_journal__file_letter(l->file, &batch->letters[i], &fresh, e));
+        (*written)++;
+    }
     return CS_OK;
 }
 
@@ -104,6 +134,9 @@ static void finish_group(local *l, cs_err err, const cs_error *e)
             if (batch->events[k].outcome != CS_EVENT_DUPLICATE) {
                 cs_journal__apply(l->journal, &batch->events[k]);
             }
+        }
+        for (size_t k = 0; err == CS_OK && k < batch->n_letters; k++) {
+            cs_journal__letter_show(l->journal, &batch->letters[k]);
         }
     }
     /* Answers come last: whoever was answered finds its events counted, and the counters up to date. */
@@ -300,14 +333,28 @@ static const cs_journal__kind kind = {.run = run,
                                       .flush = flush,
                                       .close = close_local};
 
+static void show(void *self, const cs_journal_letter *letter)
+{
+    cs_journal__letter_show(self, letter);
+}
+
 cs_err cs_journal__local_open(const cs_journal_options *options, cs_journal *j, cs_error *e)
 {
     cs_journal__file *file = NULL;
     CS_TRY(cs_journal__file_open(options->sqlite_path, options->sync_normal, &file, e));
+    cs_err err = cs_journal__file_letters(file, CS_JOURNAL__LETTERS, show, j, e);
+    if (err != CS_OK) {
+        cs_journal__file_close(file);
+        return err;
+    }
     local *l = cs_zalloc(sizeof *l);
     l->journal = j;
     l->file = file;
     l->from = 1;
+    if (options->metrics != NULL) {
+        cs_slice dead = CS_LIT("dead_letter");
+        l->dead = cs_metrics_series(options->metrics, CS_METRIC_SPEND_EVENTS, &dead);
+    }
     j->kind = &kind;
     j->log = l;
     (void)snprintf(j->name, sizeof j->name, "sqlite:%s", options->sqlite_path);

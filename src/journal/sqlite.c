@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "countersign/base/file.h"
+#include "countersign/base/limits.h"
 #include "countersign/base/mem.h"
 #include "journal/internal.h"
 #include "journal/sql.h"
@@ -16,7 +17,7 @@
 
 struct cs_journal__file {
     cs_journal__sql sql;
-    sqlite3_stmt *put;
+    sqlite3_stmt *put, *put_letter, *drop_letters;
     uint64_t last; /* offset of the newest row, the open transaction's included */
     uint64_t committed;
     char id[33]; /* made with the file */
@@ -53,11 +54,13 @@ static cs_err prepare(cs_journal__file *f, bool sync_normal, cs_error *e)
     CS_TRY(cs_journal__sql_run(&f->sql, "PRAGMA journal_mode = WAL", "opening", e));
     CS_TRY(cs_journal__sql_run(&f->sql, sync_normal ? "PRAGMA synchronous = NORMAL" : "PRAGMA synchronous = FULL",
                                "opening", e));
-    char sql[512];
+    char sql[1024];
     (void)snprintf(sql, sizeof sql,
                    "BEGIN IMMEDIATE; PRAGMA application_id = %d; PRAGMA user_version = %d;"
                    "CREATE TABLE IF NOT EXISTS events (offset INTEGER PRIMARY KEY, arrived INTEGER NOT NULL,"
                    " body BLOB NOT NULL, checksum INTEGER NOT NULL);"
+                   "CREATE TABLE IF NOT EXISTS dead_letter (n INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER NOT NULL,"
+                   " \"offset\" INTEGER UNIQUE, code TEXT NOT NULL, reason TEXT NOT NULL, body BLOB NOT NULL);"
                    "CREATE TABLE IF NOT EXISTS probe (one INTEGER PRIMARY KEY, n INTEGER NOT NULL);"
                    "INSERT OR IGNORE INTO probe VALUES (1, 0);"
                    "CREATE TABLE IF NOT EXISTS identity (one INTEGER PRIMARY KEY, id TEXT NOT NULL);"
@@ -74,6 +77,15 @@ static cs_err prepare(cs_journal__file *f, bool sync_normal, cs_error *e)
     f->last = f->committed = (uint64_t)last;
     int rc = sqlite3_prepare_v3(f->sql.db, "INSERT INTO events VALUES (?, ?, ?, ?)", -1, SQLITE_PREPARE_PERSISTENT,
                                 &f->put, NULL);
+    rc = rc != SQLITE_OK ? rc
+                         : sqlite3_prepare_v3(f->sql.db,
+                                              "INSERT OR IGNORE INTO dead_letter (at, \"offset\", code, reason, body)"
+                                              " VALUES (?, ?, ?, ?, ?)",
+                                              -1, SQLITE_PREPARE_PERSISTENT, &f->put_letter, NULL);
+    rc = rc != SQLITE_OK
+             ? rc
+             : sqlite3_prepare_v3(f->sql.db, "DELETE FROM dead_letter WHERE n <= (SELECT max(n) FROM dead_letter) - ?",
+                                  -1, SQLITE_PREPARE_PERSISTENT, &f->drop_letters, NULL);
     return rc == SQLITE_OK ? CS_OK : cs_journal__sql_failed(&f->sql, rc, "opening", e);
 }
 
@@ -99,6 +111,8 @@ void cs_journal__file_close(cs_journal__file *f)
         return;
     }
     sqlite3_finalize(f->put);
+    sqlite3_finalize(f->put_letter);
+    sqlite3_finalize(f->drop_letters);
     (void)sqlite3_close(f->sql.db);
     cs_free(f);
 }
@@ -188,4 +202,62 @@ void cs_journal__file_undo(cs_journal__file *f)
 cs_err cs_journal__file_probe(cs_journal__file *f, cs_error *e)
 {
     return cs_journal__sql_run(&f->sql, "UPDATE probe SET n = n + 1", "writing", e);
+}
+
+/* ---- dead letters */
+
+static void bind_text(sqlite3_stmt *s, int at, cs_slice text)
+{
+    (void)sqlite3_bind_text64(s, at, text.n > 0 ? text.p : "", text.n, SQLITE_STATIC, SQLITE_UTF8);
+}
+
+cs_err cs_journal__file_letter(cs_journal__file *f, const cs_journal_letter *letter, bool *fresh, cs_error *e)
+{
+    sqlite3_stmt *s = f->put_letter;
+    size_t n = letter->body.n < CS_JOURNAL__LETTER_BYTES ? letter->body.n : CS_JOURNAL__LETTER_BYTES;
+    (void)sqlite3_bind_int64(s, 1, letter->at_ns);
+    (void)(letter->posted ? sqlite3_bind_null(s, 2) : sqlite3_bind_int64(s, 2, (int64_t)letter->offset));
+    bind_text(s, 3, letter->code);
+    bind_text(s, 4, letter->reason);
+    (void)sqlite3_bind_blob64(s, 5, n > 0 ? letter->body.p : "", n, SQLITE_STATIC);
+    int rc = sqlite3_step(s);
+    (void)sqlite3_reset(s);
+    *fresh = rc == SQLITE_DONE && sqlite3_changes(f->sql.db) > 0;
+    if (rc == SQLITE_DONE) {
+        (void)sqlite3_bind_int64(f->drop_letters, 1, (int64_t)cs_limits_get()->dead_letters);
+        rc = sqlite3_step(f->drop_letters);
+        (void)sqlite3_reset(f->drop_letters);
+    }
+    return rc == SQLITE_DONE ? CS_OK : cs_journal__sql_failed(&f->sql, rc, "writing", e);
+}
+
+static cs_slice text_at(sqlite3_stmt *s, int at)
+{
+    const void *text = sqlite3_column_blob(s, at);
+    return cs_slice_make(text != NULL ? text : "", (size_t)sqlite3_column_bytes(s, at));
+}
+
+cs_err cs_journal__file_letters(cs_journal__file *f, size_t most, cs_journal__each_letter *each, void *self,
+                                cs_error *e)
+{
+    sqlite3_stmt *s = NULL;
+    int rc = sqlite3_prepare_v2(f->sql.db,
+                                "SELECT at, \"offset\", code, reason, body FROM"
+                                " (SELECT * FROM dead_letter ORDER BY n DESC LIMIT ?) ORDER BY n",
+                                -1, &s, NULL);
+    rc = rc == SQLITE_OK ? sqlite3_bind_int64(s, 1, (int64_t)most) : rc;
+    while (rc == SQLITE_OK && (rc = sqlite3_step(s)) == SQLITE_ROW) {
+        cs_journal_letter letter = {.at_ns = sqlite3_column_int64(s, 0),
+                                    .posted = sqlite3_column_type(s, 1) == SQLITE_NULL,
+                                    .topic = CS_LIT(""),
+                                    .offset = (uint64_t)sqlite3_column_int64(s, 1),
+                                    .code = text_at(s, 2),
+                                    .reason = text_at(s, 3),
+                                    .body = text_at(s, 4)};
+        each(self, &letter);
+        rc = SQLITE_OK;
+    }
+    cs_err err = rc == SQLITE_DONE ? CS_OK : cs_journal__sql_failed(&f->sql, rc, "reading", e);
+    sqlite3_finalize(s);
+    return err;
 }

@@ -77,7 +77,7 @@ static void finish(posting *p)
 static void appended(void *self, cs_journal_batch *batch, const cs_error *error)
 {
     posting *p = self;
-    if (error != NULL) {
+    if (error != NULL && batch->n > 0) { /* dead letters alone are not what anyone waits for */
         write_error(p, 503, "journal_unavailable", error->text);
         give_back(p);
         return;
@@ -91,10 +91,11 @@ static void appended(void *self, cs_journal_batch *batch, const cs_error *error)
     finish(p);
 }
 
-static void reject(posting *p, size_t index, cs_event_reject why)
+static void reject(posting *p, size_t index, cs_slice piece, cs_event_reject why)
 {
     why.index = index;
     CS_VEC_PUSH(&p->rejected, why);
+    cs_journal_batch_reject(p->batch, &why, piece);
 }
 
 static void take_piece(posting *p, size_t index, cs_slice piece)
@@ -103,13 +104,13 @@ static void take_piece(posting *p, size_t index, cs_slice piece)
     cs_event event;
     cs_event_reject why;
     if (cs_event_read_bulk(a, piece, true, &event, &why) != CS_OK) {
-        reject(p, index, why);
+        reject(p, index, piece, why);
         return;
     }
     why = (cs_event_reject){.id = event.id};
     cs_spend__event *spend = cs_arena_alloc(a, sizeof *spend);
     if (cs_spend__event_read(a, &event, spend, &why) != CS_OK) {
-        reject(p, index, why);
+        reject(p, index, piece, why);
         return;
     }
     event.parsed = spend;
@@ -131,14 +132,14 @@ static bool take_body(posting *p, cs_slice body)
         }
         if (broken) {
             cs_slice message = CS_LIT("the array is damaged here; this event and those behind it are not read");
-            reject(p, index, (cs_event_reject){.id = CS_LIT(""), .code = "invalid_json", .message = message});
+            reject(p, index, piece, (cs_event_reject){.id = CS_LIT(""), .code = "invalid_json", .message = message});
         } else {
             take_piece(p, index, piece);
         }
     }
     if (index == 0 && !cutter.array) {
         cs_slice message = CS_LIT("the body holds no event");
-        reject(p, 0, (cs_event_reject){.id = CS_LIT(""), .code = "invalid_json", .message = message});
+        reject(p, 0, body, (cs_event_reject){.id = CS_LIT(""), .code = "invalid_json", .message = message});
     }
     return true;
 }
@@ -160,13 +161,23 @@ void cs_spend_post(cs_spend *spend, cs_slice body, cs_spend_posted *done, void *
         return;
     }
     p->receipt.rejected = p->rejected.n;
-    if (p->batch->n == 0) {
+    if (p->batch->n == 0 && p->batch->n_letters == 0) {
         finish(p);
         return;
     }
     cs_error e;
-    if (cs_journal_append(spend->journal, p->batch, &e) != CS_OK) {
+    if (cs_journal_append(spend->journal, p->batch, &e) == CS_OK) {
+        return;
+    }
+    if (p->batch->n == 0) {
+        finish(p);
+    } else {
         write_error(p, 503, "journal_unavailable", e.text);
         give_back(p);
     }
+}
+
+size_t cs_spend_letters(cs_spend *spend, cs_arena *a, cs_journal_letter **out)
+{
+    return cs_journal_letters(spend->journal, a, out);
 }

@@ -187,6 +187,10 @@ def bad_events_are_refused_by_name(w):
     answer = s.post(mixed)
     assert (answer["accepted"], answer["duplicates"]) == (1, 1), answer
     assert [(r["index"], r["code"]) for r in answer["rejected"]] == [(1, "missing_field")], answer
+    letters = s.ask("GET", "/v1/dead-letters").json()["dead_letters"]
+    assert len(letters) == len(bad) + 1 and letters[0]["code"] == "missing_field", letters[:2]
+    assert '"acme"' in letters[0]["event"] and set(letters[0]) == {"at", "code", "reason", "event"}, letters[0]
+    assert len(max((v["event"] for v in letters), key=len)) <= 4096, letters
     after = s.row("acme")
     assert after["USD"]["daily"]["events"] == before["USD"]["daily"]["events"] + 1, after
     too_many = b"{}\n" * 10001
