@@ -59,7 +59,7 @@ static cs_err count_memory(cs_bench_run *run, cs_error *e)
 
 void cs_bench__add_figures(cs_arena *a, cs_value figures, const char *name, int64_t *values, size_t n)
 {
-    cs_value statistics = cs_cmd_statistics_of(a, values, n);
+    cs_value statistics = cs_statistics_of(a, values, n);
     for (uint32_t i = 0; i < cs_count(statistics); i++) {
         cs_value v, key = cs_entry(statistics, i, &v);
         cs_object_put_text(a, figures, cs_arena_printf(a, NULL, "histogram_%s_%.*s", name, CS_FMT(cs_text(key))), v);

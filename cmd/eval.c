@@ -195,6 +195,7 @@ int cs_cmd_eval(int argc, char **argv)
         status = check_flags(&f, rest.n, given);
     }
     if (status < 0) {
+        f.sources.instrument = f.instrument ? cs_instrument_new(&a) : NULL;
         status = evaluate(&f, &rest);
     }
     cs_arena_destroy(&a);

@@ -29,7 +29,7 @@ static cs_value times_of(const cs_eval_flags *f, const cs_eval_output *o, size_t
     for (int64_t i = 0; i < f->count; i++) {
         ns[i] = o->profiles[i][line].ns;
     }
-    return cs_cmd_statistics_of(o->arena, ns, (size_t)f->count);
+    return cs_statistics_of(o->arena, ns, (size_t)f->count);
 }
 
 static void write_profile(cs_json_text *t, const cs_eval_flags *f, const cs_eval_output *o)

@@ -188,7 +188,7 @@ static void add_timer(const cs_eval_flags *f, cs_eval_output *out, const char *n
     for (size_t i = 0; i < n; i++) {
         values[i] = each ? each[i] : first;
     }
-    cs_cmd_statistic one = {name, cs_cmd_statistics_of(a, values, n)};
+    cs_cmd_statistic one = {name, cs_statistics_of(a, values, n)};
     CS_VEC_PUSH_IN(a, &out->statistics, one);
 }
 
@@ -209,6 +209,9 @@ static void add_timers(const cs_eval_flags *f, cs_eval_output *out, const cs_cmd
     add_timer(f, out, "timer_rego_query_compile_ns", times->compile, NULL);
     add_timer(f, out, "timer_rego_query_eval_ns", -1, times->each);
     add_timer(f, out, "timer_rego_query_parse_ns", times->parse, NULL);
+    if (f->count == 1) {
+        cs_cmd_metrics_add_all(out->arena, &out->metrics, f->sources.instrument);
+    }
 }
 
 /* Of nothing that was evaluated: with modules all of them are not covered. */
@@ -292,6 +295,7 @@ void cs_eval__run(const cs_eval_flags *f, cs_cmd_loaded *loaded, cs_slice text, 
                        .data = loaded->data,
                        .input = out->input,
                        .strict = f->strict_builtin_errors,
+                       .instrument = f->sources.instrument,
                        .host = &r.host};
     if (f->show_builtin_errors) {
         r.eval.builtin_error = collect_error;
@@ -302,6 +306,7 @@ void cs_eval__run(const cs_eval_flags *f, cs_cmd_loaded *loaded, cs_slice text, 
                                 .imports = cs_cmd_slices(out->arena, &f->imports),
                                 .n_imports = f->imports.n,
                                 .print = CS_PRINT_KEEP,
+                                .instrument = f->sources.instrument,
                                 .v0 = f->sources.v0,
                                 .parse_ns = &times.parse,
                                 .compile_ns = &times.compile};

@@ -310,6 +310,7 @@ cs_err cs_cmd_load(const cs_cmd_sources *sources, cs_cmd_loaded *out, cs_errors 
                                  .schemas = schemas,
                                  .schema_annotations = true,
                                  .print = sources->print,
+                                 .instrument = sources->instrument,
                                  .test_rules = sources->test_rules,
                                  .test_values = sources->test_values,
                                  .parse_ns = &out->parse_ns,

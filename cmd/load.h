@@ -29,6 +29,7 @@ typedef struct cs_cmd_sources {
     bool check_only; /* as in cs_policy_options */
     bool only_rego;  /* of `data` only modules are looked at */
     cs_print print;
+    cs_instrument *instrument;    /* told of the compiler's stages; NULL = nobody */
     bool test_rules, test_values; /* as in cs_policy_options */
     bool ignore_conflicts;        /* data may stand where rules are */
 } cs_cmd_sources;

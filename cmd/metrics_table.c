@@ -1,12 +1,9 @@
 /* Metrics as tables and JSON. */
 #include "metrics_table.h"
 
-#include <math.h>
-#include <stdlib.h>
-
 #include "countersign/number.h"
 
-void cs_cmd_metrics_add(cs_arena *a, cs_cmd_metrics *m, const char *name, int64_t value)
+static void add(cs_arena *a, cs_cmd_metrics *m, const char *name, cs_value value)
 {
     cs_cmd_metric one = {name, value};
     size_t at = 0;
@@ -18,53 +15,20 @@ void cs_cmd_metrics_add(cs_arena *a, cs_cmd_metrics *m, const char *name, int64_
     m->v[at] = one;
 }
 
-static int compare(const void *x, const void *y)
+void cs_cmd_metrics_add(cs_arena *a, cs_cmd_metrics *m, const char *name, int64_t value)
 {
-    int64_t a = *(const int64_t *)x, b = *(const int64_t *)y;
-    return (a > b) - (a < b);
+    add(a, m, name, cs_int(value));
 }
 
-/* Between neighbours the line between them. */
-static double percentile(const int64_t *sorted, size_t n, double p)
+void cs_cmd_metrics_add_all(cs_arena *a, cs_cmd_metrics *m, const cs_instrument *instrument)
 {
-    double pos = p * (double)(n + 1);
-    if (pos < 1.0) {
-        return (double)sorted[0];
+    cs_value all = cs_object_new(a, 0);
+    cs_instrument_put(instrument, all);
+    for (uint32_t i = 0; i < cs_count(all); i++) {
+        cs_value value;
+        cs_slice name = cs_text(cs_entry(all, i, &value));
+        add(a, m, cs_arena_dup(a, name.p, name.n), value);
     }
-    if (pos >= (double)n) {
-        return (double)sorted[n - 1];
-    }
-    double lower = (double)sorted[(size_t)pos - 1], upper = (double)sorted[(size_t)pos];
-    return lower + (pos - floor(pos)) * (upper - lower);
-}
-
-cs_value cs_cmd_statistics_of(cs_arena *a, int64_t *values, size_t n)
-{
-    static const struct {
-        const char *name;
-        double p;
-    } percentiles[] = {{"median", 0.5}, {"75%", 0.75},    {"90%", 0.9},      {"95%", 0.95},
-                       {"99%", 0.99},   {"99.9%", 0.999}, {"99.99%", 0.9999}};
-    qsort(values, n, sizeof *values, compare);
-    double sum = 0, squares = 0;
-    for (size_t i = 0; i < n; i++) {
-        sum += (double)values[i];
-    }
-    double mean = n ? sum / (double)n : 0;
-    for (size_t i = 0; i < n; i++) {
-        squares += ((double)values[i] - mean) * ((double)values[i] - mean);
-    }
-    cs_value o = cs_object_new(a, 12);
-    cs_object_put_text(a, o, "count", cs_int((int64_t)n));
-    cs_object_put_text(a, o, "min", cs_int(n ? values[0] : 0));
-    cs_object_put_text(a, o, "max", cs_int(n ? values[n - 1] : 0));
-    cs_object_put_text(a, o, "mean", cs_number_from_double(a, mean));
-    cs_object_put_text(a, o, "stddev", cs_number_from_double(a, n ? sqrt(squares / (double)n) : 0));
-    for (size_t i = 0; i < sizeof percentiles / sizeof *percentiles; i++) {
-        double v = n ? percentile(values, n, percentiles[i].p) : 0;
-        cs_object_put_text(a, o, percentiles[i].name, cs_number_from_double(a, v));
-    }
-    return o;
 }
 
 /* %v has an exponent from 1e21 on and below 1e-4; in between the plain decimal. Nanoseconds stay in between. */
@@ -79,7 +43,7 @@ cs_value cs_cmd_metrics_json(cs_arena *a, const cs_cmd_metrics *m)
 {
     cs_value o = cs_object_new(a, (uint32_t)m->n);
     for (size_t i = 0; i < m->n; i++) {
-        cs_object_put_text(a, o, m->v[i].name, cs_int(m->v[i].value));
+        cs_object_put_text(a, o, m->v[i].name, m->v[i].value);
     }
     return o;
 }
@@ -93,15 +57,30 @@ cs_value cs_cmd_statistics_json(cs_arena *a, const cs_cmd_statistics *s)
     return o;
 }
 
+/* A histogram has a row for each of its figures. */
+static void add_rows(cs_cmd_table *t, const cs_cmd_metric *m)
+{
+    bool figures = cs_is(m->value, CS_OBJECT);
+    for (uint32_t k = 0; k < (figures ? cs_count(m->value) : 1); k++) {
+        cs_value value = m->value;
+        cs_slice name = cs_slice_of(m->name);
+        if (figures) {
+            size_t n;
+            cs_slice figure = cs_text(cs_entry(m->value, k, &value));
+            const char *text = cs_arena_printf(t->arena, &n, "%s_%.*s", m->name, CS_FMT(figure));
+            name = cs_slice_make(text, n);
+        }
+        const cs_slice cells[2] = {name, cs_cmd_figure_text(t->arena, value)};
+        cs_cmd_table_add(t, cells);
+    }
+}
+
 void cs_cmd_metrics_print(cs_buf *out, cs_arena *a, const cs_cmd_metrics *m)
 {
     const cs_slice head[2] = {CS_LIT("Metric"), CS_LIT("Value")};
     cs_cmd_table t = {.arena = a, .columns = 2, .head = head};
     for (size_t i = 0; i < m->n; i++) {
-        size_t n;
-        const char *value = cs_arena_printf(a, &n, "%lld", (long long)m->v[i].value);
-        const cs_slice cells[2] = {cs_slice_of(m->v[i].name), cs_slice_make(value, n)};
-        cs_cmd_table_add(&t, cells);
+        add_rows(&t, &m->v[i]);
     }
     if (m->n) {
         cs_cmd_table_print(out, &t);

@@ -3,12 +3,13 @@
 #define CS_CMD_METRICS_TABLE_H
 
 #include "countersign/base/vec.h"
+#include "countersign/instrument.h"
 #include "countersign/json.h"
 #include "table.h"
 
 typedef struct cs_cmd_metric {
     const char *name; /* "timer_rego_query_eval_ns" */
-    int64_t value;
+    cs_value value;   /* a number, or an object of a histogram's figures */
 } cs_cmd_metric;
 
 typedef CS_VEC(cs_cmd_metric) cs_cmd_metrics; /* in an arena */
@@ -21,8 +22,8 @@ typedef struct cs_cmd_statistic {
 typedef CS_VEC(cs_cmd_statistic) cs_cmd_statistics;
 
 void cs_cmd_metrics_add(cs_arena *a, cs_cmd_metrics *m, const char *name, int64_t value);
-/* As OPA's histogram of the values; reorders them. */
-cs_value cs_cmd_statistics_of(cs_arena *a, int64_t *values, size_t n);
+/* What was measured besides: counters, timers, histograms. */
+void cs_cmd_metrics_add_all(cs_arena *a, cs_cmd_metrics *m, const cs_instrument *instrument);
 /* A value of such figures as Go prints it with %v. */
 cs_slice cs_cmd_figure_text(cs_arena *a, cs_value v);
 

@@ -18,6 +18,7 @@
 #include "countersign/base/limits.h"
 #include "countersign/capabilities.h"
 #include "countersign/host.h"
+#include "countersign/instrument.h"
 #include "countersign/value.h"
 
 /* ---- error lists */
@@ -80,8 +81,9 @@ typedef struct cs_policy_options {
     bool (*data_exists)(void *self, const cs_value *path, size_t n);
     void *data_exists_self;
     cs_print print;
-    bool test_rules;  /* for `test`: further definitions of a test are numbered, cases say their names */
-    bool test_values; /* for `test --var-values`: what tests compare stands in variables */
+    cs_instrument *instrument; /* told of the stages; NULL = nobody */
+    bool test_rules;           /* for `test`: further definitions of a test are numbered, cases say their names */
+    bool test_values;          /* for `test --var-values`: what tests compare stands in variables */
     /* Schemas by name, an object of arrays of keys ("schema.a.b" is ["a", "b"]) to JSON Schemas; [] is the input's.
      * Undefined: there are none. They must live as long as the policy. */
     cs_value schemas;
@@ -147,6 +149,7 @@ typedef struct cs_query_options {
     size_t n_imports;
     bool server; /* refuse http.send and the like in the text, as OPA's server does */
     cs_print print;
+    cs_instrument *instrument;      /* told of the stages; NULL = nobody */
     bool v0;                        /* the text is Rego v0 */
     int64_t *parse_ns, *compile_ns; /* if wanted: what it took */
     bool partial;                   /* for partial evaluation: statements have no values, == becomes = */
@@ -197,7 +200,8 @@ typedef struct cs_eval {
     /* Told of every error of a built-in function that is not fatal; may be NULL. */
     void (*builtin_error)(void *self, const cs_error *e);
     void *builtin_error_self;
-    const cs_tracer *tracer; /* told of every step; evaluation is slower then. NULL = nobody */
+    cs_instrument *instrument; /* told of what ran how long, and how often; NULL = nobody */
+    const cs_tracer *tracer;   /* told of every step; evaluation is slower then. NULL = nobody */
     /* Called on any thread when a run that answered CS_RUN_WAIT can go on; NULL where the run blocks (cs_query_run). */
     cs_exchange_wake *wake;
     void *wake_self;

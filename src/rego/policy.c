@@ -66,7 +66,9 @@ static cs_err compile(cs_policy *p, const cs_policy_options *options, cs_errors 
         return CS_OK;
     }
     cs_error e = {0};
+    start = cs_time_mono_ns();
     cs_err err = cs_plan_policy(&p->arena, p->compiled, &p->program, &e);
+    cs_instrument_time(options->instrument, "compile_stage_rebuild_indices", cs_time_mono_ns() - start);
     if (err == CS_OK) {
         err = verify_all(p->program, &e);
     }

@@ -156,6 +156,7 @@ void cs_server__compile_begin(cs_server__request *r)
     v->err = CS_OK;
     v->compile_ns = v->eval_ns = 0;
     v->result = cs_undefined();
+    v->instrument = cs_server__instrument(r);
     v->world = cs_store_pin(r->w->reader);
     v->errors = cs_arena_new(r->arena, cs_errors);
     cs_errors_init(v->errors);
@@ -170,6 +171,7 @@ cs_eval cs_server__compile_eval(cs_server__request *r, cs_value input)
         .arena = r->arena,
         .data = cs_world_data(r->eval.world),
         .input = input,
+        .instrument = r->eval.instrument,
         .host = &r->w->host,
         .deadline_mono_ns = r->http->started_ns + (int64_t)cs_limits_get()->eval_timeout_ms * CS_NS_PER_MS,
     };
@@ -268,6 +270,7 @@ static void compile(cs_server__request *r, const cs_server__compile_request *q)
     cs_partial *p = cs_partial_new(r->arena, cs_world_policy(r->eval.world));
     cs_trace *trace = cs_server__compile_trace(r, &level);
     cs_partial_options options = {.query.server = true,
+                                  .query.instrument = r->eval.instrument,
                                   .nondeterministic_builtins = cs_truthy(q->nondeterministic),
                                   .known = !cs_is_undefined(q->unknowns)};
     if (!prepare(r, p, q)) {

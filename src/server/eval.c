@@ -220,7 +220,7 @@ static bool prepare(cs_server__request *r)
     if (v->text.n == 0) {
         v->err = cs_query_prepare_path(policy, v->path, v->n_path, &query, errors);
     } else {
-        cs_query_options options = {.server = v->server, .print = cs_server_print()};
+        cs_query_options options = {.server = v->server, .print = cs_server_print(), .instrument = v->instrument};
         v->err = cs_query_prepare(policy, v->text, &options, &query, errors);
     }
     v->compile_ns = cs_time_mono_ns() - before;
@@ -276,6 +276,7 @@ void cs_server__evaluate(cs_server__request *r)
     v->compile_ns = v->eval_ns = 0;
     v->result = cs_undefined();
     v->errors = NULL;
+    v->instrument = cs_server__instrument(r);
     r->w->current = r;
     if (!prepare(r)) {
         finish(r);
@@ -289,6 +290,7 @@ void cs_server__evaluate(cs_server__request *r)
         .arena = r->arena,
         .data = cs_world_data(v->world),
         .input = v->input,
+        .instrument = v->instrument,
         .host = &r->w->host,
         .strict = v->strict,
         .cancel = &v->cancel,

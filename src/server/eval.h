@@ -31,7 +31,8 @@ typedef struct cs_server__eval {
     bool not_prepared; /* err is from preparing: see errors */
     bool hit;
     cs_value result;
-    const cs_world *world; /* good until cs_server__eval_end */
+    const cs_world *world;     /* good until cs_server__eval_end */
+    cs_instrument *instrument; /* NULL without ?instrument */
     int64_t compile_ns, eval_ns;
     cs_errors *errors;
     cs_error error;
@@ -71,5 +72,8 @@ void cs_server__eval_drop(cs_server__request *r);
 /* A URL's path (escaped, split at '/') to keys as OPA makes them: decimal segments become numbers. false with *bad set
  * for a segment with a quote in it. */
 bool cs_server__path_keys(cs_arena *a, cs_slice escaped, const cs_value **keys, size_t *n, cs_slice *bad);
+
+/* What ?instrument asks for: to be given to what compiles and evaluates; NULL without it. */
+cs_instrument *cs_server__instrument(struct cs_server__request *r);
 
 #endif

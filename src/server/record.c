@@ -243,6 +243,11 @@ static void put_http(cs_server__request *r, cs_value m)
     }
 }
 
+cs_instrument *cs_server__instrument(cs_server__request *r)
+{
+    return r->n_params != 0 && cs_server__flag(r, "instrument") ? cs_instrument_new(r->arena) : NULL;
+}
+
 cs_value cs_server__metrics(cs_server__request *r, const cs_server__timer *timers, size_t n, bool with_hit)
 {
     cs_value m = cs_object_new(r->arena, (uint32_t)n + 1);
@@ -257,5 +262,6 @@ cs_value cs_server__metrics(cs_server__request *r, const cs_server__timer *timer
     if (r->eval.run != NULL) {
         put_http(r, m);
     }
+    cs_instrument_put(r->eval.instrument, m);
     return m;
 }

@@ -43,10 +43,40 @@ static bool is_skipped(const cs_compile_options *options, const char *name)
            (strcmp(name, "CheckUndefinedFuncs") == 0 || strcmp(name, "CheckSafetyRuleBodies") == 0);
 }
 
+/* OPA's timers are called by the stages' names, some of them by another. */
+static void tell_stage(cs_instrument *i, cs_arena *a, const char *of, int64_t ns)
+{
+    static const char *const other[][2] = {{"CheckDuplicateImports", "stage_check_imports"},
+                                           {"SetAnnotationSet", "stage_set_annotationset"},
+                                           {"CheckDeprecatedBuiltins", "state_check_deprecated_builtins"},
+                                           {"RewriteDuplicateTestNames", ""},
+                                           {"InjectTestCaseFunc", ""}};
+    const char *name = NULL;
+    for (size_t k = 0; k < sizeof other / sizeof *other; k++) {
+        name = strcmp(other[k][0], of) == 0 ? other[k][1] : name;
+    }
+    if (!name) {
+        char text[64] = "stage";
+        size_t n = strlen(text);
+        for (const char *p = of; *p && n + 2 < sizeof text; p++) {
+            bool upper = *p >= 'A' && *p <= 'Z';
+            if (upper) {
+                text[n++] = '_';
+            }
+            text[n++] = (char)(upper ? *p - 'A' + 'a' : *p);
+        }
+        name = cs_arena_dup(a, text, n);
+    }
+    if (name[0]) {
+        cs_instrument_time(i, cs_arena_printf(a, NULL, "compile_%s", name), ns);
+    }
+}
+
 static void run_stages(cs_compiler *c, const cs_compile_options *options)
 {
     for (size_t i = 0; i < sizeof stages / sizeof stages[0] && !c->stop; i++) {
-        int64_t start = options->after ? cs_time_mono_ns() : 0;
+        bool timed = options->after || options->policy->instrument;
+        int64_t start = timed ? cs_time_mono_ns() : 0;
         cs_arena_mark mark = cs_arena_mark_now(&c->scratch);
         if (!is_skipped(options, stages[i].name)) {
             stages[i].run(c);
@@ -54,6 +84,9 @@ static void run_stages(cs_compiler *c, const cs_compile_options *options)
         cs_arena_rewind(&c->scratch, mark);
         if (options->after) {
             options->after(options->self, stages[i].name, cs_time_mono_ns() - start);
+        }
+        if (options->policy->instrument) {
+            tell_stage(options->policy->instrument, c->ast->arena, stages[i].name, cs_time_mono_ns() - start);
         }
         if (!c->stop) {
             cs_shape__check(c, stages[i].name);

@@ -1,4 +1,5 @@
 /* The stages of an ad-hoc query. */
+#include "countersign/base/time.h"
 #include "rego/compile/internal.h"
 
 #include <stdlib.h>
@@ -255,13 +256,33 @@ static void unsafe_builtins(query *q)
 
 static void run(query *q)
 {
-    static void (*const stages[])(query *) = {
-        capture_values, locals,    templates, voids,  prints,        calls, comprehensions,
-        withs,          undefined, safety,    equals, dynamic_terms, types, unsafe_builtins,
+    static const struct {
+        void (*run)(query *);
+        const char *timer;
+    } stages[] = {
+        {capture_values, "query_compile_stage_rewrite_to_capture_value"},
+        {locals, "query_compile_stage_rewrite_local_vars"},
+        {templates, "compile_stage_rewrite_template_strings"},
+        {voids, "query_compile_stage_check_void_calls"},
+        {prints, "query_compile_stage_rewrite_print_calls"},
+        {calls, "query_compile_stage_rewrite_expr_terms"},
+        {comprehensions, "query_compile_stage_rewrite_comprehension_terms"},
+        {withs, "query_compile_stage_rewrite_with_values"},
+        {undefined, "query_compile_stage_check_undefined_funcs"},
+        {safety, "query_compile_stage_check_safety"},
+        {equals, "query_compile_stage_rewrite_equals"},
+        {dynamic_terms, "query_compile_stage_rewrite_dynamic_terms"},
+        {types, "query_compile_stage_check_types"},
+        {unsafe_builtins, "query_compile_stage_check_unsafe_builtins"},
     };
+    cs_instrument *instrument = q->c.query->instrument;
     for (size_t i = 0; i < sizeof stages / sizeof stages[0] && !q->c.stop && q->c.errors.n == 0; i++) {
         cs_arena_mark mark = cs_arena_mark_now(&q->c.scratch);
-        stages[i](q);
+        int64_t start = instrument ? cs_time_mono_ns() : 0;
+        stages[i].run(q);
+        if (instrument && (stages[i].run != equals || q->c.query->partial)) {
+            cs_instrument_time(instrument, stages[i].timer, cs_time_mono_ns() - start);
+        }
         cs_arena_rewind(&q->c.scratch, mark);
     }
 }

@@ -25,12 +25,8 @@ static bool known_path(const cs_opd *path, uint32_t n)
 }
 
 /* The first key stands for the head, which is `data` or a ref of a function. */
-const cs_value *cs_td__memo_get(cs_td *run, const cs_opd *path, uint32_t n, bool *undefined)
+static const cs_value *look_up(cs_td *run, const cs_opd *path, uint32_t n, bool *undefined)
 {
-    *undefined = false;
-    if (!known_path(path, n)) {
-        return NULL;
-    }
     cs_td_layer *layer = &run->layers.v[run->layers.n - 1];
     const cs_td_memo *at = &layer->v.v[0];
     for (uint32_t i = 1; i < n; i++) {
@@ -42,6 +38,18 @@ const cs_value *cs_td__memo_get(cs_td *run, const cs_opd *path, uint32_t n, bool
     }
     *undefined = at->is_undefined;
     return at->is_undefined || cs_is_undefined(at->value) ? NULL : &at->value;
+}
+
+const cs_value *cs_td__memo_get(cs_td *run, const cs_opd *path, uint32_t n, bool *undefined)
+{
+    *undefined = false;
+    if (!known_path(path, n)) {
+        return NULL;
+    }
+    const cs_value *v = look_up(run, path, n, undefined);
+    const char *counter = v || *undefined ? "eval_op_virtual_cache_hit" : "eval_op_virtual_cache_miss";
+    cs_instrument_count(run->eval->instrument, counter, 1);
+    return v;
 }
 
 void cs_td__memo_put(cs_td *run, const cs_opd *path, uint32_t n, cs_value v)

@@ -144,7 +144,12 @@ static cs_go run_built_in(const built *c)
                     .row = c->loc.row,
                     .e = &error};
     cs_value out = cs_undefined();
+    cs_instrument *instrument = run->eval->instrument;
+    int64_t start = instrument ? run->host->mono_ns(run->host->self) : 0;
     cs_err err = cs_builtin_call_blocking(&call, run->eval->cancel, &out);
+    if (instrument) {
+        cs_instrument_op(instrument, "eval_op_builtin_call", run->host->mono_ns(run->host->self) - start);
+    }
     if (err != CS_OK) {
         return built_in_failed(c, err, &error);
     }

@@ -305,7 +305,7 @@ static const uint32_t *candidates(lookup *l, uint32_t *n)
     return both;
 }
 
-cs_td_rules cs_td__rules(cs_td_frame *f, const cs_rule_node *node, const cs_term *const *args, uint32_t n_args)
+static cs_td_rules find_rules(cs_td_frame *f, const cs_rule_node *node, const cs_term *const *args, uint32_t n_args)
 {
     cs_td *run = f->run;
     const cs_td_index *index = cs_td__index_of(run->tables, node);
@@ -336,5 +336,18 @@ cs_td_rules cs_td__rules(cs_td_frame *f, const cs_rule_node *node, const cs_term
     }
     rules.early_exit = !(run->tracer && run->tracer->no_early_exit) && early_exit(&rules);
     cs_td__event_index(f, node, &rules);
+    return rules;
+}
+
+cs_td_rules cs_td__rules(cs_td_frame *f, const cs_rule_node *node, const cs_term *const *args, uint32_t n_args)
+{
+    cs_td *run = f->run;
+    cs_instrument *instrument = run->eval->instrument;
+    if (!instrument) {
+        return find_rules(f, node, args, n_args);
+    }
+    int64_t start = run->host->mono_ns(run->host->self);
+    cs_td_rules rules = find_rules(f, node, args, n_args);
+    cs_instrument_op(instrument, "eval_op_rule_index", run->host->mono_ns(run->host->self) - start);
     return rules;
 }

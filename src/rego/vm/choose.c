@@ -66,7 +66,12 @@ const cs_candidates *cs_vm__choose(cs_run *run, const cs_frame *f, const cs_swit
 {
     reader r = {run, f};
     cs_index_found found;
+    cs_instrument *instrument = run->eval->instrument;
+    int64_t start = instrument ? run->host->mono_ns(run->host->self) : 0;
     cs_index_find(&sw->root, resolve, &r, run->arena, &found);
+    if (instrument) {
+        cs_instrument_op(instrument, "eval_op_rule_index", run->host->mono_ns(run->host->self) - start);
+    }
     if (found.n <= 1) {
         return &sw->lists[found.n ? found.lists[0] : 0];
     }

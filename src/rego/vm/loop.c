@@ -138,7 +138,12 @@ static bool call_builtin(cs_run *run, cs_frame *f, const cs_insn *i, uint32_t ro
     }
     run->stats.builtins++;
     cs_value result = cs_undefined();
+    cs_instrument *instrument = run->eval->instrument;
+    int64_t start = instrument ? run->host->mono_ns(run->host->self) : 0;
     cs_err err = cs_builtin_call(&call, &result);
+    if (instrument) {
+        cs_instrument_op(instrument, "eval_op_builtin_call", run->host->mono_ns(run->host->self) - start);
+    }
     if (err == CS_OK) {
         *out = result;
         return !cs_is_undefined(result);

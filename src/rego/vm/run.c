@@ -136,6 +136,8 @@ cs_err cs_vm_step(cs_run *run, cs_run_state *state, cs_value *result, cs_error *
         run->stats.instructions += CS_SLICE_STEPS - run->slice;
     }
     *state = CS_RUN_DONE;
+    cs_instrument_count(run->eval->instrument, "eval_op_virtual_cache_hit", run->stats.memo_hits);
+    cs_instrument_count(run->eval->instrument, "eval_op_virtual_cache_miss", run->stats.calls);
     cs_builtin_state_destroy(&run->builtins);
     if (run->err == CS_ERR_EVAL_CONFLICT) {
         first_conflict(run);
