@@ -10,7 +10,8 @@ import re
 
 import tree
 
-HEADERS = {"value": "value", "number": "value", "json": "value", "yaml": "value", "patch": "value", "rego": "rego",
+HEADERS = {"value": "value", "number": "value", "json": "value", "yaml": "value", "patch": "value",
+           "instrument": "value", "rego": "rego",
            "host": "rego", "format": "rego", "trace": "rego", "partial": "rego", "build": "rego",
            "capabilities": "rego", "graphql": "rego/builtin",
            "hold": "spend", "reconcile": "spend", "effect": "decision",
