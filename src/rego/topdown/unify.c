@@ -190,6 +190,15 @@ static bool evaluates(cs_opd o)
     return o.t && (o.t->kind == CS_TERM_VAR || o.t->kind == CS_TERM_REF || cs_opd_is_comprehension(o));
 }
 
+/* What is no reference is known to be of another kind than a comprehension without making that. */
+static bool of_other_kind(cs_opd a, cs_opd b)
+{
+    cs_kind kind = cs_opd_collection(a);
+    return !evaluates(a) && cs_opd_is_comprehension(b) && kind != CS_SET &&
+           !(kind == CS_ARRAY && b.t->kind == CS_TERM_ARRAY_COMPREHENSION) &&
+           !(kind == CS_OBJECT && b.t->kind == CS_TERM_OBJECT_COMPREHENSION);
+}
+
 cs_go cs_td__biunify(cs_td_frame *f, cs_opd a, cs_opd b, cs_bindings *b1, cs_bindings *b2, cs_k *k)
 {
     a = cs_bindings_apply(&b1, a);
@@ -197,6 +206,9 @@ cs_go cs_td__biunify(cs_td_frame *f, cs_opd a, cs_opd b, cs_bindings *b1, cs_bin
     bool events = f->run->tracer && f->run->tracer->unify;
     if (events) {
         cs_td__event_unify(f, a, b);
+    }
+    if (of_other_kind(a, b)) {
+        return NULL;
     }
     if (evaluates(a) || evaluates(b)) {
         return biunify_values(f, a, b, b1, b2, k);

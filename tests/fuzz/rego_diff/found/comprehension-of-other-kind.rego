@@ -18,3 +18,7 @@ parts.x[k] if {
 	some k in ["p"]
 	{"abc": v | some v in data.d.o} == input.m
 }
+
+strict_kinds := input.o == {to_number("x") | true}
+
+strict_scalar := 1 == [to_number("x") | true]
