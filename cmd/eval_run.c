@@ -113,9 +113,16 @@ static void report_coverage(runner *r, const cs_policy *policy)
         cs_error e = {0};
         eval.host = &silent;
         eval.builtin_error = NULL;
-        /* As OPA: the profiler listens to these runs as well. */
-        const cs_tracer *both[2] = {cs_coverage_tracer(more), r->profile ? cs_profile_tracer(r->profile) : NULL};
-        const cs_tracer *tracers = cs_tracer_join(r->out->arena, both, r->profile ? 2 : 1);
+        /* As OPA: the profiler and the explanation listen to these runs as well. */
+        const cs_tracer *several[3] = {cs_coverage_tracer(more)};
+        size_t n_several = 1;
+        if (r->profile) {
+            several[n_several++] = cs_profile_tracer(r->profile);
+        }
+        if (r->trace) {
+            several[n_several++] = cs_trace_tracer(r->trace);
+        }
+        const cs_tracer *tracers = cs_tracer_join(r->out->arena, several, n_several);
         eval.tracer = cs_tracer_without(r->out->arena, tracers, i == 0 || r->flags->no_indexing,
                                         i == 1 || r->flags->no_early_exit);
         if (cs_query_run(r->out->query, &eval, &nothing, &e) != CS_OK) {
