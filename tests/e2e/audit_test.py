@@ -53,7 +53,7 @@ def check_chain(records):
 
 
 def cli(*arguments, status=0, env=None):
-    p = subprocess.run([COUNTERSIGN, "audit", *arguments], capture_output=True, text=True, timeout=60,
+    p = subprocess.run([COUNTERSIGN, "audit", *arguments], capture_output=True, text=True, timeout=300,
                        env={**os.environ, **(env or {})})
     assert p.returncode == status, (arguments, p.returncode, p.stdout, p.stderr)
     return p.stdout
@@ -323,49 +323,50 @@ def the_large_log(w):
     return folder
 
 
+AT = RECORDS // 3  # how many records stand before the one that is tampered with
+
+
 def tampered(w, change):
-    """The verdict about a copy of the large log whose lines were changed."""
+    """The verdict about a copy of the large log in which change(lines of a file, index) was done to one record: its
+    fault, the number of the record and its line's, both counted from that record on."""
     copy = w.path("copy")
     shutil.rmtree(copy, ignore_errors=True)
     shutil.copytree(w.path("large"), copy)
-    name = sorted(glob.glob(os.path.join(copy, "audit-*.ndjson")))[0]
-    with open(name, "rb") as f:
-        text = f.read().splitlines(keepends=True)
-    change(text)
+    before = 0
+    for name in sorted(glob.glob(os.path.join(copy, "audit-*.ndjson"))):
+        with open(name, "rb") as f:
+            text = f.read().splitlines(keepends=True)
+        if before + len(text) > AT + 1:
+            break
+        before += len(text)
+    change(text, AT - before)
     with open(name, "wb") as f:
         f.write(b"".join(text))
     verdict = json.loads(cli("verify", copy, "-f", "json", status=1))
     assert verdict["file"] == os.path.basename(name), verdict
-    return verdict
+    return verdict["fault"], verdict["seq"] - AT, verdict["line"] - (AT - before)
 
 
 def a_flipped_byte_is_named(w):
     the_large_log(w)
-    at = RECORDS // 3
 
-    def flip(text):
+    def flip(text, at):
         row = bytearray(text[at])
         row[len(row) // 2] ^= 1
         text[at] = bytes(row)
 
-    v = tampered(w, flip)
-    assert (v["fault"], v["seq"], v["line"]) == ("changed", at + 1, at + 1), v
+    assert tampered(w, flip) == ("changed", 1, 1)
 
 
 def a_removed_record_is_named(w):
-    at = RECORDS // 3
-    v = tampered(w, lambda text: text.pop(at))
-    assert (v["fault"], v["seq"], v["line"]) == ("removed", at + 1, at + 1), v
+    assert tampered(w, lambda text, at: text.pop(at)) == ("removed", 1, 1)
 
 
 def swapped_records_are_named(w):
-    at = RECORDS // 3
-
-    def swap(text):
+    def swap(text, at):
         text[at], text[at + 1] = text[at + 1], text[at]
 
-    v = tampered(w, swap)
-    assert (v["fault"], v["seq"], v["line"]) == ("reordered", at + 1, at + 1), v
+    assert tampered(w, swap) == ("reordered", 1, 1)
 
 
 def a_cut_tail_is_named(w):
