@@ -14,7 +14,7 @@
  *
  *   io.countersign.webhook.delivered.v1  {webhook, notice, approval, status}
  *   io.countersign.webhook.dropped.v1    {webhook, notice, approval, reason}
- *   io.countersign.webhook.leased.v1     {webhook, by} */
+ *   io.countersign.webhook.leased.v1     {webhook, by, back?} */
 #ifndef CS_WEBHOOK_H
 #define CS_WEBHOOK_H
 

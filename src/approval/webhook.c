@@ -319,7 +319,7 @@ static cs_event_outcome fold_notice(void *self, const cs_event *event)
     return n != NULL ? CS_EVENT_APPLIED : CS_EVENT_DUPLICATE;
 }
 
-/* The first to ask when a lease has ended has it, by the order of the log. */
+/* The first to ask when a lease has ended has it, by the order of the log. Whoever stops gives it back. */
 static cs_event_outcome fold_lease(void *self, const cs_event *event)
 {
     cs_webhooks *w = self;
@@ -331,8 +331,11 @@ static cs_event_outcome fold_lease(void *self, const cs_event *event)
     cs_mutex_lock(&w->lock);
     cs_webhook__target *t = cs_webhook__target_of(w, cs_approval__text(event->data, "webhook"));
     given = t != NULL && (event->arrived_ns >= t->lease_until_ns || cs_slice_eq(t->lease_by, by));
+    bool back = cs_is(cs_approval__member(event->data, "back"), CS_BOOL);
+    given = given && (!back || cs_slice_eq(t->lease_by, by));
     if (given) {
-        cs_webhook__lease(t, by, event->arrived_ns + LEASE_NS);
+        cs_webhook__lease(t, by, event->arrived_ns + (back ? 0 : LEASE_NS));
+        t->skew_ns = cs_slice_is(by, w->replica) ? event->arrived_ns - event->time_ns : t->skew_ns;
         w->row.changed = true;
         cs_cond_signal(&t->wake);
     }

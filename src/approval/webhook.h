@@ -72,10 +72,11 @@ struct cs_webhook__target {
     const cs_config_webhook *c;
     cs_webhook__notice *first, *last;
     size_t n;
-    cs_map latest;     /* of each approval that has any */
-    cs_slice lease_by; /* owned */
-    int64_t lease_until_ns;
+    cs_map latest;          /* of each approval that has any */
+    cs_slice lease_by;      /* owned */
+    int64_t lease_until_ns; /* by the log's clock */
     /* This process's own, under the lock. */
+    int64_t skew_ns;     /* the log's clock before ours, at most, as the last lease of ours has shown */
     int64_t asked_mono;  /* when the lease was last asked for; 0 = never */
     int64_t paused_mono; /* nothing is sent before */
     uint32_t failures;   /* in a row */

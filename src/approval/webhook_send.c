@@ -64,19 +64,26 @@ static void record(cs_webhook__target *t, cs_webhook__notice *n)
            batch);
 }
 
+static void say_lease(cs_webhook__target *t, bool back)
+{
+    cs_journal_batch *batch = cs_journal_batch_telling(told, NULL);
+    cs_arena *a = &batch->arena;
+    cs_value data = cs_object_new(a, 3);
+    cs_object_put_text(a, data, "webhook", cs_string(t->c->name));
+    cs_object_put_text(a, data, "by", cs_string(cs_slice_of(t->w->replica)));
+    if (back) {
+        cs_object_put_text(a, data, "back", cs_bool(true));
+    }
+    append(t->w, "io.countersign.webhook.leased.v1", cs_text(*cs_object_get_text(data, "webhook")), data, batch);
+}
+
 static void ask_lease(cs_webhook__target *t)
 {
     int64_t mono = cs_time_mono_ns();
-    if (t->asked_mono != 0 && mono - t->asked_mono < AGAIN_NS) {
-        return;
+    if (t->asked_mono == 0 || mono - t->asked_mono >= AGAIN_NS) {
+        t->asked_mono = mono;
+        say_lease(t, false);
     }
-    t->asked_mono = mono;
-    cs_journal_batch *batch = cs_journal_batch_telling(told, NULL);
-    cs_arena *a = &batch->arena;
-    cs_value data = cs_object_new(a, 2);
-    cs_object_put_text(a, data, "webhook", cs_string(t->c->name));
-    cs_object_put_text(a, data, "by", cs_string(cs_slice_of(t->w->replica)));
-    append(t->w, "io.countersign.webhook.leased.v1", cs_text(*cs_object_get_text(data, "webhook")), data, batch);
 }
 
 /* May this process send? Under the lock. */
@@ -85,9 +92,8 @@ static bool holds_lease(cs_webhook__target *t)
     if (!t->w->shared) {
         return true;
     }
-    int64_t now = cs_time_wall_ns();
     bool ours = cs_slice_is(t->lease_by, t->w->replica);
-    int64_t left = t->lease_until_ns - now;
+    int64_t left = t->lease_until_ns - t->skew_ns - cs_time_wall_ns();
     if ((ours && left < t->c->timeout_ns + RENEW_NS) || (!ours && left <= -MARGIN_NS)) {
         ask_lease(t);
     }
@@ -306,6 +312,9 @@ void cs_webhook__send_main(void *target)
         } else {
             (void)cs_cond_wait_for(&t->wake, &w->lock, wait_ns);
         }
+    }
+    if (w->shared && cs_slice_is(t->lease_by, w->replica)) {
+        say_lease(t, true);
     }
     cs_mutex_unlock(&w->lock);
 }

@@ -139,7 +139,9 @@ void cs_server__webhook_post(cs_server__request *r)
                               .n_headers = r->http->n_headers,
                               .body = r->http->body,
                               .now_ns = cs_time_wall_ns()};
-    switch (cs_webhooks_read(webhooks, r->arena, &input, &h->acts)) {
+    cs_webhook_verdict verdict = cs_webhooks_read(webhooks, r->arena, &input, &h->acts);
+    r->id = h->acts.delivery.n > 0 ? h->acts.delivery : r->id; /* what it is known by in the journal, too */
+    switch (verdict) {
     case CS_WEBHOOK_REFUSED:
         refuse(r, &h->acts);
         return;
