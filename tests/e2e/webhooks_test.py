@@ -17,7 +17,7 @@ import time
 import uuid
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from serving import Clock, World, ask, base_config, close, run_cases, wait_for  # noqa: E402
+from serving import ROOT, Clock, World, ask, base_config, close, run_cases, wait_for  # noqa: E402
 
 CASES = []
 DECISION = "/v1/data/gate/result"
@@ -160,8 +160,8 @@ def hook(outside=None, name="ops", **more):
 
 
 class Service:
-    def __init__(self, w, name, webhooks, clock=False, **sections):
-        self.w, self.name = w, name
+    def __init__(self, w, name, webhooks, clock=False, more=(), token=None, **sections):
+        self.w, self.name, self.token = w, name, token
         files = {
             ".manifest": json.dumps({"revision": "r", "roots": ["gate", "tenants", "countersign"]}),
             "gate.rego": POLICY,
@@ -170,6 +170,7 @@ class Service:
         w.build_files(files, name)
         self.config = base_config(w, name)
         del self.config["spend"]
+        self.config["bundles"].update(more)
         self.config["journal"] = w.journal(name)
         self.config["gateways"] = {"decision": "gate/result", "effects": ["gate/result"]}
         self.config["approvals"] = {"webhooks": webhooks}
@@ -200,7 +201,10 @@ class Service:
                 **more,
             }
         }
-        reply = self.ask("POST", DECISION, body, headers={"x-request-id": str(uuid.uuid4())})
+        headers = {"x-request-id": str(uuid.uuid4())}
+        if self.token:
+            headers["authorization"] = "Bearer " + self.token
+        reply = self.ask("POST", DECISION, body, headers=headers)
         assert reply.status == 200, reply
         return reply.json()["result"], reply
 
@@ -575,6 +579,33 @@ def without_webhooks_there_are_none(w):
     approval, digest = s.open()
     refused(s.post(vote(approval, digest)), 404, "resource_not_found")
     assert "webhooks" not in s.ask("GET", "/v1/status").json()["result"]
+    s.stop()
+
+
+@case
+def the_signature_is_all_that_is_asked_for_and_leaves_a_record(w):
+    tokens = {
+        "t-auditor": {"subject": "ann", "roles": ["auditor"]},
+        "t-alice": {"subject": "alice", "tenant": "acme", "roles": ["gateway"]},
+    }
+    w.build(os.path.join(ROOT, "rego-bundles", "system"), "system")
+    system = {"resource": "file://" + w.path("system.tar.gz"), "signing": {"keyid": "ci", "scope": "write"}}
+    sections = {
+        "identity": {"tokens": {"file": w.write("tokens.json", json.dumps(tokens))}},
+        "audit": {"dir": w.path("audited"), "sync": "commit"},
+    }
+    s = Service(w, "closed", [hook()], more={"system": system}, token="t-alice", **sections)
+    approval, digest = s.open()
+    assert s.ask("GET", "/v1/approvals").status == 401
+    for headers in ({}, {"authorization": "Basic b3V0c2lkZTpwYXNz"}):
+        refused(s.post(vote(approval, digest), secret="nobody's secret, so forged", **headers), 401, "invalid_signature")
+    assert s.post(vote(approval, digest), delivery="msg_audited", authorization="Basic b3V0OnNpZGU=").status == 200
+    reply = s.ask("GET", "/v1/audit", headers={"authorization": "Bearer t-auditor"})
+    records = [json.loads(line) for line in reply.body.splitlines()]
+    refusals = [r for r in records if r["type"] == "access.refused" and r["data"]["code"] == "invalid_signature"]
+    assert len(refusals) == 2 and "/v1/approvals/webhooks/generic" in refusals[0]["data"]["path"], records
+    grant = next(r for r in records if r["type"] == "approval.granted")
+    assert "webhook:generic" in json.dumps(grant) and "msg_audited" in json.dumps(grant), grant
     s.stop()
 
 
