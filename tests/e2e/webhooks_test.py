@@ -598,7 +598,8 @@ def the_signature_is_all_that_is_asked_for_and_leaves_a_record(w):
     approval, digest = s.open()
     assert s.ask("GET", "/v1/approvals").status == 401
     for headers in ({}, {"authorization": "Basic b3V0c2lkZTpwYXNz"}):
-        refused(s.post(vote(approval, digest), secret="nobody's secret, so forged", **headers), 401, "invalid_signature")
+        forged = s.post(vote(approval, digest), secret="a secret of nobody here", **headers)
+        refused(forged, 401, "invalid_signature")
     assert s.post(vote(approval, digest), delivery="msg_audited", authorization="Basic b3V0OnNpZGU=").status == 200
     reply = s.ask("GET", "/v1/audit", headers={"authorization": "Bearer t-auditor"})
     records = [json.loads(line) for line in reply.body.splitlines()]
