@@ -107,7 +107,9 @@ void cs_bundle_add_root(cs_arena *a, cs_bundle_merged *merged, cs_slice root)
         return;
     }
     cs_slice *roots = cs_arena_array(a, cs_slice, merged->n_roots + 1);
-    memcpy(roots, merged->roots, merged->n_roots * sizeof *roots);
+    if (merged->n_roots > 0) {
+        memcpy(roots, merged->roots, merged->n_roots * sizeof *roots);
+    }
     roots[merged->n_roots++] = root;
     merged->roots = roots;
 }
