@@ -15,34 +15,9 @@
 #include "countersign/base/arena.h"
 #include "countersign/base/buf.h"
 #include "countersign/base/err.h"
+#include "countersign/config_management.h"
 #include "countersign/config_webhook.h"
 #include "countersign/value.h"
-
-/* credentials.oauth2 of a service */
-typedef struct cs_config_oauth2 {
-    bool jwt_bearer; /* grant_type; otherwise client_credentials */
-    cs_slice token_url, client_id, client_secret;
-    cs_slice signing_key, thumbprint; /* "" = no assertion is signed */
-    cs_slice assertion_type, assertion, assertion_path;
-    const cs_slice *scopes;
-    size_t n_scopes;
-    cs_value claims, headers, parameters; /* objects */
-    bool jti;
-} cs_config_oauth2;
-
-typedef struct cs_config_service {
-    cs_slice name, url;
-    cs_slice bearer_token;                                 /* credentials.bearer.token; "" without one */
-    cs_slice bearer_token_path;                            /* re-read at every request */
-    cs_slice bearer_scheme;                                /* "Bearer" */
-    cs_slice client_cert, client_key, client_key_password; /* credentials.client_tls: files; "" without */
-    const cs_config_oauth2 *oauth2;                        /* NULL without */
-    cs_slice ca_cert;                                      /* tls.ca_cert */
-    bool system_ca;                                        /* trust the system's as well */
-    bool allow_insecure_tls;
-    int64_t response_header_timeout_ns;
-    cs_value headers; /* object of strings */
-} cs_config_service;
 
 typedef struct cs_config_key {
     cs_slice id;
@@ -51,23 +26,6 @@ typedef struct cs_config_key {
     cs_slice algorithm; /* "RS256" */
     cs_slice scope;
 } cs_config_key;
-
-typedef struct cs_config_bundle {
-    cs_slice name;
-    cs_slice service;  /* "" for file:// resources */
-    cs_slice resource; /* "bundles/<name>", "file:///path" or, for a bundle named with -b, a path */
-    cs_slice path;     /* local path of a file:// resource; "" otherwise */
-    int64_t min_delay_ns, max_delay_ns;
-    int64_t long_poll_s;   /* how long the server may wait with its answer; 0 = no long polling */
-    int64_t superseded_ns; /* how long etags of replaced bundles are sent; 0 = not */
-    bool manual;           /* trigger: manual */
-    bool signing;          /* a `signing` block: the bundle must be signed */
-    cs_slice keyid, scope;
-    const cs_slice *exclude_files;
-    size_t n_exclude_files;
-    bool persist;
-    uint64_t size_limit_bytes;
-} cs_config_bundle;
 
 /* A setting that is handed on to a library. Both end in a NUL that is not counted. */
 typedef struct cs_config_property {
@@ -96,11 +54,7 @@ typedef struct cs_config {
     cs_slice default_decision;               /* "/system/main" */
     cs_slice default_authorization_decision; /* "/system/authz/allow" */
     cs_slice persistence_directory;          /* "" = .opa under the working directory */
-    struct {
-        bool console;
-        cs_slice mask_decision; /* "/system/log/mask" */
-        cs_slice drop_decision; /* "/system/log/drop" */
-    } decision_logs;
+    cs_config_decision_logs decision_logs;
     struct {
         bool console, prometheus;
         cs_slice service, partition; /* "" = none */

@@ -40,6 +40,9 @@ typedef struct cs_decision_log_options {
     cs_slice mask_decision, drop_decision; /* "/system/log/mask"; "" = none */
     bool logs;                             /* is there a decision log at all? */
     bool console;
+    /* Gets each record as it is printed: a JSON object. On the log's thread; must not wait. NULL = nobody. */
+    void (*sink)(void *self, cs_slice record);
+    void *sink_self;
     cs_audit *audit;     /* NULL = no audit log */
     cs_metrics *metrics; /* NULL = none */
     size_t queue;        /* records that may wait; 0 = 65536 */

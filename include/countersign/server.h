@@ -80,6 +80,8 @@ void cs_server_bundle_downloaded(cs_server *server, const cs_server_download *do
 /* What became of a try to activate it. `error` is NULL after a success; errors may be NULL. */
 void cs_server_bundle_report(cs_server *server, const cs_bundle *bundle, cs_slice name, const cs_error *error,
                              const cs_errors *errors, int64_t duration_ns);
+/* What became of sending the decision log: NULL = all is sent; `status` is the HTTP status of a refusal, else 0. */
+void cs_server_logs_report(cs_server *server, const cs_error *error, int status);
 bool cs_server_bundles_ready(cs_server *server);
 /* {"bundles", "labels", "plugins", "decision_logs"?, "metrics"?: {"prometheus"}}: what GET /v1/status shows, in `a`. */
 cs_value cs_server_status_document(cs_server *server, cs_arena *a);

@@ -9,6 +9,8 @@
 #include "countersign/version.h"
 #include "internal.h"
 
+#define LAST_UPLOAD_NS (5 * CS_NS_PER_S) /* for what is left of the decision log at the end */
+
 static void control_main(void *self)
 {
     cs_loop_run(((cs_app *)self)->control);
@@ -70,12 +72,35 @@ static bool logs_decisions(const cs_config *c)
     return cs_is(c->document, CS_OBJECT) && cs_object_get_text(c->document, "decision_logs") != NULL;
 }
 
+static void give_record(void *self, cs_slice record)
+{
+    cs_log_upload_put(((cs_app *)self)->log_upload, record);
+}
+
+/* On the upload's thread: after records came, so there is a server. */
+static void logs_sent(void *self, const cs_error *error, int status)
+{
+    cs_server_logs_report(((cs_app *)self)->server, error, status);
+}
+
+static cs_err start_log_upload(cs_app *app, cs_error *e)
+{
+    const cs_config *c = app->config;
+    if (c->decision_logs.service.n == 0) {
+        return CS_OK;
+    }
+    cs_log_upload_options options = {
+        .config = c, .metrics = c->status.prometheus ? app->metrics : NULL, .told = logs_sent, .self = app};
+    return cs_log_upload_start(&options, &app->log_upload, e);
+}
+
 static cs_err start_decision_log(cs_app *app, cs_error *e)
 {
     const cs_config *c = app->config;
     if (!logs_decisions(c) && app->audit == NULL) {
         return CS_OK;
     }
+    CS_TRY(start_log_upload(app, e));
     cs_decision_log_options options = {.store = app->store,
                                        .host = &app->host,
                                        .labels = app->labels,
@@ -83,6 +108,8 @@ static cs_err start_decision_log(cs_app *app, cs_error *e)
                                        .drop_decision = c->decision_logs.drop_decision,
                                        .logs = logs_decisions(c),
                                        .console = c->decision_logs.console,
+                                       .sink = app->log_upload != NULL ? give_record : NULL,
+                                       .sink_self = app,
                                        .audit = app->audit,
                                        .metrics = app->metrics};
     return cs_decision_log_start(&options, &app->decisions, e);
@@ -237,6 +264,7 @@ static void stop(cs_app *app)
     cs_webhooks_stop(app->webhooks);
     cs_journal_free(app->journal);        /* its callbacks post to the workers: before these end */
     cs_decision_log_stop(app->decisions); /* likewise */
+    cs_log_upload_stop(app->log_upload, LAST_UPLOAD_NS);
     cs_audit_stop(app->audit);
     cs_server_free(app->server);
     cs_decision_log_free(app->decisions);

@@ -4,6 +4,7 @@
 
 #include "countersign/app.h"
 #include "countersign/base/thread.h"
+#include "countersign/log_upload.h"
 #include "countersign/management.h"
 
 typedef struct cs_app {
@@ -30,6 +31,7 @@ typedef struct cs_app {
     cs_timer *tick; /* the control loop's; NULL = there are no approvals */
     cs_server *server;
     cs_management *management;
+    cs_log_upload *log_upload;
     cs_value labels, runtime;
     const char *state_dir;
 } cs_app;

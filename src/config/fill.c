@@ -1,241 +1,23 @@
 /* The typed configuration out of the checked tree. */
-#include "config/internal.h"
+#include "config/fill.h"
 
 #include "countersign/base/encode.h"
 #include "countersign/base/time.h"
 #include "countersign/number.h"
 
-/* Looks options up by their row's path; `star` stands for its '*'. */
-typedef struct filler {
-    cs_config *config;
-    const cs_node *root;
-    cs_config_report *report;
-    const cs_node *item; /* the node that '*' stands for */
-} filler;
-
-static const cs_node *find(const filler *f, const char *path)
-{
-    cs_slice rest = cs_slice_of(path), segment;
-    const cs_node *at = f->root;
-    const char *star = strchr(path, '*');
-    if (star != NULL) {
-        at = f->item;
-        rest = cs_slice_of(star + (star[1] == '.' ? 2 : 1));
-    }
-    while (at != NULL && cs_slice_next(&rest, '.', &segment)) {
-        at = cs_config__member(at, segment);
-    }
-    return at != NULL && at->kind == CS_NODE_SCALAR && cs_is(at->scalar, CS_NULL) ? NULL : at;
-}
-
-static bool is_given(const filler *f, const char *path)
-{
-    return find(f, path) != NULL;
-}
-
-static cs_slice otherwise(const char *path)
-{
-    const cs_option *row = cs_config__row(path);
-    cs_assert(row != NULL);
-    return cs_slice_of(row->otherwise);
-}
-
-static cs_slice text(const filler *f, const char *path)
-{
-    const cs_node *node = find(f, path);
-    return node != NULL && cs_is(node->scalar, CS_STRING) ? cs_text(node->scalar) : otherwise(path);
-}
-
-static bool boolean(const filler *f, const char *path)
-{
-    const cs_node *node = find(f, path);
-    return node != NULL && cs_is(node->scalar, CS_BOOL) ? node->scalar.u.i != 0 : cs_slice_is(otherwise(path), "true");
-}
-
-static int64_t integer(const filler *f, const char *path)
-{
-    const cs_node *node = find(f, path);
-    int64_t value = 0;
-    if (node == NULL || !cs_is(node->scalar, CS_NUMBER) || !cs_number_is_int(node->scalar, &value)) {
-        (void)cs_slice_i64(otherwise(path), &value);
-    }
-    return value;
-}
-
-static int64_t duration(const filler *f, const char *path)
-{
-    int64_t ns = 0;
-    if (!cs_time_parse_duration(text(f, path), true, &ns)) {
-        (void)cs_time_parse_duration(otherwise(path), true, &ns);
-    }
-    return ns;
-}
-
-static const cs_slice *list(const filler *f, const char *path, size_t *n)
-{
-    cs_arena *a = &f->config->arena;
-    CS_VEC(cs_slice) out = {0};
-    const cs_node *node = find(f, path);
-    if (node != NULL) {
-        for (size_t i = 0; i < node->members.n; i++) {
-            cs_value item = node->members.v[i].node->scalar;
-            cs_slice one = cs_is(item, CS_STRING) ? cs_text(item) : CS_LIT("");
-            CS_VEC_PUSH_IN(a, &out, one);
-        }
-    } else {
-        cs_slice rest = otherwise(path), one;
-        while (rest.n > 0 && cs_slice_next(&rest, ',', &one)) {
-            CS_VEC_PUSH_IN(a, &out, one);
-        }
-    }
-    *n = out.n;
-    return out.v;
-}
-
-static cs_value document(const filler *f, const char *path)
-{
-    const cs_node *node = find(f, path);
-    return node != NULL ? cs_config__to_value(&f->config->arena, node) : cs_object_new(&f->config->arena, 0);
-}
-
-static bool configured(const filler *f, const char *section)
-{
-    return cs_config__member(f->root, cs_slice_of(section)) != NULL;
-}
-
-/* The items of a section that are named by the user. */
-static const cs_node *items(const filler *f, const char *section, size_t *n)
-{
-    const cs_node *node = cs_config__member(f->root, cs_slice_of(section));
-    *n = node != NULL ? node->members.n : 0;
-    return node;
-}
-
-/* What cannot work with OAuth 2; NULL = nothing. */
-static const char *oauth2_fault(const filler *f, const cs_config_oauth2 *o)
-{
-    const cs_config_key *key = o->signing_key.n != 0 ? cs_config_find_key(f->config, o->signing_key) : NULL;
-    int ways = (o->client_secret.n != 0) + (o->signing_key.n != 0) + (o->assertion.n != 0) + (o->assertion_path.n != 0);
-    if (!cs_slice_starts(o->token_url, CS_LIT("https://"))) {
-        return "token_url required to use https scheme";
-    }
-    if (o->signing_key.n != 0 && key == NULL) {
-        return "signing_key refers to non-existent key";
-    }
-    if (key != NULL && key->private_key.n == 0) {
-        return "referenced signing_key does not include a private key";
-    }
-    if (o->jwt_bearer) {
-        return o->signing_key.n == 0 ? "signing_key required for jwt_bearer grant type" : NULL;
-    }
-    if (ways == 0) {
-        return "one of client_secret, signing_key, client_assertion or client_assertion_path is required";
-    }
-    if (ways > 1) {
-        return "client_secret, signing_key, client_assertion and client_assertion_path exclude each other";
-    }
-    return o->client_id.n == 0 && o->signing_key.n == 0 ? "client_id is required" : NULL;
-}
-
-static void fill_oauth2(filler *f, cs_config_service *s)
-{
-    static const char at[] = "services.*.credentials.oauth2";
-    if (!is_given(f, at)) {
-        return;
-    }
-    cs_config_oauth2 *o = cs_arena_new(&f->config->arena, cs_config_oauth2);
-    *o =
-        (cs_config_oauth2){.jwt_bearer = cs_slice_is(text(f, "services.*.credentials.oauth2.grant_type"), "jwt_bearer"),
-                           .token_url = text(f, "services.*.credentials.oauth2.token_url"),
-                           .client_id = text(f, "services.*.credentials.oauth2.client_id"),
-                           .client_secret = text(f, "services.*.credentials.oauth2.client_secret"),
-                           .signing_key = text(f, "services.*.credentials.oauth2.signing_key"),
-                           .thumbprint = text(f, "services.*.credentials.oauth2.thumbprint"),
-                           .assertion_type = text(f, "services.*.credentials.oauth2.client_assertion_type"),
-                           .assertion = text(f, "services.*.credentials.oauth2.client_assertion"),
-                           .assertion_path = text(f, "services.*.credentials.oauth2.client_assertion_path"),
-                           .claims = document(f, "services.*.credentials.oauth2.additional_claims"),
-                           .headers = document(f, "services.*.credentials.oauth2.additional_headers"),
-                           .parameters = document(f, "services.*.credentials.oauth2.additional_parameters"),
-                           .jti = boolean(f, "services.*.credentials.oauth2.include_jti_claim")};
-    o->scopes = list(f, "services.*.credentials.oauth2.scopes", &o->n_scopes);
-    s->oauth2 = o;
-    const char *fault = oauth2_fault(f, o);
-    if (fault != NULL) {
-        cs_config__problem(f->report, false, f->item, "services.%.*s: oauth2: %s", CS_FMT(s->name), fault);
-    }
-}
-
-static void fill_client_tls(filler *f, cs_config_service *s)
-{
-    s->client_cert = text(f, "services.*.credentials.client_tls.cert");
-    s->client_key = text(f, "services.*.credentials.client_tls.private_key");
-    s->client_key_password = text(f, "services.*.credentials.client_tls.private_key_passphrase");
-    if (s->ca_cert.n == 0) {
-        s->ca_cert = text(f, "services.*.credentials.client_tls.ca_cert");
-    }
-    s->system_ca = s->system_ca || boolean(f, "services.*.credentials.client_tls.system_ca_required");
-    if (is_given(f, "services.*.credentials.client_tls") && (s->client_cert.n == 0 || s->client_key.n == 0)) {
-        cs_config__problem(f->report, false, f->item, "services.%.*s: client_tls needs cert and private_key",
-                           CS_FMT(s->name));
-    }
-}
-
-static void check_service(filler *f, const cs_config_service *s, size_t i)
-{
-    if (s->name.n == 0) {
-        cs_config__problem(f->report, false, f->item, "services[%zu] needs a name", i);
-    }
-    if (s->bearer_token.n > 0 && s->bearer_token_path.n > 0) {
-        cs_config__problem(f->report, false, f->item, "services.%.*s: token and token_path exclude each other",
-                           CS_FMT(s->name));
-    }
-    int kinds = is_given(f, "services.*.credentials.bearer") + is_given(f, "services.*.credentials.client_tls") +
-                is_given(f, "services.*.credentials.oauth2");
-    if (kinds > 1) {
-        cs_config__problem(f->report, false, f->item,
-                           "services.%.*s: a maximum one credential method must be specified", CS_FMT(s->name));
-    }
-}
-
-/* After fill_keys: what signs is looked for among them. */
-static void fill_services(filler *f)
+static void fill_keys(cs_config__filler *f)
 {
     cs_config *c = f->config;
-    const cs_node *section = items(f, "services", &c->n_services);
-    c->services = cs_arena_array(&c->arena, cs_config_service, c->n_services + 1);
-    for (size_t i = 0; i < c->n_services; i++) {
-        f->item = section->members.v[i].node;
-        cs_config_service *s = &c->services[i];
-        s->name = section->kind == CS_NODE_LIST ? text(f, "services.*.name") : section->members.v[i].key;
-        s->url = text(f, "services.*.url");
-        s->headers = document(f, "services.*.headers");
-        s->ca_cert = text(f, "services.*.tls.ca_cert");
-        s->system_ca = boolean(f, "services.*.tls.system_ca_required");
-        s->allow_insecure_tls = boolean(f, "services.*.allow_insecure_tls");
-        s->response_header_timeout_ns = integer(f, "services.*.response_header_timeout_seconds") * CS_NS_PER_S;
-        s->bearer_token = text(f, "services.*.credentials.bearer.token");
-        s->bearer_token_path = text(f, "services.*.credentials.bearer.token_path");
-        s->bearer_scheme = text(f, "services.*.credentials.bearer.scheme");
-        fill_client_tls(f, s);
-        fill_oauth2(f, s);
-        check_service(f, s, i);
-    }
-}
-
-static void fill_keys(filler *f)
-{
-    cs_config *c = f->config;
-    const cs_node *section = items(f, "keys", &c->n_keys);
+    const cs_node *section = cs_config__items(f, "keys", &c->n_keys);
     c->keys = cs_arena_array(&c->arena, cs_config_key, c->n_keys + 1);
     for (size_t i = 0; i < c->n_keys; i++) {
         f->item = section->members.v[i].node;
         cs_config_key *k = &c->keys[i];
         k->id = section->members.v[i].key;
-        k->key = text(f, "keys.*.key");
-        k->private_key = text(f, "keys.*.private_key");
-        k->algorithm = text(f, "keys.*.algorithm");
-        k->scope = text(f, "keys.*.scope");
+        k->key = cs_config__text(f, "keys.*.key");
+        k->private_key = cs_config__text(f, "keys.*.private_key");
+        k->algorithm = cs_config__text(f, "keys.*.algorithm");
+        k->scope = cs_config__text(f, "keys.*.scope");
         if (k->key.n == 0 && k->private_key.n == 0) {
             cs_config__problem(f->report, false, f->item,
                                "invalid keys configuration: no keys provided for key ID %.*s", CS_FMT(k->id));
@@ -243,98 +25,17 @@ static void fill_keys(filler *f)
     }
 }
 
-/* What is wrong with a bundle beyond its single values, or NULL. */
-static const char *bundle_fault(const filler *f, const cs_config_bundle *b)
-{
-    const cs_config *c = f->config;
-    bool min = find(f, "bundles.*.polling.min_delay_seconds") != NULL;
-    bool max = find(f, "bundles.*.polling.max_delay_seconds") != NULL;
-    if (min != max) {
-        return min ? "polling configuration missing 'max_delay_seconds'"
-                   : "polling configuration missing 'min_delay_seconds'";
-    }
-    if (b->max_delay_ns < b->min_delay_ns) {
-        return "max polling delay must be >= min polling delay";
-    }
-    if (b->signing && b->keyid.n == 0 && c->n_keys == 0) {
-        return "no verification keys configured";
-    }
-    return NULL;
-}
-
-static void fill_bundle(filler *f, cs_config_bundle *b)
+static void fill_push(cs_config__filler *f)
 {
     cs_config *c = f->config;
-    b->service = text(f, "bundles.*.service");
-    b->resource = text(f, "bundles.*.resource");
-    if (b->resource.n == 0) {
-        size_t n;
-        char *resource = cs_arena_printf(&c->arena, &n, "bundles/%.*s", CS_FMT(b->name));
-        b->resource = cs_slice_make(resource, n);
-    }
-    b->path = CS_LIT("");
-    b->min_delay_ns = integer(f, "bundles.*.polling.min_delay_seconds") * CS_NS_PER_S;
-    b->max_delay_ns = integer(f, "bundles.*.polling.max_delay_seconds") * CS_NS_PER_S;
-    b->long_poll_s = integer(f, "bundles.*.polling.long_polling_timeout_seconds");
-    b->superseded_ns = integer(f, "bundles.*.polling.superseded_etag_ttl_seconds") * CS_NS_PER_S;
-    b->manual = cs_slice_is(text(f, "bundles.*.trigger"), "manual");
-    b->persist = boolean(f, "bundles.*.persist");
-    b->signing = cs_config__member(f->item, CS_LIT("signing")) != NULL;
-    b->keyid = text(f, "bundles.*.signing.keyid");
-    b->scope = text(f, "bundles.*.signing.scope");
-    b->exclude_files = list(f, "bundles.*.signing.exclude_files", &b->n_exclude_files);
-    int64_t size = integer(f, "bundles.*.size_limit_bytes");
-    b->size_limit_bytes = size > 0 ? (uint64_t)size : UINT64_C(1073741824);
-    if (cs_slice_starts(b->resource, CS_LIT("file://"))) {
-        b->path = cs_slice_sub(b->resource, 7, b->resource.n);
-        b->service = CS_LIT("");
-    } else if (b->service.n == 0 && c->n_services > 0) {
-        b->service = c->services[0].name;
-    }
-    const char *fault = bundle_fault(f, b);
-    if (fault != NULL) {
-        cs_config__problem(f->report, false, f->item, "invalid configuration for bundle \"%.*s\": %s", CS_FMT(b->name),
-                           fault);
-    }
-    if (b->path.n == 0 && cs_config_find_service(c, b->service) == NULL) {
-        cs_config__problem(f->report, false, f->item,
-                           "invalid configuration for bundle \"%.*s\": service name \"%.*s\" not found",
-                           CS_FMT(b->name), CS_FMT(b->service));
-    }
-    if (b->keyid.n > 0 && cs_config_find_key(c, b->keyid) == NULL) {
-        cs_config__problem(f->report, false, f->item,
-                           "invalid configuration for bundle \"%.*s\": key id %.*s not found", CS_FMT(b->name),
-                           CS_FMT(b->keyid));
-    }
-}
-
-static void fill_bundles(filler *f)
-{
-    cs_config *c = f->config;
-    size_t n;
-    const cs_node *section = items(f, "bundles", &n);
-    c->bundles = cs_arena_array(&c->arena, cs_config_bundle, n + 1);
-    for (size_t i = 0; i < n; i++) {
-        f->item = section->members.v[i].node;
-        if (f->item->kind != CS_NODE_MAP) {
-            continue; /* null: as if it were not there */
-        }
-        c->bundles[c->n_bundles].name = section->members.v[i].key;
-        fill_bundle(f, &c->bundles[c->n_bundles++]);
-    }
-}
-
-static void fill_push(filler *f)
-{
-    cs_config *c = f->config;
-    const cs_node *section = items(f, "push", &c->n_push);
+    const cs_node *section = cs_config__items(f, "push", &c->n_push);
     c->push = cs_arena_array(&c->arena, cs_config_push, c->n_push + 1);
     for (size_t i = 0; i < c->n_push; i++) {
         f->item = section->members.v[i].node;
         cs_config_push *p = &c->push[i];
         p->name = section->members.v[i].key;
-        p->keyid = text(f, "push.*.keyid");
-        p->scope = text(f, "push.*.scope");
+        p->keyid = cs_config__text(f, "push.*.keyid");
+        p->scope = cs_config__text(f, "push.*.scope");
         if (p->keyid.n == 0) {
             cs_config__problem(f->report, false, f->item, "push.%.*s needs a keyid: what is pushed is always signed",
                                CS_FMT(p->name));
@@ -345,46 +46,28 @@ static void fill_push(filler *f)
     }
 }
 
-/* Where nothing else is said the first service takes it, as OPA has it. */
-static void fill_status(filler *f)
+static void fill_opa(cs_config__filler *f)
 {
     cs_config *c = f->config;
-    c->status.service = text(f, "status.service");
-    c->status.partition = text(f, "status.partition_name");
-    c->status.manual = cs_slice_is(text(f, "status.trigger"), "manual");
-    bool elsewhere = c->status.console || c->status.prometheus;
-    if (configured(f, "status") && c->status.service.n == 0 && c->n_services != 0 && !elsewhere) {
-        c->status.service = c->services[0].name;
-    } else if (c->status.service.n != 0 && cs_config_find_service(c, c->status.service) == NULL) {
-        cs_config__problem(f->report, false, find(f, "status.service"), "invalid service name \"%.*s\" in status",
-                           CS_FMT(c->status.service));
-    }
-}
-
-static void fill_opa(filler *f)
-{
-    cs_config *c = f->config;
-    c->labels = document(f, "labels");
-    c->default_decision = text(f, "default_decision");
-    c->default_authorization_decision = text(f, "default_authorization_decision");
-    c->persistence_directory = text(f, "persistence_directory");
-    c->decision_logs.console = boolean(f, "decision_logs.console");
-    c->decision_logs.mask_decision = text(f, "decision_logs.mask_decision");
-    c->decision_logs.drop_decision = text(f, "decision_logs.drop_decision");
-    c->inter_query_cache.max_size_bytes = integer(f, "caching.inter_query_builtin_cache.max_size_bytes");
+    c->labels = cs_config__document(f, "labels");
+    c->default_decision = cs_config__text(f, "default_decision");
+    c->default_authorization_decision = cs_config__text(f, "default_authorization_decision");
+    c->persistence_directory = cs_config__text(f, "persistence_directory");
+    cs_config__fill_decision_logs(f);
+    c->inter_query_cache.max_size_bytes = cs_config__integer(f, "caching.inter_query_builtin_cache.max_size_bytes");
     c->inter_query_cache.threshold_percent =
-        integer(f, "caching.inter_query_builtin_cache.forced_eviction_threshold_percentage");
+        cs_config__integer(f, "caching.inter_query_builtin_cache.forced_eviction_threshold_percentage");
     c->inter_query_cache.stale_period_ns =
-        integer(f, "caching.inter_query_builtin_cache.stale_entry_eviction_period_seconds") * CS_NS_PER_S;
-    c->status.console = boolean(f, "status.console");
-    c->status.prometheus = boolean(f, "status.prometheus");
-    fill_status(f);
-    c->server.decoding_max_length = (uint64_t)integer(f, "server.decoding.max_length");
-    c->server.decoding_gzip_max_length = (uint64_t)integer(f, "server.decoding.gzip.max_length");
-    c->server.encoding_gzip_min_length = (uint64_t)integer(f, "server.encoding.gzip.min_length");
-    c->server.encoding_gzip_level = (int)integer(f, "server.encoding.gzip.compression_level");
-    c->server.workers = (uint64_t)integer(f, "server.workers");
-    const cs_node *buckets = find(f, "server.metrics.prom.http_request_duration_seconds.buckets");
+        cs_config__integer(f, "caching.inter_query_builtin_cache.stale_entry_eviction_period_seconds") * CS_NS_PER_S;
+    c->status.console = cs_config__boolean(f, "status.console");
+    c->status.prometheus = cs_config__boolean(f, "status.prometheus");
+    cs_config__fill_status(f);
+    c->server.decoding_max_length = (uint64_t)cs_config__integer(f, "server.decoding.max_length");
+    c->server.decoding_gzip_max_length = (uint64_t)cs_config__integer(f, "server.decoding.gzip.max_length");
+    c->server.encoding_gzip_min_length = (uint64_t)cs_config__integer(f, "server.encoding.gzip.min_length");
+    c->server.encoding_gzip_level = (int)cs_config__integer(f, "server.encoding.gzip.compression_level");
+    c->server.workers = (uint64_t)cs_config__integer(f, "server.workers");
+    const cs_node *buckets = cs_config__find(f, "server.metrics.prom.http_request_duration_seconds.buckets");
     size_t n = buckets != NULL ? buckets->members.n : 0;
     double *bounds = cs_arena_array(&c->arena, double, n + 1);
     for (size_t i = 0; i < n; i++) {
@@ -407,7 +90,7 @@ static bool are_names(cs_value v)
     return good;
 }
 
-static void check_mtls_roles(filler *f, const cs_node *section)
+static void check_mtls_roles(cs_config__filler *f, const cs_node *section)
 {
     cs_value rows = f->config->identity.mtls_roles;
     if (!cs_is(rows, CS_OBJECT)) {
@@ -426,25 +109,25 @@ static void check_mtls_roles(filler *f, const cs_node *section)
     }
 }
 
-static void fill_identity(filler *f)
+static void fill_identity(cs_config__filler *f)
 {
     cs_config *c = f->config;
     const cs_node *section = cs_config__member(f->root, CS_LIT("identity"));
     c->identity.configured = section != NULL;
     c->identity.jwt = section != NULL && cs_config__member(section, CS_LIT("jwt")) != NULL;
-    c->identity.jwks_file = text(f, "identity.jwt.jwks.file");
-    c->identity.jwks_url = text(f, "identity.jwt.jwks.url");
-    c->identity.issuer = text(f, "identity.jwt.issuer");
-    c->identity.audience = text(f, "identity.jwt.audience");
-    c->identity.algorithms = list(f, "identity.jwt.algorithms", &c->identity.n_algorithms);
-    c->identity.leeway_ns = duration(f, "identity.jwt.leeway");
-    c->identity.claim_subject = text(f, "identity.jwt.claims.subject");
-    c->identity.claim_tenant = text(f, "identity.jwt.claims.tenant");
-    c->identity.claim_roles = text(f, "identity.jwt.claims.roles");
-    c->identity.claim_groups = text(f, "identity.jwt.claims.groups");
-    c->identity.tokens_file = text(f, "identity.tokens.file");
-    c->identity.mtls_roles = document(f, "identity.mtls.roles");
-    c->identity.jwks_refresh_ns = duration(f, "identity.jwt.jwks.refresh");
+    c->identity.jwks_file = cs_config__text(f, "identity.jwt.jwks.file");
+    c->identity.jwks_url = cs_config__text(f, "identity.jwt.jwks.url");
+    c->identity.issuer = cs_config__text(f, "identity.jwt.issuer");
+    c->identity.audience = cs_config__text(f, "identity.jwt.audience");
+    c->identity.algorithms = cs_config__list(f, "identity.jwt.algorithms", &c->identity.n_algorithms);
+    c->identity.leeway_ns = cs_config__duration(f, "identity.jwt.leeway");
+    c->identity.claim_subject = cs_config__text(f, "identity.jwt.claims.subject");
+    c->identity.claim_tenant = cs_config__text(f, "identity.jwt.claims.tenant");
+    c->identity.claim_roles = cs_config__text(f, "identity.jwt.claims.roles");
+    c->identity.claim_groups = cs_config__text(f, "identity.jwt.claims.groups");
+    c->identity.tokens_file = cs_config__text(f, "identity.tokens.file");
+    c->identity.mtls_roles = cs_config__document(f, "identity.mtls.roles");
+    c->identity.jwks_refresh_ns = cs_config__duration(f, "identity.jwt.jwks.refresh");
     c->identity.mtls = section != NULL && cs_config__member(section, CS_LIT("mtls")) != NULL;
     if (c->identity.jwt && (c->identity.jwks_file.n == 0) == (c->identity.jwks_url.n == 0)) {
         cs_config__problem(f->report, false, section, "identity.jwt needs either jwks.file or jwks.url");
@@ -460,7 +143,7 @@ static cs_slice terminated(cs_arena *a, cs_slice s)
 }
 
 /* Names with dots, however they are written: "security.protocol: x" or "security: {protocol: x}". */
-static void add_properties(filler *f, const cs_node *node, cs_slice name, properties *out)
+static void add_properties(cs_config__filler *f, const cs_node *node, cs_slice name, properties *out)
 {
     cs_arena *a = &f->config->arena;
     for (size_t i = 0; node->kind == CS_NODE_MAP && i < node->members.n; i++) {
@@ -488,7 +171,7 @@ static void add_properties(filler *f, const cs_node *node, cs_slice name, proper
     CS_VEC_PUSH_IN(a, out, property);
 }
 
-static void fill_kafka(filler *f)
+static void fill_kafka(cs_config__filler *f)
 {
     cs_config *c = f->config;
     cs_arena *a = &c->arena;
@@ -499,7 +182,7 @@ static void fill_kafka(filler *f)
         return;
     }
     size_t n = 0;
-    const cs_slice *brokers = list(f, "journal.kafka.brokers", &n);
+    const cs_slice *brokers = cs_config__list(f, "journal.kafka.brokers", &n);
     cs_slice all = CS_LIT("");
     for (size_t i = 0; i < n; i++) {
         size_t length = 0;
@@ -513,10 +196,10 @@ static void fill_kafka(filler *f)
         cs_config__problem(f->report, false, journal, "journal is either sqlite or kafka");
     }
     c->journal.kafka_brokers = all;
-    c->journal.kafka_spend = terminated(a, text(f, "journal.kafka.topics.spend"));
-    c->journal.kafka_own = terminated(a, text(f, "journal.kafka.topics.own"));
-    c->journal.kafka_dead_letter = terminated(a, text(f, "journal.kafka.topics.dead_letter"));
-    const cs_node *node = find(f, "journal.kafka.properties");
+    c->journal.kafka_spend = terminated(a, cs_config__text(f, "journal.kafka.topics.spend"));
+    c->journal.kafka_own = terminated(a, cs_config__text(f, "journal.kafka.topics.own"));
+    c->journal.kafka_dead_letter = terminated(a, cs_config__text(f, "journal.kafka.topics.dead_letter"));
+    const cs_node *node = cs_config__find(f, "journal.kafka.properties");
     properties found = {0};
     if (node != NULL) {
         add_properties(f, node, CS_LIT(""), &found);
@@ -525,7 +208,7 @@ static void fill_kafka(filler *f)
     c->journal.n_kafka_properties = found.n;
 }
 
-static void check_overrides(filler *f)
+static void check_overrides(cs_config__filler *f)
 {
     const cs_config *c = f->config;
     const cs_node *section = cs_config__member(f->root, CS_LIT("overrides"));
@@ -556,7 +239,7 @@ static void check_overrides(filler *f)
 
 /* ---- webhooks */
 
-static void check_secrets(filler *f, const cs_config_webhook *w)
+static void check_secrets(cs_config__filler *f, const cs_config_webhook *w)
 {
     cs_slice key;
     for (size_t i = 0; i < w->n_secrets; i++) {
@@ -577,7 +260,7 @@ static void check_secrets(filler *f, const cs_config_webhook *w)
 }
 
 /* What no single value tells. */
-static void check_webhook(filler *f, const cs_config_webhook *w, size_t i)
+static void check_webhook(cs_config__filler *f, const cs_config_webhook *w, size_t i)
 {
     const cs_config *c = f->config;
     if (w->name.n == 0) {
@@ -623,109 +306,109 @@ static bool has_word(const cs_slice *words, size_t n, const char *word)
     return found;
 }
 
-static cs_slice field_name(const filler *f, const char *path, cs_slice kind, const char *without)
+static cs_slice field_name(const cs_config__filler *f, const char *path, cs_slice kind, const char *without)
 {
-    cs_slice name = text(f, path);
+    cs_slice name = cs_config__text(f, path);
     return name.n > 0 ? name : cs_slice_of(cs_slice_is(kind, "servicenow") ? without : without + 2);
 }
 
-static void fill_webhook(filler *f, cs_config_webhook *w)
+static void fill_webhook(cs_config__filler *f, cs_config_webhook *w)
 {
     cs_arena *a = &f->config->arena;
     size_t n = 0;
-    w->kind = text(f, "approvals.webhooks.*.kind");
-    w->url = text(f, "approvals.webhooks.*.url");
-    const cs_slice *old = list(f, "approvals.webhooks.*.old_secrets", &n);
+    w->kind = cs_config__text(f, "approvals.webhooks.*.kind");
+    w->url = cs_config__text(f, "approvals.webhooks.*.url");
+    const cs_slice *old = cs_config__list(f, "approvals.webhooks.*.old_secrets", &n);
     cs_slice *secrets = cs_arena_array(a, cs_slice, n + 1);
-    secrets[0] = text(f, "approvals.webhooks.*.secret");
+    secrets[0] = cs_config__text(f, "approvals.webhooks.*.secret");
     for (size_t i = 0; i < n; i++) {
         secrets[i + 1] = old[i];
     }
     w->secrets = secrets;
     w->n_secrets = n + 1;
-    const cs_slice *events = list(f, "approvals.webhooks.*.events", &n);
+    const cs_slice *events = cs_config__list(f, "approvals.webhooks.*.events", &n);
     w->opened = has_word(events, n, "opened");
     w->escalated = has_word(events, n, "escalated");
     w->decided = has_word(events, n, "decided");
-    w->tenants = list(f, "approvals.webhooks.*.tenants", &w->n_tenants);
-    w->headers = document(f, "approvals.webhooks.*.headers");
-    w->timeout_ns = duration(f, "approvals.webhooks.*.timeout");
-    w->first_ns = duration(f, "approvals.webhooks.*.retry.first");
-    w->most_ns = duration(f, "approvals.webhooks.*.retry.most");
-    w->give_up_ns = duration(f, "approvals.webhooks.*.retry.give_up");
-    w->queue = (uint64_t)integer(f, "approvals.webhooks.*.queue");
-    w->inbound = boolean(f, "approvals.webhooks.*.inbound");
-    w->groups_trusted = cs_slice_is(text(f, "approvals.webhooks.*.groups"), "trusted");
-    w->tolerance_ns = duration(f, "approvals.webhooks.*.tolerance");
+    w->tenants = cs_config__list(f, "approvals.webhooks.*.tenants", &w->n_tenants);
+    w->headers = cs_config__document(f, "approvals.webhooks.*.headers");
+    w->timeout_ns = cs_config__duration(f, "approvals.webhooks.*.timeout");
+    w->first_ns = cs_config__duration(f, "approvals.webhooks.*.retry.first");
+    w->most_ns = cs_config__duration(f, "approvals.webhooks.*.retry.most");
+    w->give_up_ns = cs_config__duration(f, "approvals.webhooks.*.retry.give_up");
+    w->queue = (uint64_t)cs_config__integer(f, "approvals.webhooks.*.queue");
+    w->inbound = cs_config__boolean(f, "approvals.webhooks.*.inbound");
+    w->groups_trusted = cs_slice_is(cs_config__text(f, "approvals.webhooks.*.groups"), "trusted");
+    w->tolerance_ns = cs_config__duration(f, "approvals.webhooks.*.tolerance");
     w->approval_field = field_name(f, "approvals.webhooks.*.fields.approval", w->kind, "u_countersign_approval");
     w->digest_field = field_name(f, "approvals.webhooks.*.fields.digest", w->kind, "u_countersign_digest");
-    w->ca_cert = text(f, "approvals.webhooks.*.ca_cert");
-    w->allow_insecure_tls = boolean(f, "approvals.webhooks.*.allow_insecure_tls");
+    w->ca_cert = cs_config__text(f, "approvals.webhooks.*.ca_cert");
+    w->allow_insecure_tls = cs_config__boolean(f, "approvals.webhooks.*.allow_insecure_tls");
 }
 
-static void fill_approvals(filler *f)
+static void fill_approvals(cs_config__filler *f)
 {
     cs_config *c = f->config;
     const cs_node *section = cs_config__member(f->root, CS_LIT("approvals"));
     c->approvals.configured = section != NULL;
-    c->approvals.evidence = text(f, "approvals.evidence");
+    c->approvals.evidence = cs_config__text(f, "approvals.evidence");
     const cs_node *node = section != NULL ? cs_config__member(section, CS_LIT("webhooks")) : NULL;
     size_t n = node != NULL ? node->members.n : 0;
     c->approvals.webhooks = cs_arena_array(&c->arena, cs_config_webhook, n + 1);
     for (size_t i = 0; i < n; i++) {
         f->item = node->members.v[i].node;
         cs_config_webhook *w = &c->approvals.webhooks[i];
-        w->name = node->kind == CS_NODE_LIST ? text(f, "approvals.webhooks.*.name") : node->members.v[i].key;
+        w->name = node->kind == CS_NODE_LIST ? cs_config__text(f, "approvals.webhooks.*.name") : node->members.v[i].key;
         fill_webhook(f, w);
         check_webhook(f, w, i);
         c->approvals.n_webhooks++;
     }
 }
 
-static void fill_own(filler *f)
+static void fill_own(cs_config__filler *f)
 {
     cs_config *c = f->config;
-    c->journal.configured = configured(f, "journal");
-    c->journal.sqlite_path = text(f, "journal.sqlite.path");
-    c->journal.sqlite_sync = text(f, "journal.sqlite.sync");
-    c->journal.snapshot_path = text(f, "journal.snapshot.path");
-    c->journal.snapshot_interval_ns = duration(f, "journal.snapshot.interval");
+    c->journal.configured = cs_config__configured(f, "journal");
+    c->journal.sqlite_path = cs_config__text(f, "journal.sqlite.path");
+    c->journal.sqlite_sync = cs_config__text(f, "journal.sqlite.sync");
+    c->journal.snapshot_path = cs_config__text(f, "journal.snapshot.path");
+    c->journal.snapshot_interval_ns = cs_config__duration(f, "journal.snapshot.interval");
     fill_kafka(f);
-    c->spend.configured = configured(f, "spend");
-    c->spend.dedupe_ns = duration(f, "spend.dedupe");
-    c->spend.max_lateness_ns = duration(f, "spend.max_lateness");
-    c->spend.stale_after_ns = duration(f, "spend.stale_after");
-    c->spend.replay_ns = duration(f, "spend.replay");
-    c->spend.on_stale = text(f, "spend.on_stale");
-    c->spend.costs = text(f, "spend.costs");
+    c->spend.configured = cs_config__configured(f, "spend");
+    c->spend.dedupe_ns = cs_config__duration(f, "spend.dedupe");
+    c->spend.max_lateness_ns = cs_config__duration(f, "spend.max_lateness");
+    c->spend.stale_after_ns = cs_config__duration(f, "spend.stale_after");
+    c->spend.replay_ns = cs_config__duration(f, "spend.replay");
+    c->spend.on_stale = cs_config__text(f, "spend.on_stale");
+    c->spend.costs = cs_config__text(f, "spend.costs");
     fill_approvals(f);
-    c->gateways.decision = text(f, "gateways.decision");
-    c->gateways.effects = list(f, "gateways.effects", &c->gateways.n_effects);
-    c->overrides.configured = configured(f, "overrides");
-    c->overrides.max_ttl_ns = duration(f, "overrides.max_ttl");
-    c->overrides.roots = list(f, "overrides.roots", &c->overrides.n_roots);
-    c->overrides.role = text(f, "overrides.role");
-    c->overrides.signatures = (uint64_t)integer(f, "overrides.signatures");
-    c->overrides.countersigners = list(f, "overrides.countersigners", &c->overrides.n_countersigners);
+    c->gateways.decision = cs_config__text(f, "gateways.decision");
+    c->gateways.effects = cs_config__list(f, "gateways.effects", &c->gateways.n_effects);
+    c->overrides.configured = cs_config__configured(f, "overrides");
+    c->overrides.max_ttl_ns = cs_config__duration(f, "overrides.max_ttl");
+    c->overrides.roots = cs_config__list(f, "overrides.roots", &c->overrides.n_roots);
+    c->overrides.role = cs_config__text(f, "overrides.role");
+    c->overrides.signatures = (uint64_t)cs_config__integer(f, "overrides.signatures");
+    c->overrides.countersigners = cs_config__list(f, "overrides.countersigners", &c->overrides.n_countersigners);
     check_overrides(f);
-    c->audit.configured = configured(f, "audit");
-    c->audit.dir = text(f, "audit.dir");
-    c->audit.sync = text(f, "audit.sync");
-    c->audit.on_full = text(f, "audit.on_full");
-    c->audit.checkpoint_key = text(f, "audit.checkpoint_key");
-    c->audit.required = boolean(f, "audit.required");
-    c->audit.daily = boolean(f, "audit.rotate.daily");
-    c->audit.file_bytes = (uint64_t)integer(f, "audit.rotate.size_bytes");
-    c->audit.room = (uint64_t)integer(f, "audit.memory_bytes");
-    c->pq.phase = text(f, "pq.phase");
-    c->pq.bypass = boolean(f, "pq.bypass");
-    c->pq.introspection = boolean(f, "pq.introspection");
-    c->settings = document(f, "settings");
-    c->tenants = document(f, "tenants");
+    c->audit.configured = cs_config__configured(f, "audit");
+    c->audit.dir = cs_config__text(f, "audit.dir");
+    c->audit.sync = cs_config__text(f, "audit.sync");
+    c->audit.on_full = cs_config__text(f, "audit.on_full");
+    c->audit.checkpoint_key = cs_config__text(f, "audit.checkpoint_key");
+    c->audit.required = cs_config__boolean(f, "audit.required");
+    c->audit.daily = cs_config__boolean(f, "audit.rotate.daily");
+    c->audit.file_bytes = (uint64_t)cs_config__integer(f, "audit.rotate.size_bytes");
+    c->audit.room = (uint64_t)cs_config__integer(f, "audit.memory_bytes");
+    c->pq.phase = cs_config__text(f, "pq.phase");
+    c->pq.bypass = cs_config__boolean(f, "pq.bypass");
+    c->pq.introspection = cs_config__boolean(f, "pq.introspection");
+    c->settings = cs_config__document(f, "settings");
+    c->tenants = cs_config__document(f, "tenants");
 }
 
 /* A switch in the environment: 1, true, 0 or false. */
-static void env_switch(filler *f, const char *name, bool *out)
+static void env_switch(cs_config__filler *f, const char *name, bool *out)
 {
     const char *value = cs_config_env(name);
     if (value == NULL || value[0] == '\0') {
@@ -740,7 +423,7 @@ static void env_switch(filler *f, const char *name, bool *out)
     }
 }
 
-static void fill_environment(filler *f)
+static void fill_environment(cs_config__filler *f)
 {
     cs_config *c = f->config;
     const char *phase = cs_config_env("PQ_PHASE");
@@ -755,11 +438,11 @@ static void fill_environment(filler *f)
 
 void cs_config__fill(cs_config *config, const cs_node *root, cs_config_report *report)
 {
-    filler f = {.config = config, .root = root, .report = report};
+    cs_config__filler f = {.config = config, .root = root, .report = report};
     config->document = cs_config__to_value(&config->arena, root);
     fill_keys(&f);
-    fill_services(&f);
-    fill_bundles(&f);
+    cs_config__fill_services(&f);
+    cs_config__fill_bundles(&f);
     fill_push(&f);
     fill_opa(&f);
     fill_identity(&f);

@@ -96,6 +96,21 @@ static void print(cs_arena *a, cs_slice json)
     cs_log_always(CS_LOG_INFO, "Decision Log", n, fields);
 }
 
+static bool gives(const cs_decision_log *log)
+{
+    return log->o.console || log->o.sink != NULL;
+}
+
+static void give(cs_decision_log *log, cs_slice json)
+{
+    if (log->o.console) {
+        print(&log->arena, json);
+    }
+    if (log->o.sink != NULL) {
+        log->o.sink(log->o.sink_self, json);
+    }
+}
+
 /* ---- the audit log */
 
 static void fill(cs_audit_record *to, const cs_decision_record *r, cs_slice data)
@@ -144,9 +159,9 @@ static void handle_asking(cs_decision_log *log, const cs_decision_record *r, con
     /* What should be masked must not come out. */
     event = err == CS_OK ? cs_decision__mask(&log->arena, event, mask) : cs_undefined();
     cs_buf_clear(&log->text);
-    if (err == CS_OK && log->o.console && !(cs_is(drop, CS_BOOL) && drop.u.i != 0)) {
+    if (err == CS_OK && gives(log) && !(cs_is(drop, CS_BOOL) && drop.u.i != 0)) {
         cs_json_write(&log->text, event, CS_JSON_HTML);
-        print(&log->arena, cs_buf_view(&log->text));
+        give(log, cs_buf_view(&log->text));
         cs_buf_clear(&log->text);
     }
     if (log->o.audit != NULL) {
@@ -160,8 +175,8 @@ static void handle(cs_decision_log *log, const cs_decision_record *r, const cs_w
     if (asks) {
         handle_asking(log, r, world);
     } else {
-        if (log->o.console) {
-            print(&log->arena, cs_slice_make(r->bytes, r->log));
+        if (gives(log)) {
+            give(log, cs_slice_make(r->bytes, r->log));
         }
         cs_buf_clear(&log->text);
         if (log->o.audit != NULL) {
@@ -196,7 +211,7 @@ static bool handle_some(cs_decision_log *log, bool *stop)
 /* Nobody waits for a record of which the answer is given. */
 static bool may_nap(const cs_decision_log *log)
 {
-    return log->o.audit != NULL && !log->o.console && !cs_audit_commits(log->o.audit);
+    return log->o.audit != NULL && !gives(log) && !cs_audit_commits(log->o.audit);
 }
 
 static void nap(cs_decision_log *log)
@@ -234,6 +249,7 @@ cs_err cs_decision_log_start(const cs_decision_log_options *options, cs_decision
     cs_decision_log *log = cs_zalloc(sizeof *log);
     log->o = *options;
     log->o.console = options->console && options->logs;
+    log->o.sink = options->logs ? options->sink : NULL;
     log->o.room = options->room != 0 ? options->room : ROOM_DEFAULT;
     cs_arena_init(&log->names, 0);
     cs_arena_init(&log->arena, 0);

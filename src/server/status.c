@@ -18,6 +18,9 @@ typedef struct bundle_state {
 struct cs_server__status {
     cs_mutex lock;
     CS_VEC(bundle_state *) bundles;
+    bool logs_sent;      /* something is known of the decision log's uploads: */
+    cs_buf logs_message; /* "" = the last one went well */
+    int logs_refused;    /* HTTP; 0 = there was no answer */
     void (*changed)(void *self);
     void *changed_self;
 };
@@ -26,6 +29,7 @@ cs_server__status *cs_server__status_new(void)
 {
     cs_server__status *s = cs_zalloc(sizeof *s);
     cs_mutex_init(&s->lock);
+    cs_buf_init(&s->logs_message);
     return s;
 }
 
@@ -46,6 +50,7 @@ void cs_server__status_free(cs_server__status *s)
             state_free(s->bundles.v[i]);
         }
         CS_VEC_FREE(&s->bundles);
+        cs_buf_destroy(&s->logs_message);
         cs_mutex_destroy(&s->lock);
         cs_free(s);
     }
@@ -135,6 +140,20 @@ void cs_server_bundle_downloaded(cs_server *server, const cs_server_download *d)
     if (unchanged) {
         tell(server);
     }
+}
+
+void cs_server_logs_report(cs_server *server, const cs_error *error, int status)
+{
+    cs_server__status *s = server->status;
+    cs_mutex_lock(&s->lock);
+    s->logs_sent = true;
+    s->logs_refused = status;
+    cs_buf_clear(&s->logs_message);
+    if (error != NULL) {
+        cs_buf_text(&s->logs_message, error->text);
+    }
+    cs_mutex_unlock(&s->lock);
+    tell(server);
 }
 
 static void note_failure(bundle_state *b, const cs_error *error, const cs_errors *errors)
@@ -346,6 +365,19 @@ static cs_value bundle_document(cs_arena *a, const bundle_state *b)
     return v;
 }
 
+static cs_value logs_document(cs_arena *a, const cs_server__status *s)
+{
+    cs_value v = cs_object_new(a, 3);
+    if (s->logs_message.n != 0) {
+        cs_object_put_text(a, v, "code", cs_string(CS_LIT("decision_log_error")));
+        cs_object_put_text(a, v, "message", text(a, &s->logs_message));
+    }
+    if (s->logs_message.n != 0 && s->logs_refused != 0) {
+        cs_object_put_text(a, v, "http_code", cs_int(s->logs_refused));
+    }
+    return v;
+}
+
 cs_value cs_server_status_document(cs_server *server, cs_arena *a)
 {
     cs_server__status *s = server->status;
@@ -362,6 +394,9 @@ cs_value cs_server_status_document(cs_server *server, cs_arena *a)
     cs_value bundles = cs_object_new(a, (uint32_t)s->bundles.n);
     for (size_t i = 0; i < s->bundles.n; i++) {
         cs_object_put(a, bundles, text(a, &s->bundles.v[i]->name), bundle_document(a, s->bundles.v[i]));
+    }
+    if (s->logs_sent) {
+        cs_object_put_text(a, out, "decision_logs", logs_document(a, s));
     }
     cs_mutex_unlock(&s->lock);
     if (cs_count(bundles) != 0) {

@@ -6,10 +6,12 @@ Environment: COUNTERSIGN (the built program)."""
 
 import base64
 import concurrent.futures
+import gzip
 import http.server
 import json
 import os
 import shutil
+import socket
 import ssl
 import subprocess
 import sys
@@ -568,6 +570,159 @@ def status_is_sent_and_printed(w):
         lines = [json.loads(line) for line in log if '"Status Log"' in line]
     assert lines and lines[-1]["type"] == "openpolicyagent.org/status" and lines[-1]["bundles"]["b"], lines[-1:]
     peer.end()
+
+
+# ---- decision logs
+
+
+class Collector(Peer):
+    """Takes chunks, or refuses them while `refuse` is a status."""
+
+    def __init__(self):
+        self.refuse, self.events, self.sizes = 0, [], []
+        super().__init__(self.take)
+
+    def take(self, seen):
+        if self.refuse:
+            return self.refuse, {}, b"no"
+        assert seen["headers"]["Content-Encoding"] == "gzip" and seen["headers"]["Content-Type"] == "application/json"
+        self.sizes.append(len(seen["body"]))
+        self.events += json.loads(gzip.decompress(seen["body"]))
+        return 204, {}, b""
+
+    def numbers(self):
+        return [e["input"]["n"] for e in self.events]
+
+
+def logging(peer, **reporting):
+    reporting = {"min_delay_seconds": 1, "max_delay_seconds": 1, **reporting}
+    return {
+        "services": {"logs": {"url": peer.url}},
+        "status": {"prometheus": True},
+        "decision_logs": {"service": "logs", "resource": "/take/logs", "reporting": reporting},
+    }
+
+
+def decide(port, numbers, size=0):
+    """Decisions with random text of that size, which gzip cannot make much smaller."""
+    for n in numbers:
+        text = base64.b64encode(os.urandom(size * 3 // 4)).decode()
+        reply = ask(port, "POST", "/v1/data/app/x", {"input": {"n": n, "text": text}})
+        assert reply.status == 200, reply
+
+
+def figure(port, name):
+    for line in ask(port, "GET", "/metrics").body.decode().split("\n"):
+        if line.startswith(name + " "):
+            return float(line.split()[1])
+    return 0
+
+
+@case
+def decision_logs_arrive_in_chunks_once_each(w):
+    peer = Collector()
+    process, port = w.run(logging(peer, upload_size_limit_bytes=4000))
+    decide(port, range(60), 400)
+    wait_for("all", lambda: len(peer.events) >= 60)
+    assert peer.numbers() == list(range(60)) and max(peer.sizes) <= 4000, peer.sizes
+    assert sorted(peer.sizes)[len(peer.sizes) // 2] > 2000, peer.sizes
+    event = peer.events[0]
+    assert peer.requests[0]["path"] == "/take/logs", peer.requests[0]
+    assert event["decision_id"] and event["path"] == "app/x" and event["labels"]["id"] and event["timestamp"], event
+    peer.refuse = 503
+    decide(port, range(60, 100), 400)
+    logs = lambda: ask(port, "GET", "/v1/status").json()["result"].get("decision_logs", {})  # noqa: E731
+    wait_for("the failure", lambda: logs().get("http_code") == 503)
+    assert logs()["code"] == "decision_log_error" and "Service Unavailable" in logs()["message"], logs()
+    peer.refuse = 0
+    wait_for("the rest", lambda: len(peer.events) >= 100)
+    wait_for("a good status", lambda: "code" not in logs())
+    assert sorted(peer.numbers()) == list(range(100)), "each once"
+    assert figure(port, "decision_logs_chunks_uploaded_total") == len(peer.sizes)
+    assert figure(port, "decision_logs_chunks_upload_failed_total") >= 1
+    decide(port, range(100, 110))
+    w.stop(process)
+    assert sorted(peer.numbers()) == list(range(110)), "what waits is sent before the end"
+    peer.end()
+
+
+@case
+def decision_logs_at_once(w):
+    peer = Collector()
+    slow = {"min_delay_seconds": 300, "max_delay_seconds": 300, "trigger": "immediate", "upload_size_limit_bytes": 2000}
+    for kind in ("size", "event"):
+        peer.events.clear()
+        process, port = w.run(logging(peer, buffer_type=kind, **slow))
+        decide(port, range(20), 400)
+        wait_for("full chunks", lambda: len(peer.events) >= 10)
+        w.stop(process)
+        assert sorted(peer.numbers()) == list(range(20)), peer.numbers()
+    peer.end()
+
+
+@case
+def what_does_not_fit_is_counted(w):
+    peer = Collector()
+    peer.refuse = 500
+    process, port = w.run(logging(peer, buffer_type="event", buffer_size_limit_events=10, max_delay_seconds=300))
+    decide(port, range(40))
+    assert figure(port, "decision_logs_dropped_buffer_size_limit_exceeded_total") >= 25
+    peer.refuse = 0
+    w.stop(process)
+    assert 1 <= len(peer.events) <= 15 and peer.numbers()[-1] == 39, peer.numbers()
+    peer.events.clear()
+    process, port = w.run(logging(peer, max_decisions_per_second=5))
+    decide(port, range(60))
+    limited = figure(port, "decision_logs_dropped_rate_limit_exceeded_total")
+    w.stop(process)
+    assert limited >= 30 and len(peer.events) == 60 - limited, (limited, len(peer.events))
+    peer.events.clear()
+    process, port = w.run(logging(peer, upload_size_limit_bytes=1500))
+    decide(port, [1], 100)
+    decide(port, [2], 5000)
+    decide(port, [3], 100)
+    wait_for("the others", lambda: sorted(peer.numbers()) == [1, 3])
+    assert figure(port, "enc_log_exceeded_upload_size_limit_bytes_total") == 1
+    stop(w, process, peer)
+
+
+@case
+def a_dead_collector_holds_up_nothing(w):
+    hole = socket.socket()
+    hole.bind(("127.0.0.1", 0))
+    hole.listen(1)  # takes connections and says nothing
+    url = f"http://127.0.0.1:{hole.getsockname()[1]}"
+    process, port = w.run(
+        {
+            "services": {"logs": {"url": url}},
+            "decision_logs": {"service": "logs", "reporting": {"trigger": "immediate", "upload_size_limit_bytes": 500}},
+        }
+    )
+    before = time.monotonic()
+    decide(port, range(50), 200)
+    assert time.monotonic() - before < 5
+    before = time.monotonic()
+    w.stop(process)
+    assert time.monotonic() - before < 9, "the end waits for a dead collector"
+    hole.close()
+
+
+@case
+def reporting_that_cannot_be_meant_stops_the_start(w):
+    for reporting, text in (
+        ({"min_delay_seconds": 5}, "missing 'max_delay_seconds'"),
+        ({"min_delay_seconds": 5, "max_delay_seconds": 1}, "must be >="),
+        ({"buffer_type": "event", "buffer_size_limit_bytes": 5}, "isn't supported"),
+        ({"buffer_size_limit_events": 5}, "isn't supported"),
+        ({"buffer_size_limit_bytes": 5, "max_decisions_per_second": 1}, "specify either"),
+        ({"max_decisions_per_second": "x"}, "max_decisions_per_second"),
+        ({"trigger": "sometimes"}, "trigger"),
+    ):
+        document = {"services": {"s": {"url": "http://x"}}, "decision_logs": {"service": "s", "reporting": reporting}}
+        file = w.write("bad.json", json.dumps(document))
+        command = [serving.COUNTERSIGN, "run", "--check-config", "-c", file]
+        done = subprocess.run(command, capture_output=True, timeout=20)
+        assert done.returncode == 1 and text in (done.stdout + done.stderr).decode(), (text, done)
 
 
 def main():

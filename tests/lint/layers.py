@@ -15,7 +15,8 @@ HEADERS = {"value": "value", "number": "value", "json": "value", "yaml": "value"
            "host": "rego", "format": "rego", "trace": "rego", "partial": "rego", "build": "rego",
            "capabilities": "rego", "graphql": "rego/builtin",
            "hold": "spend", "reconcile": "spend", "effect": "decision",
-           "compensation": "decision", "webhook": "approval", "config_webhook": "config", "kafka": "net",
+           "compensation": "decision", "webhook": "approval", "config_webhook": "config", "config_management": "config",
+           "log_upload": "management", "kafka": "net",
            "snapshot": "journal", "event": "journal",
            "version": "base"}  # any other header belongs to the folder of its own name
 DOORS = ("countersign/rego.h", "countersign/host.h", "countersign/trace.h", "countersign/capabilities.h")
