@@ -215,7 +215,7 @@ class Service:
         return reply.headers["x-countersign-approval"], result["approval"]["digest"]
 
     def state(self, approval):
-        rows = self.ask("GET", "/v1/data/approvals/acme").json()["result"]
+        rows = self.ask("GET", "/v1/data/approvals/acme").json().get("result", {})
         return next((r for r in rows.values() if r["id"] == approval), {}).get("state")
 
     def post(self, body, kind="generic", secret=SECRET, at=None, delivery=None, **headers):
