@@ -31,18 +31,8 @@ def case(function):
     return function
 
 
-class KafkaWorld(approvals_test.Shared):
-    def __init__(self):
-        super().__init__()
-        self.broker = kafka_broker.Broker(self.path("kafka"), partitions=2).start()
-
-    def journal(self, name):
-        self.broker.create(name, name + ".own", partitions=2)
-        topics = {"spend": name, "own": name + ".own"}
-        return {
-            "kafka": {"brokers": [self.broker.bootstrap], "topics": topics},
-            "snapshot": {"path": self.path(name + ".rows")},
-        }
+class KafkaWorld(kafka_broker.Replicated, approvals_test.Shared):
+    pass
 
 
 class Cluster:

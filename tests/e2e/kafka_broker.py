@@ -253,6 +253,22 @@ class Broker:
         return got
 
 
+class Replicated:
+    """For worlds (serving.World beside it): a broker of their own, and journals of two topics each."""
+
+    def __init__(self):
+        super().__init__()
+        self.broker = Broker(self.path("kafka"), partitions=2).start()
+
+    def journal(self, name):
+        self.broker.create(name, name + ".own", partitions=2)
+        topics = {"spend": name, "own": name + ".own"}
+        return {
+            "kafka": {"brokers": [self.broker.bootstrap], "topics": topics},
+            "snapshot": {"path": self.path(name + ".rows")},
+        }
+
+
 def main():
     folder = next((a for a in sys.argv[1:] if not a.startswith("--")), None)
     if folder is None:
