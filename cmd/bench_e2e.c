@@ -40,11 +40,6 @@ static void add_problem(over_http *o, const char *before, cs_slice text)
 }
 
 /* ---- one request */
-static cs_value member(cs_value object, const char *name)
-{
-    const cs_value *v = cs_is(object, CS_OBJECT) ? cs_object_get_text(object, name) : NULL;
-    return v != NULL ? *v : cs_undefined();
-}
 
 static bool whole(cs_value v, int64_t *out)
 {
@@ -80,15 +75,16 @@ static void note_metrics(over_http *o, cs_value metrics)
 static void add_policy_errors(over_http *o, cs_value errors)
 {
     for (uint32_t i = 0; i < cs_count(errors); i++) {
-        if (!cs_is_undefined(member(errors.u.items[i], "details"))) {
+        if (!cs_is_undefined(cs_object_member(errors.u.items[i], "details"))) {
             return;
         }
     }
     for (uint32_t i = 0; i < cs_count(errors); i++) {
-        cs_value one = errors.u.items[i], place = member(one, "location");
-        cs_value code = member(one, "code"), message = member(one, "message"), file = member(place, "file");
+        cs_value one = errors.u.items[i], place = cs_object_member(one, "location");
+        cs_value code = cs_object_member(one, "code"), message = cs_object_member(one, "message"),
+                 file = cs_object_member(place, "file");
         int64_t row = 0, col = 0;
-        bool located = whole(member(place, "row"), &row) && whole(member(place, "col"), &col);
+        bool located = whole(cs_object_member(place, "row"), &row) && whole(cs_object_member(place, "col"), &col);
         cs_cmd_problem p = {.code = cs_is(code, CS_STRING) ? cs_text(code) : CS_LIT(""),
                             .message = cs_is(message, CS_STRING) ? cs_text(message) : CS_LIT(""),
                             .located = located,
@@ -107,7 +103,7 @@ static cs_err refused(over_http *o, int status, cs_slice text, cs_error *e)
     cs_value answer;
     /* In the command's memory: the report comes when the turn's is gone. */
     CS_TRY(cs_json_read(&o->arena, text, NULL, &answer, NULL, e));
-    cs_value errors = member(answer, "errors"), message = member(answer, "message");
+    cs_value errors = cs_object_member(answer, "errors"), message = cs_object_member(answer, "message");
     if (cs_is(errors, CS_ARRAY)) {
         add_policy_errors(o, errors);
     }
@@ -126,7 +122,7 @@ static cs_err judge_partial(cs_value result, cs_error *e)
         return cs_is(result, CS_UNDEFINED) ? undefined(e)
                                            : cs_fail(e, CS_ERR_INVALID, "invalid result for compile response");
     }
-    cs_value queries = member(result, "queries");
+    cs_value queries = cs_object_member(result, "queries");
     if (cs_count(result) == 0 || (cs_is(queries, CS_ARRAY) && cs_count(queries) == 0)) {
         return undefined(e);
     }
@@ -145,11 +141,11 @@ static cs_err judge(over_http *o, const cs_exchange_answer *answer, cs_error *e)
     cs_value document;
     cs_arena_reset(&o->turn);
     CS_TRY(cs_json_read(&o->turn, answer->body, NULL, &document, NULL, e));
-    cs_value result = member(document, "result");
+    cs_value result = cs_object_member(document, "result");
     if (o->flags->fail) {
         CS_TRY(o->flags->partial ? judge_partial(result, e) : cs_is(result, CS_UNDEFINED) ? undefined(e) : CS_OK);
     }
-    note_metrics(o, member(document, "metrics"));
+    note_metrics(o, cs_object_member(document, "metrics"));
     return CS_OK;
 }
 

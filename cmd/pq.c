@@ -32,12 +32,6 @@ static cs_err read_text(cs_arena *a, const char *path, cs_slice *out, cs_error *
     return err;
 }
 
-static cs_value member(cs_value object, const char *name)
-{
-    const cs_value *v = cs_is(object, CS_OBJECT) ? cs_object_get_text(object, name) : NULL;
-    return v != NULL ? *v : cs_undefined();
-}
-
 /* ---- reading lists: of bundles, data files, manifests */
 
 typedef struct list {
@@ -61,8 +55,9 @@ static cs_err list_of_bundle(cs_arena *a, const flags *f, const char *path, list
 {
     cs_bundle *bundle;
     CS_TRY(read_bundle(a, f, path, &bundle, e));
-    cs_value operations = member(bundle->data, "operations");
-    cs_value revisions = member(member(bundle->manifest.metadata, "persisted_queries"), "revisions");
+    cs_value operations = cs_object_member(bundle->data, "operations");
+    cs_value revisions =
+        cs_object_member(cs_object_member(bundle->manifest.metadata, "persisted_queries"), "revisions");
     cs_err err = CS_OK;
     if (!cs_is(operations, CS_OBJECT)) {
         err = cs_fail(e, CS_ERR_INVALID, "%s: it has no operations", path);
@@ -79,8 +74,8 @@ static cs_err list_of_bundle(cs_arena *a, const flags *f, const char *path, list
 /* Is it documents, not entries, that stand there? */
 static bool is_manifest(cs_value document)
 {
-    cs_value operations = member(document, "operations"), first;
-    if (!cs_is_undefined(member(document, "format")) || cs_is(operations, CS_ARRAY)) {
+    cs_value operations = cs_object_member(document, "operations"), first;
+    if (!cs_is_undefined(cs_object_member(document, "format")) || cs_is(operations, CS_ARRAY)) {
         return true;
     }
     if (cs_is_undefined(operations) && cs_count(document) != 0 && cs_is(document, CS_OBJECT)) {
@@ -106,7 +101,7 @@ static cs_err list_of_file(cs_arena *a, const char *path, list *out, cs_error *e
         *out = (list){made.current, cs_undefined()};
         return CS_OK;
     }
-    cs_value operations = member(document, "operations");
+    cs_value operations = cs_object_member(document, "operations");
     *out = (list){cs_is_undefined(operations) ? document : operations, cs_undefined()};
     if (cs_pq_check(out->operations, &why) != CS_OK) {
         return cs_fail(e, CS_ERR_INVALID, "%s: %s", path, why.text);
@@ -292,9 +287,9 @@ static int build(cs_arena *a, const flags *f, const cs_arg_list *manifests)
 
 static void print_change(cs_value change)
 {
-    cs_value name = member(change, "name"), client = member(change, "client");
-    bool breaking = cs_truthy(member(change, "breaking"));
-    cs_slice id = cs_text(member(change, "id")), what = cs_text(member(change, "change"));
+    cs_value name = cs_object_member(change, "name"), client = cs_object_member(change, "client");
+    bool breaking = cs_truthy(cs_object_member(change, "breaking"));
+    cs_slice id = cs_text(cs_object_member(change, "id")), what = cs_text(cs_object_member(change, "change"));
     printf("%-9s %-15.*s %.*s", breaking ? "breaking" : "", CS_FMT(what), CS_FMT(id));
     if (cs_is(name, CS_STRING)) {
         printf(" (%.*s)", CS_FMT(cs_text(name)));
@@ -307,11 +302,11 @@ static void print_change(cs_value change)
 
 static void print_text(cs_value found)
 {
-    cs_value changes = member(found, "changes");
+    cs_value changes = cs_object_member(found, "changes");
     unsigned breaking = 0;
     for (uint32_t i = 0; i < changes.n; i++) {
         print_change(changes.u.items[i]);
-        breaking += cs_truthy(member(changes.u.items[i], "breaking")) ? 1U : 0U;
+        breaking += cs_truthy(cs_object_member(changes.u.items[i], "breaking")) ? 1U : 0U;
     }
     printf("%u changes, %u breaking\n", changes.n, breaking);
 }
@@ -344,7 +339,7 @@ static int diff(cs_arena *a, const flags *f, const cs_arg_list *paths)
     } else {
         print_text(found);
     }
-    return cs_truthy(member(found, "breaking")) ? BREAKING : 0;
+    return cs_truthy(cs_object_member(found, "breaking")) ? BREAKING : 0;
 }
 
 /* ---- drift */

@@ -136,6 +136,12 @@ static inline uint32_t cs_count(cs_value v)
 /* The value under a key, or NULL. Objects only. */
 const cs_value *cs_object_get(cs_value object, cs_value key);
 const cs_value *cs_object_get_text(cs_value object, const char *key);
+/* The value itself; undefined if there is none, or what should have it is no object. */
+static inline cs_value cs_object_member(cs_value v, const char *key)
+{
+    const cs_value *found = v.kind == CS_OBJECT ? cs_object_get_text(v, key) : NULL;
+    return found != NULL ? *found : cs_undefined();
+}
 /* With the hash of a string key known beforehand (cs_hash of the string): the engine's fast path. */
 const cs_value *cs_object_get_hashed(cs_value object, cs_value key, uint32_t hash);
 bool cs_set_has(cs_value set, cs_value element);

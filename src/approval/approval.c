@@ -69,17 +69,11 @@ cs_value cs_approval__json(cs_arena *a, cs_slice text)
 
 /* ---- the table */
 
-static int64_t wall_clock(void *self)
-{
-    (void)self;
-    return cs_time_wall_ns();
-}
-
 cs_approvals *cs_approvals_new(const cs_approvals_options *options)
 {
     cs_approvals *x = cs_zalloc(sizeof *x);
     x->journal = options->journal;
-    x->now_ns = options->now_ns != NULL ? options->now_ns : wall_clock;
+    x->now_ns = options->now_ns != NULL ? options->now_ns : cs_time_wall_clock;
     x->now_self = options->now_self;
     cs_buf source;
     cs_buf_init(&source);

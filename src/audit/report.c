@@ -34,15 +34,9 @@ typedef struct builder {
     values overrides, policies, budgets, access, log, findings;
 } builder;
 
-static cs_value member(cs_value object, const char *name)
-{
-    const cs_value *v = cs_is(object, CS_OBJECT) ? cs_object_get_text(object, name) : NULL;
-    return v != NULL ? *v : cs_undefined();
-}
-
 static cs_slice text(cs_value object, const char *name)
 {
-    cs_value v = member(object, name);
+    cs_value v = cs_object_member(object, name);
     return cs_is(v, CS_STRING) ? cs_text(v) : CS_LIT("");
 }
 
@@ -92,14 +86,15 @@ static void count_reason(builder *b, cs_slice code)
 
 static void add_decision(builder *b, cs_value record)
 {
-    cs_value data = member(record, "data"), result = member(data, "result");
+    cs_value data = cs_object_member(record, "data"), result = cs_object_member(data, "result");
     counts *c = counts_of(b, text(record, "tenant"));
     b->decisions++;
     count_outcome(&b->total, text(data, "outcome"));
     if (c != &b->total) {
         count_outcome(c, text(data, "outcome"));
     }
-    cs_value codes = member(member(result, "reason"), "codes"), reasons = member(result, "reasons");
+    cs_value codes = cs_object_member(cs_object_member(result, "reason"), "codes"),
+             reasons = cs_object_member(result, "reasons");
     for (uint32_t i = 0; cs_is(codes, CS_ARRAY) && i < codes.n; i++) {
         if (cs_is(codes.u.items[i], CS_STRING)) {
             count_reason(b, cs_text(codes.u.items[i]));
@@ -119,10 +114,10 @@ static void add_decision(builder *b, cs_value record)
 static cs_value act_of(builder *b, cs_value record)
 {
     static const char *const envelope[] = {"actor", "decision_id", "request_id", "seq", "tenant", "time", "type"};
-    cs_value data = member(record, "data");
+    cs_value data = cs_object_member(record, "data");
     cs_value act = cs_is(data, CS_OBJECT) ? cs_object_clone(b->a, data, 8) : cs_object_new(b->a, 8);
     for (size_t i = 0; i < sizeof envelope / sizeof *envelope; i++) {
-        cs_value v = member(record, envelope[i]);
+        cs_value v = cs_object_member(record, envelope[i]);
         if (!cs_is_undefined(v)) {
             cs_object_put_text(b->a, act, envelope[i], v);
         }
@@ -198,7 +193,7 @@ static bool add_line(void *self, uint64_t seq, cs_slice line)
 
 static cs_slice who(cs_value act)
 {
-    return text(member(act, "actor"), "sub");
+    return text(cs_object_member(act, "actor"), "sub");
 }
 
 static bool is(cs_value act, const char *type)
@@ -209,7 +204,7 @@ static bool is(cs_value act, const char *type)
 static void find(builder *b, const char *rule, bool violation, cs_slice subject, cs_slice id, cs_value first,
                  cs_value second)
 {
-    cs_value f = cs_object_new(b->a, 6), seqs[2] = {member(first, "seq"), member(second, "seq")};
+    cs_value f = cs_object_new(b->a, 6), seqs[2] = {cs_object_member(first, "seq"), cs_object_member(second, "seq")};
     cs_object_put_text(b->a, f, "rule", cs_string(cs_slice_of(rule)));
     cs_object_put_text(b->a, f, "severity", cs_string(cs_slice_of(violation ? "violation" : "review")));
     cs_object_put_text(b->a, f, "subject", cs_string(subject));
@@ -261,7 +256,7 @@ static void check_approval(builder *b, const approval *x)
             find(b, "one_person_twice", true, subject, x->id, first, act);
         }
         cs_slice to = text(act, "to");
-        to = to.n != 0 ? to : text(member(act, "to"), "id");
+        to = to.n != 0 ? to : text(cs_object_member(act, "to"), "id");
         if (is(act, "approval.delegated") && to.n != 0 && cs_slice_eq(to, requester)) {
             find(b, "delegated_to_requester", true, to, x->id, act, cs_undefined());
         }
@@ -343,7 +338,7 @@ static cs_value approvals_value(builder *b)
         for (size_t k = 0; k < sizeof names / sizeof *names; k++) {
             cs_value last = cs_undefined();
             for (size_t j = x->acts.n; j-- > 0 && cs_is_undefined(last);) {
-                last = member(x->acts.v[j], names[k]);
+                last = cs_object_member(x->acts.v[j], names[k]);
             }
             if (!cs_is_undefined(last)) {
                 cs_object_put_text(b->a, items[i], names[k], last);

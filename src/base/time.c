@@ -17,6 +17,12 @@ int64_t cs_time_wall_ns(void)
     return read_clock(CLOCK_REALTIME);
 }
 
+int64_t cs_time_wall_clock(void *self)
+{
+    (void)self;
+    return cs_time_wall_ns();
+}
+
 int64_t cs_time_mono_ns(void)
 {
     return read_clock(CLOCK_MONOTONIC);

@@ -7,12 +7,6 @@
 
 #define REPLAY_NS (900 * CS_NS_PER_S)
 
-static int64_t wall_clock(void *self)
-{
-    (void)self;
-    return cs_time_wall_ns();
-}
-
 cs_effects *cs_effects_new(const cs_effects_options *options)
 {
     cs_effects *x = cs_zalloc(sizeof *x);
@@ -20,7 +14,7 @@ cs_effects *cs_effects_new(const cs_effects_options *options)
     x->spend = options->spend;
     x->approvals = options->approvals;
     x->replay_ns = options->replay_ns > 0 ? options->replay_ns : REPLAY_NS;
-    x->now_ns = options->now_ns != NULL ? options->now_ns : wall_clock;
+    x->now_ns = options->now_ns != NULL ? options->now_ns : cs_time_wall_clock;
     x->now_self = options->now_self;
     cs_buf source;
     cs_buf_init(&source);

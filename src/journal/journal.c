@@ -10,12 +10,6 @@ enum { QUEUE = 4096 };
 
 cs_journal_batch cs_journal__wake_up; /* never looked into */
 
-static int64_t wall_clock(void *self)
-{
-    (void)self;
-    return cs_time_wall_ns();
-}
-
 static void free_door(cs_journal *j)
 {
     cs_queue_free(j->queue);
@@ -33,7 +27,7 @@ cs_err cs_journal_open(const cs_journal_options *options, cs_journal **out, cs_e
     CS_TRY(cs_queue_new(options->queue != 0 ? options->queue : QUEUE, &queue, e));
     cs_journal *j = cs_zalloc(sizeof *j);
     j->queue = queue;
-    j->now_ns = options->now_ns != NULL ? options->now_ns : wall_clock;
+    j->now_ns = options->now_ns != NULL ? options->now_ns : cs_time_wall_clock;
     j->now_self = options->now_self;
     cs_mutex_init(&j->lock);
     cs_cond_init(&j->changed);

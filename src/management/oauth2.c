@@ -204,12 +204,6 @@ static cs_err ask(cs_service *service, cs_arena *a, cs_http_answer *answer, cs_e
 
 /* ---- the answer */
 
-static cs_value member(cs_value object, const char *name)
-{
-    const cs_value *v = cs_is(object, CS_OBJECT) ? cs_object_get_text(object, name) : NULL;
-    return v != NULL ? *v : cs_undefined();
-}
-
 static cs_err take(cs_management__token *token, cs_arena *a, const cs_http_answer *answer, cs_error *e)
 {
     cs_slice text = cs_buf_view(&answer->body);
@@ -220,14 +214,14 @@ static cs_err take(cs_management__token *token, cs_arena *a, const cs_http_answe
     if (cs_json_read(a, text, NULL, &document, NULL, e) != CS_OK) {
         return cs_fail_in(e, "the OAuth2 token endpoint did not answer with JSON: ");
     }
-    cs_value type = member(document, "token_type"), access = member(document, "access_token");
+    cs_value type = cs_object_member(document, "token_type"), access = cs_object_member(document, "access_token");
     if (!cs_is(type, CS_STRING) || !cs_slice_eq_nocase(cs_text(type), CS_LIT("bearer"))) {
         return cs_fail(e, CS_ERR_IO, "unknown token type returned from token endpoint");
     }
     if (!cs_is(access, CS_STRING)) {
         return cs_fail(e, CS_ERR_IO, "the OAuth2 token endpoint gave no access_token");
     }
-    cs_value expires = member(document, "expires_in");
+    cs_value expires = cs_object_member(document, "expires_in");
     int64_t seconds = 0;
     if (!cs_is(expires, CS_NUMBER) || !cs_number_is_int(expires, &seconds) || seconds < 0 || seconds > 86400 * 365) {
         seconds = 0;

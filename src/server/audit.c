@@ -171,15 +171,9 @@ bool cs_server__audit_gate(cs_server__request *r)
 
 /* ---- acts */
 
-static cs_value member(cs_value object, const char *name)
-{
-    const cs_value *v = cs_is(object, CS_OBJECT) ? cs_object_get_text(object, name) : NULL;
-    return v != NULL ? *v : cs_undefined();
-}
-
 static void copy(cs_arena *a, cs_value to, const char *name, cs_value from, const char *other)
 {
-    cs_value v = member(from, other);
+    cs_value v = cs_object_member(from, other);
     if (!cs_is_undefined(v)) {
         cs_object_put_text(a, to, name, v);
     }
@@ -255,7 +249,7 @@ static void put_text(cs_arena *a, cs_value object, const char *name, cs_slice te
 
 static cs_slice own_tenant(cs_server__request *r)
 {
-    cs_value tenant = member(cs_server__audit_actor(r), "tenant");
+    cs_value tenant = cs_object_member(cs_server__audit_actor(r), "tenant");
     return cs_is(tenant, CS_STRING) ? cs_text(tenant) : CS_LIT("");
 }
 

@@ -10,15 +10,9 @@ enum {
 };
 #define WAIT_NS (20 * CS_NS_PER_MS)
 
-static cs_value member(cs_value object, const char *name)
-{
-    const cs_value *v = cs_is(object, CS_OBJECT) ? cs_object_get_text(object, name) : NULL;
-    return v != NULL ? *v : cs_undefined();
-}
-
 static cs_slice text_of(cs_value object, const char *name)
 {
-    cs_value v = member(object, name);
+    cs_value v = cs_object_member(object, name);
     return cs_is(v, CS_STRING) ? cs_text(v) : CS_LIT("");
 }
 
@@ -87,13 +81,13 @@ static void digest(cs_server__request *r)
             cs_object_put(a, input, key, v);
         }
     }
-    cs_value request = member(input, "request");
-    if (cs_is(request, CS_OBJECT) && !cs_is_undefined(member(request, "headers"))) {
+    cs_value request = cs_object_member(input, "request");
+    if (cs_is(request, CS_OBJECT) && !cs_is_undefined(cs_object_member(request, "headers"))) {
         request = cs_object_clone(a, request, 1);
         cs_object_put_text(a, request, "headers", cs_null());
         cs_object_put_text(a, input, "request", request);
     }
-    cs_value actor = member(r->eval.input, "actor");
+    cs_value actor = cs_object_member(r->eval.input, "actor");
     cs_object_put_text(a, input, "actor", cs_is_undefined(actor) ? cs_null() : actor);
     cs_buf text;
     cs_buf_init(&text);
@@ -197,7 +191,7 @@ static bool recall(cs_server__request *r)
 bool cs_server__effects_recall(cs_server__request *r)
 {
     cs_server__effects *x = r->effects;
-    cs_value tenant = member(member(r->eval.input, "actor"), "tenant");
+    cs_value tenant = cs_object_member(cs_object_member(r->eval.input, "actor"), "tenant");
     x->tenant = cs_is(tenant, CS_STRING) ? cs_text(tenant) : CS_LIT("");
     if (x->tries > TRIES && cs_is(r->eval.input, CS_OBJECT)) {
         cs_object_put_text(r->arena, r->eval.input, "contended", cs_bool(true));
@@ -221,8 +215,8 @@ bool cs_server__effects_plan(cs_server__request *r)
     cs_effects_of of = {.approvals = r->server->o.approvals,
                         .tenant = x->tenant,
                         .request_id = cs_server__request_id(r),
-                        .requester = text_of(member(r->eval.input, "actor"), "sub"),
-                        .digest = text_of(member(r->eval.input, "graphql"), "digest"),
+                        .requester = text_of(cs_object_member(r->eval.input, "actor"), "sub"),
+                        .digest = text_of(cs_object_member(r->eval.input, "graphql"), "digest"),
                         .now_ns = cs_time_wall_ns()};
     cs_err err = cs_effects_read(r->arena, r->eval.result, &of, &x->plan, &x->error);
     bool any = CS_EFFECTS_ANY(&x->plan);

@@ -7,17 +7,11 @@
 #include "countersign/patch.h"
 #include "internal.h"
 
-static cs_value member(cs_value object, const char *name)
-{
-    const cs_value *v = cs_is(object, CS_OBJECT) ? cs_object_get_text(object, name) : NULL;
-    return v != NULL ? *v : cs_undefined();
-}
-
 /* ---- who acts */
 
 static void copy_member(cs_arena *a, cs_value to, const char *name, cs_value from, const char *other)
 {
-    cs_value v = member(from, other);
+    cs_value v = cs_object_member(from, other);
     if (!cs_is_undefined(v)) {
         cs_object_put_text(a, to, name, v);
     }
@@ -83,11 +77,12 @@ static cs_value or_null(cs_value v)
  * was learned since: whoever asks for more asks anew. */
 static cs_value ceiling_of(cs_value operation, cs_value given_cost)
 {
-    cs_value cost = member(operation, "cost"), ceiling = member(cost, "ceiling_nanos");
+    cs_value cost = cs_object_member(operation, "cost"), ceiling = cs_object_member(cost, "ceiling_nanos");
     if (cs_is(ceiling, CS_NUMBER)) {
         return ceiling;
     }
-    cs_value estimate = member(cost, "estimate_nanos"), claimed = member(given_cost, "estimate_nanos");
+    cs_value estimate = cs_object_member(cost, "estimate_nanos"),
+             claimed = cs_object_member(given_cost, "estimate_nanos");
     bool more = cs_is(claimed, CS_NUMBER) && (!cs_is(estimate, CS_NUMBER) || cs_compare(claimed, estimate) > 0);
     return more ? claimed : estimate;
 }
@@ -95,25 +90,25 @@ static cs_value ceiling_of(cs_value operation, cs_value given_cost)
 static cs_value digest(cs_server__request *r, cs_value graphql, cs_value actor, cs_value operation, cs_value given_cost)
 {
     cs_arena *a = r->arena;
-    cs_value variables = member(graphql, "variables");
+    cs_value variables = cs_object_member(graphql, "variables");
     if (!cs_is(variables, CS_OBJECT)) {
         variables = cs_object_new(a, 0);
     }
-    cs_value unbound = member(member(operation, "approval"), "unbound_variables");
+    cs_value unbound = cs_object_member(cs_object_member(operation, "approval"), "unbound_variables");
     if (cs_is(unbound, CS_ARRAY) && cs_json_remove(a, variables, unbound, &variables, NULL) != CS_OK) {
         return cs_undefined(); /* no digest is better than one that binds to something else */
     }
-    cs_value environment = member(r->server->o.labels, "environment");
+    cs_value environment = cs_object_member(r->server->o.labels, "environment");
     cs_value bound = cs_object_new(a, 8);
     cs_object_put_text(a, bound, "v", cs_int(1));
-    cs_object_put_text(a, bound, "tenant", or_null(member(actor, "tenant")));
+    cs_object_put_text(a, bound, "tenant", or_null(cs_object_member(actor, "tenant")));
     cs_object_put_text(a, bound, "environment", or_null(environment));
-    cs_value sha256 = member(operation, "document_sha256");
-    sha256 = cs_is(sha256, CS_STRING) ? sha256 : member(graphql, "document_id"); /* mostly the same */
+    cs_value sha256 = cs_object_member(operation, "document_sha256");
+    sha256 = cs_is(sha256, CS_STRING) ? sha256 : cs_object_member(graphql, "document_id"); /* mostly the same */
     cs_object_put_text(a, bound, "document_sha256", or_null(sha256));
-    cs_object_put_text(a, bound, "operation_name", or_null(member(graphql, "operation_name")));
+    cs_object_put_text(a, bound, "operation_name", or_null(cs_object_member(graphql, "operation_name")));
     cs_object_put_text(a, bound, "variables", variables);
-    cs_object_put_text(a, bound, "requester", or_null(member(actor, "sub")));
+    cs_object_put_text(a, bound, "requester", or_null(cs_object_member(actor, "sub")));
     cs_object_put_text(a, bound, "cost_ceiling", or_null(ceiling_of(operation, given_cost)));
     cs_buf text;
     cs_buf_init(&text);
@@ -128,7 +123,8 @@ static cs_value digest(cs_server__request *r, cs_value graphql, cs_value actor, 
 /* The signed estimate times what was learned of the operation, within its ceiling; `out` says how. */
 static cs_value corrected(cs_server__request *r, cs_value signed_cost, cs_value document_id, cs_value out)
 {
-    cs_value estimate = member(signed_cost, "estimate_nanos"), ceiling = member(signed_cost, "ceiling_nanos");
+    cs_value estimate = cs_object_member(signed_cost, "estimate_nanos"),
+             ceiling = cs_object_member(signed_cost, "ceiling_nanos");
     cs_estimate learned;
     if (!cs_is(estimate, CS_NUMBER) || !cs_is(document_id, CS_STRING) || r->server->o.spend == NULL ||
         !cs_spend_estimate(r->server->o.spend, cs_text(document_id), &learned)) {
@@ -150,18 +146,19 @@ static cs_value cost(cs_server__request *r, cs_value given, cs_value document_id
 {
     cs_arena *a = r->arena;
     cs_value out = cs_object_new(a, 5);
-    cs_value signed_cost = member(operation, "cost");
-    cs_value estimate = corrected(r, signed_cost, document_id, out), claimed = member(given, "estimate_nanos");
-    const char *source = cs_is_undefined(member(out, "correction")) ? "manifest" : "learned";
+    cs_value signed_cost = cs_object_member(operation, "cost");
+    cs_value estimate = corrected(r, signed_cost, document_id, out),
+             claimed = cs_object_member(given, "estimate_nanos");
+    const char *source = cs_is_undefined(cs_object_member(out, "correction")) ? "manifest" : "learned";
     if (cs_is(claimed, CS_NUMBER) && (!cs_is(estimate, CS_NUMBER) || cs_compare(claimed, estimate) > 0)) {
         estimate = claimed;
         source = "request";
     }
-    cs_value currency = member(signed_cost, "currency");
-    currency = cs_is(currency, CS_STRING) ? currency : member(given, "currency");
-    currency = cs_is(currency, CS_STRING) ? currency : member(tenant, "currency");
-    if (cs_is(member(given, "scope"), CS_OBJECT)) {
-        cs_object_put_text(a, out, "scope", member(given, "scope"));
+    cs_value currency = cs_object_member(signed_cost, "currency");
+    currency = cs_is(currency, CS_STRING) ? currency : cs_object_member(given, "currency");
+    currency = cs_is(currency, CS_STRING) ? currency : cs_object_member(tenant, "currency");
+    if (cs_is(cs_object_member(given, "scope"), CS_OBJECT)) {
+        cs_object_put_text(a, out, "scope", cs_object_member(given, "scope"));
     }
     cs_object_put_text(a, out, "currency", cs_is(currency, CS_STRING) ? currency : cs_string(CS_LIT("USD")));
     if (cs_is(estimate, CS_NUMBER)) {
@@ -173,7 +170,7 @@ static cs_value cost(cs_server__request *r, cs_value given, cs_value document_id
 
 static cs_value row(cs_value data, const char *table, cs_value key)
 {
-    cs_value rows = member(data, table);
+    cs_value rows = cs_object_member(data, table);
     const cs_value *v = cs_is(rows, CS_OBJECT) && cs_is(key, CS_STRING) ? cs_object_get(rows, key) : NULL;
     return v != NULL ? *v : cs_undefined();
 }
@@ -182,19 +179,19 @@ void cs_server__fill_facts(cs_server__request *r, cs_value input, bool trust_act
 {
     cs_arena *a = r->arena;
     cs_value data = cs_world_data(r->eval.world);
-    cs_value graphql = member(input, "graphql");
-    cs_value given = member(input, "actor");
+    cs_value graphql = cs_object_member(input, "graphql");
+    cs_value given = cs_object_member(input, "actor");
     bool keep = cs_is(given, CS_OBJECT) && trust_actor && cs_is_undefined(r->caller.end_user);
     cs_value actor = keep ? given : actor_of(r, trust_actor);
-    cs_value client = member(member(graphql, "client"), "name");
-    cs_value operation = cs_pq_find(member(data, "operations"), member(graphql, "document_id"),
+    cs_value client = cs_object_member(cs_object_member(graphql, "client"), "name");
+    cs_value operation = cs_pq_find(cs_object_member(data, "operations"), cs_object_member(graphql, "document_id"),
                                     cs_is(client, CS_STRING) ? cs_text(client) : CS_LIT(""));
-    cs_value given_cost = member(input, "cost");
+    cs_value given_cost = cs_object_member(input, "cost");
     cs_object_put_text(a, input, "now", cs_int(cs_time_wall_ns()));
     cs_object_put_text(a, input, "actor", actor);
-    cs_object_put_text(
-        a, input, "cost",
-        cost(r, given_cost, member(graphql, "document_id"), operation, row(data, "tenants", member(actor, "tenant"))));
+    cs_object_put_text(a, input, "cost",
+                       cost(r, given_cost, cs_object_member(graphql, "document_id"), operation,
+                            row(data, "tenants", cs_object_member(actor, "tenant"))));
     if (cs_is(graphql, CS_OBJECT)) {
         cs_value with = cs_object_clone(a, graphql, 1);
         cs_value d = digest(r, graphql, actor, operation, given_cost);

@@ -12,12 +12,6 @@ typedef struct gateway {
 
 enum { HEADER_BODY_MAX = 3584 }; /* nginx reads reply heads into 4 KiB */
 
-static cs_value member(cs_value object, const char *name)
-{
-    const cs_value *v = cs_is(object, CS_OBJECT) ? cs_object_get_text(object, name) : NULL;
-    return v != NULL ? *v : cs_undefined();
-}
-
 static void put(cs_server__request *r, cs_value object, const char *name, cs_value v)
 {
     if (!cs_is_undefined(v)) {
@@ -79,7 +73,7 @@ static cs_value graphql_of(cs_server__request *r, const gateway *g, const char *
                              .bodyless = g->header_only,
                              .truncated = partial != NULL && cs_slice_is(*partial, "true"),
                              .body = r->http->body};
-    return cs_pq_read_request(r->arena, &request, member(cs_world_data(r->eval.world), "operations"), body);
+    return cs_pq_read_request(r->arena, &request, cs_object_member(cs_world_data(r->eval.world), "operations"), body);
 }
 
 static bool make_input(cs_server__request *r)
@@ -208,23 +202,23 @@ static void answer(cs_server__request *r)
 {
     const gateway *g = r->data;
     cs_server__eval *v = &r->eval;
-    cs_value allow = cs_is(v->result, CS_BOOL) ? v->result : member(v->result, "allow");
+    cs_value allow = cs_is(v->result, CS_BOOL) ? v->result : cs_object_member(v->result, "allow");
     if (v->err != CS_OK || !cs_is(allow, CS_BOOL)) {
         r->effects = NULL; /* nothing is asked for */
-        add_headers(r, member(v->result, "headers"));
+        add_headers(r, cs_object_member(v->result, "headers"));
         refuse(r, v->err != CS_OK ? "evaluation_error" : "undefined_document", v->err != CS_OK ? &v->error : NULL);
         return;
     }
     if (r->effects != NULL && !cs_server__effects_plan(r)) {
         return;
     }
-    add_headers(r, member(v->result, "headers"));
+    add_headers(r, cs_object_member(v->result, "headers"));
     if (allow.u.i != 0) {
         finish(r, 200, NULL);
         return;
     }
-    write_body(r, g, member(v->result, "body"));
-    finish(r, refusal_status(g, member(v->result, "status")), "application/json");
+    write_body(r, g, cs_object_member(v->result, "body"));
+    finish(r, refusal_status(g, cs_object_member(v->result, "status")), "application/json");
 }
 
 static void ask(cs_server__request *r, const gateway *g)

@@ -32,15 +32,9 @@ void cs_server__reconciliations_get(cs_server__request *r)
 
 /* ---- reading a bill */
 
-static cs_value member(cs_value body, const char *name)
-{
-    const cs_value *v = cs_object_get_text(body, name);
-    return v != NULL ? *v : cs_undefined();
-}
-
 static cs_slice text_of(cs_value body, const char *name, const char *fallback)
 {
-    cs_value v = member(body, name);
+    cs_value v = cs_object_member(body, name);
     return cs_is(v, CS_STRING) ? cs_slice_trim(cs_text(v)) : cs_slice_of(fallback);
 }
 
@@ -108,7 +102,7 @@ static bool add_line(cs_server__request *r, cs_bill_line *lines, size_t *n, cs_v
 /* {"acme": "12.34"} or [{"tenant": "acme", "billed": "12.34"}]. */
 static bool read_lines(cs_server__request *r, cs_value body, cs_bill *b)
 {
-    cs_value billed = member(body, "billed");
+    cs_value billed = cs_object_member(body, "billed");
     bool object = cs_is(billed, CS_OBJECT);
     uint32_t count = object ? cs_count(billed) : cs_is(billed, CS_ARRAY) ? billed.n : 0;
     if (count == 0) {
@@ -122,8 +116,8 @@ static bool read_lines(cs_server__request *r, cs_value body, cs_bill *b)
         } else {
             cs_value item = billed.u.items[i];
             bool is = cs_is(item, CS_OBJECT);
-            key = is ? member(item, "tenant") : cs_undefined();
-            v = is ? member(item, "billed") : cs_undefined();
+            key = is ? cs_object_member(item, "tenant") : cs_undefined();
+            v = is ? cs_object_member(item, "billed") : cs_undefined();
         }
         if (!add_line(r, lines, &b->n_lines, key, v)) {
             return false;
@@ -144,7 +138,7 @@ static bool read_bill(cs_server__request *r, cs_value body, cs_bill *b)
     if (b->source.n == 0 || b->source.n > 128 || !capitals) {
         return bad(r, "source must say who billed, and currency be three capital letters (ISO 4217)");
     }
-    cs_value tolerance = member(body, "tolerance"), apply = member(body, "apply");
+    cs_value tolerance = cs_object_member(body, "tolerance"), apply = cs_object_member(body, "apply");
     b->tolerance = cs_is(tolerance, CS_NUMBER) ? cs_number_double(tolerance) : TOLERANCE;
     if (!(b->tolerance >= 0 && b->tolerance <= 1) || (!cs_is_undefined(tolerance) && !cs_is(tolerance, CS_NUMBER))) {
         return bad(r, "tolerance must be a number from 0 to 1");
@@ -153,7 +147,8 @@ static bool read_bill(cs_server__request *r, cs_value body, cs_bill *b)
         return bad(r, "apply must be true or false");
     }
     b->apply = cs_is(apply, CS_BOOL) && apply.u.i != 0;
-    cs_value subject = cs_is(r->caller.document, CS_OBJECT) ? member(r->caller.document, "subject") : cs_undefined();
+    cs_value subject =
+        cs_is(r->caller.document, CS_OBJECT) ? cs_object_member(r->caller.document, "subject") : cs_undefined();
     b->author = cs_is(subject, CS_STRING) ? cs_text(subject) : CS_LIT("anonymous");
     return read_time(r, body, b) && read_lines(r, body, b);
 }

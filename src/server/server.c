@@ -12,12 +12,6 @@ enum { TAG_MAIN = 0, TAG_DIAGNOSTIC = 1, SERIES_MAX = 4096 };
 
 /* ---- the host of evaluations */
 
-static int64_t host_now(void *self)
-{
-    (void)self;
-    return cs_time_wall_ns();
-}
-
 static int64_t host_mono(void *self)
 {
     (void)self;
@@ -436,7 +430,7 @@ cs_err cs_server_new(const cs_server_options *options, cs_server **out, cs_error
     for (unsigned i = 0; i < s->n_workers; i++) {
         s->workers[i] = (cs_server__worker){.server = s, .index = i};
         s->workers[i].host = (cs_host){.self = &s->workers[i],
-                                       .now_ns = host_now,
+                                       .now_ns = cs_time_wall_clock,
                                        .mono_ns = host_mono,
                                        .random = host_random,
                                        .print = host_print,

@@ -9,12 +9,6 @@ typedef struct hooking {
     cs_approval_reply *reply;
 } hooking;
 
-static cs_value member(cs_value object, const char *name)
-{
-    const cs_value *v = cs_is(object, CS_OBJECT) ? cs_object_get_text(object, name) : NULL;
-    return v != NULL ? *v : cs_undefined();
-}
-
 /* The approval as it is now, or null. */
 static cs_value shown(cs_server__request *r, cs_slice id)
 {
@@ -57,7 +51,8 @@ static cs_value groups_of(cs_server__request *r, cs_value groups, cs_slice subje
 static void fill_groups(cs_server__request *r, cs_webhook_acts *acts)
 {
     const cs_world *world = cs_store_pin(r->w->reader);
-    cs_value groups = member(member(member(cs_world_data(world), "countersign"), "people"), "groups");
+    cs_value groups =
+        cs_object_member(cs_object_member(cs_object_member(cs_world_data(world), "countersign"), "people"), "groups");
     for (size_t i = 0; i < acts->n; i++) {
         acts->orders[i].groups = groups_of(r, groups, acts->orders[i].subject);
     }

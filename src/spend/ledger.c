@@ -352,12 +352,6 @@ static cs_err check(void *self, cs_arena *a, cs_event *event, cs_event_reject *r
     return CS_OK;
 }
 
-static int64_t wall_clock(void *self)
-{
-    (void)self;
-    return cs_time_wall_ns();
-}
-
 static int64_t monotonic_clock(void *self)
 {
     (void)self;
@@ -373,7 +367,7 @@ cs_spend *cs_spend_new(const cs_spend_options *options)
     s->dedupe_ns = options->dedupe_ns > 0 ? options->dedupe_ns : DEDUPE_NS;
     s->max_lateness_ns = options->max_lateness_ns > 0 ? options->max_lateness_ns : LATENESS_NS;
     s->stale_after_ns = options->stale_after_ns > 0 ? options->stale_after_ns : STALE_NS;
-    s->now_ns = options->now_ns != NULL ? options->now_ns : wall_clock;
+    s->now_ns = options->now_ns != NULL ? options->now_ns : cs_time_wall_clock;
     s->mono_ns = options->mono_ns != NULL ? options->mono_ns : monotonic_clock;
     s->now_self = options->now_self;
     s->live = (cs_live){.root = "spend", .self = s, .row = cs_spend__row, .all = cs_spend__all};

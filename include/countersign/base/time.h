@@ -10,6 +10,8 @@
 #define CS_NS_PER_S INT64_C(1000000000)
 
 int64_t cs_time_wall_ns(void);
+/* The same for whoever takes a clock as a function. */
+int64_t cs_time_wall_clock(void *self);
 int64_t cs_time_mono_ns(void);
 /* Sleeps at least so long, whatever signals come. For tests and tools; the service waits in its event loops. */
 void cs_time_sleep_ns(int64_t ns);

@@ -95,12 +95,6 @@ static void assume_type(reader *r, part *p, const char *name)
     }
 }
 
-static cs_value member(cs_value schema, const char *name)
-{
-    const cs_value *v = schema.kind == CS_OBJECT ? cs_object_get_text(schema, name) : NULL;
-    return v ? *v : cs_undefined();
-}
-
 static bool read_part(reader *r, cs_value schema, part *p)
 {
     *p = (part){0};
@@ -110,11 +104,12 @@ static bool read_part(reader *r, cs_value schema, part *p)
     if (schema.kind != CS_OBJECT) {
         return fail(r, "unable to compile the schema: schema is invalid");
     }
-    p->reference = member(schema, "$ref");
+    p->reference = cs_object_member(schema, "$ref");
     if (p->reference.kind == CS_STRING) {
         return true; /* its neighbours do not count */
     }
-    cs_value type = member(schema, "type"), properties = member(schema, "properties"), items = member(schema, "items");
+    cs_value type = cs_object_member(schema, "type"), properties = cs_object_member(schema, "properties"),
+             items = cs_object_member(schema, "items");
     bool ok = true;
     if (type.kind == CS_ARRAY) {
         for (uint32_t i = 0; ok && i < type.n; i++) {
@@ -135,8 +130,8 @@ static bool read_part(reader *r, cs_value schema, part *p)
         CS_VEC_PUSH_IN(r->arena, &p->items, items);
         p->one_item = true;
     }
-    p->any_of = member(schema, "anyOf");
-    p->all_of = member(schema, "allOf");
+    p->any_of = cs_object_member(schema, "anyOf");
+    p->all_of = cs_object_member(schema, "allOf");
     return ok;
 }
 
@@ -211,20 +206,20 @@ static bool check(reader *r, cs_value schema)
     if (++r->depth > DEPTH) {
         return fail(r, "unable to compile the schema: it is nested too deeply");
     }
-    bool ok = check_values(r, member(schema, "definitions")) && read_part(r, schema, &p);
+    bool ok = check_values(r, cs_object_member(schema, "definitions")) && read_part(r, schema, &p);
     if (ok && p.reference.kind == CS_STRING) {
         ok = find_reference(r, cs_text(p.reference), &target);
         r->depth--;
         return ok;
     }
     for (size_t i = 0; ok && i < sizeof objects / sizeof *objects; i++) {
-        ok = check_values(r, member(schema, objects[i]));
+        ok = check_values(r, cs_object_member(schema, objects[i]));
     }
     for (size_t i = 0; ok && i < sizeof lists / sizeof *lists; i++) {
-        ok = check_list(r, member(schema, lists[i]));
+        ok = check_list(r, cs_object_member(schema, lists[i]));
     }
     for (size_t i = 0; ok && i < sizeof single / sizeof *single; i++) {
-        cs_value v = member(schema, single[i]);
+        cs_value v = cs_object_member(schema, single[i]);
         ok = v.kind != CS_OBJECT || check(r, v);
     }
     r->depth--;
