@@ -29,8 +29,9 @@ FUZZ := $(wildcard tests/fuzz/fuzz_*.c)
 PERF := $(wildcard tests/perf/*.c)
 
 # ---- flags
-# libcurl, libarchive and librdkafka are loaded when they are wanted (base/library.h), so the linker does not see them.
-PACKAGES := libevent libevent_openssl libevent_pthreads openssl yaml-0.1 gmp mpfr re2 zlib sqlite3 jansson libnghttp2
+# libcurl, libarchive, librdkafka, OpenSSL and SQLite are loaded when they are wanted (base/library.h), so the linker does
+# not see them.
+PACKAGES := libevent libevent_pthreads yaml-0.1 gmp mpfr re2 zlib jansson libnghttp2
 LIBS := $(shell pkg-config --libs $(PACKAGES) 2>/dev/null) -lm
 
 COMMON := -D_GNU_SOURCE -g -fno-common -fno-omit-frame-pointer -fvisibility=hidden -pthread -Iinclude -Isrc

@@ -22,3 +22,11 @@ cs_err cs_library_load(const char *file, const char *const *names, size_t n, cs_
     const char *why = dlerror();
     return cs_fail(e, CS_ERR_IO, "%s", why != NULL ? why : file);
 }
+
+void cs_library_need(const char *file, const char *const *names, size_t n, cs_library_function **out)
+{
+    cs_error e;
+    if (cs_library_load(file, names, n, out, &e) != CS_OK) {
+        cs_broken(e.text, __FILE__, __LINE__);
+    }
+}

@@ -9,8 +9,11 @@ import tree
 OURS = tuple("TDBRC")  # defined, strong
 CXX = "_Z"             # what the one C++ file brings along
 # Files that stand in for a library which is loaded when it is wanted, and how its functions' names begin.
-STAND_INS = {"src/net/kafka_load": "rd_kafka_",
-             "src/net/http_client_load": "curl_", "src/bundle/archive_load": "archive_"}
+STAND_INS = {"src/net/kafka_load": ("rd_kafka_",), "src/net/http_client_load": ("curl_",),
+             "src/bundle/archive_load": ("archive_",), "src/journal/sqlite_load": ("sqlite3_",),
+             "src/net/tls_load": ("SSL_", "TLS_"),
+             "src/crypto/openssl_load": ("ASN1_", "BIO_", "BN_", "CRYPTO_", "EC_", "ECDSA_", "ERR_", "EVP_", "GENERAL_",
+                                         "HMAC", "OPENSSL_", "OSSL_", "PEM_", "RAND_", "X509_", "d2i_", "i2d_")}
 
 
 def objects(top):
@@ -38,7 +41,7 @@ def main():
                 uses.append((source, name))
             elif kind in OURS and not name.startswith(CXX):
                 owner[name] = source
-                if not name.startswith(("cs_", STAND_INS.get(source, "cs_"))):
+                if not name.startswith(("cs_", *STAND_INS.get(source, ()))):
                     tree.report(source + ".c", 1, f"{name} is visible to the linker and does not start with cs_")
     for source, name in uses:
         home = owner.get(name)
