@@ -79,6 +79,7 @@ static cs_err fill(cs_arena *a, const flags *f, const cs_arg_list *paths, cs_app
         .tls_key = f->tls_key,
         .tls_ca = f->tls_ca,
         .check_config = f->check_config,
+        .h2c = f->h2c,
     };
     CS_TRY(parse_log(f, o, e));
     CS_TRY(parse_numbers(f, o, e));
@@ -97,7 +98,6 @@ static int refuse_unsupported(const flags *f)
         {f->watch, "--watch"},
         {f->watch_config, "--watch-config"},
         {f->pprof, "--pprof"},
-        {f->h2c, "--h2c"},
     };
     for (size_t i = 0; i < sizeof list / sizeof *list; i++) {
         if (list[i].given) {
@@ -178,7 +178,7 @@ int cs_cmd_run(int argc, char **argv)
         {"watch", 'w', CS_ARG_BOOL, &f.watch, NULL, "not supported", NULL},
         {"watch-config", 0, CS_ARG_BOOL, &f.watch_config, NULL, "not supported", NULL},
         {"pprof", 0, CS_ARG_BOOL, &f.pprof, NULL, "not supported", NULL},
-        {"h2c", 0, CS_ARG_BOOL, &f.h2c, NULL, "not supported", NULL},
+        {"h2c", 0, CS_ARG_BOOL, &f.h2c, NULL, "HTTP/2 without TLS, too", NULL},
         {"optimize-store-for-read-speed", 0, CS_ARG_BOOL, &f.read_speed, NULL, "accepted: it always is", NULL},
         {"skip-version-check", 0, CS_ARG_BOOL, &f.skip_version, NULL,
          "do not check what the authorization policy reads", NULL},

@@ -21,6 +21,7 @@ typedef struct cs_app_options {
     const char *const *diagnostic_addresses;
     size_t n_diagnostic;
     unsigned unix_permissions;
+    bool h2c; /* HTTP/2 without TLS */
     cs_server_authn authentication;
     bool authorization;
     bool skip_schema_check; /* do not check what the authorization policy reads */

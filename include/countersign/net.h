@@ -1,4 +1,4 @@
-/* Sockets: event loops, an HTTP/1.1 server, an HTTP client. Nothing else in the program waits for a socket.
+/* Sockets: event loops, a server of HTTP/1.1 and HTTP/2, an HTTP client. Nothing else in the program waits for a socket.
  *
  * One loop runs on one thread. Whatever belongs to a loop (its timers, its connections, the exchanges on them) is
  * touched only by that thread; other threads reach it through cs_loop_post. */
@@ -53,6 +53,7 @@ typedef struct cs_http_request {
     uint64_t body_bytes; /* as announced; for a refused chunked body what had come */
     cs_slice peer;       /* "127.0.0.1:4711"; "@" on a Unix socket */
     bool tls;
+    bool http2;
     cs_slice peer_certificate; /* DER of a verified client certificate, "" without */
     int tag;                   /* of the address that it came in on */
     int64_t started_ns;        /* cs_time_mono_ns when its head was complete */
@@ -103,6 +104,7 @@ typedef struct cs_http_server_options {
     size_t n_addresses;
     unsigned workers;          /* 0 = one a processor */
     unsigned unix_permissions; /* 0 = 0755 */
+    bool h2c;                  /* HTTP/2 without TLS, by prior knowledge; with TLS it is always offered */
     /* PEM files; NULL = no TLS. With `tls_ca`, client certificates are asked for and verified; they are required with
      * `tls_client_required`. The files are read again when they have changed (looked at every `tls_refresh_ns`, 0 = 10
      * s). */
@@ -136,6 +138,8 @@ void cs_http_on_gone(cs_http_exchange *exchange, cs_loop_fn *gone, void *self);
 /* Adds a header to the reply. The name must be static, the value is copied; bytes that cannot stand in a header become
  * blanks. */
 void cs_http_add_header(cs_http_exchange *exchange, const char *name, cs_slice value);
+/* Adds a field behind the body: only over HTTP/2, otherwise it is left out. At most eight; the name is in lower case. */
+void cs_http_add_trailer(cs_http_exchange *exchange, const char *name, cs_slice value);
 /* Takes back what was added. */
 void cs_http_clear_headers(cs_http_exchange *exchange);
 /* Where the body of the reply is written. */

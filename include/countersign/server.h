@@ -34,6 +34,7 @@ typedef struct cs_server_options {
     const char *const *diagnostic_addresses; /* health and metrics only */
     size_t n_diagnostic;
     unsigned unix_permissions;
+    bool h2c; /* HTTP/2 without TLS */
     cs_server_authn authentication;
     bool authorization; /* --authorization=basic */
     const char *tls_cert, *tls_key, *tls_ca;

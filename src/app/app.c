@@ -149,6 +149,7 @@ static cs_err make_server(cs_app *app, cs_error *e)
         .diagnostic_addresses = o->diagnostic_addresses,
         .n_diagnostic = o->n_diagnostic,
         .unix_permissions = o->unix_permissions,
+        .h2c = o->h2c,
         .authentication = o->authentication,
         .authorization = o->authorization,
         .tls_cert = o->tls_cert,

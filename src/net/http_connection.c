@@ -1,12 +1,14 @@
-/* A connection of the HTTP/1.1 server: one read and one write a request, any number of pipelined requests in between;
- * nothing is allocated for a request but what its arena (kept with the exchange, reused) hands out.
+/* A connection of the HTTP server. With HTTP/1.1: one read and one write a request, any number of pipelined requests in
+ * between; nothing is allocated for a request but what its arena (kept with the exchange, reused) hands out. With
+ * HTTP/2 (the peer's first bytes or TLS said so) the bytes go through http2.c.
  *
  * A connection is in one of these states:
  *   HEAD    waits for a whole head                      BODY    waits for Content-Length bytes
  *   CHUNKS  takes a chunked body apart                  BUSY    the handler has the exchange; nothing is read
+ *   HTTP2   streams have states of their own
  *   LINGER  everything is answered; reads on for a moment so that the peer gets the answer before the connection breaks
  */
-#include "net/http_connection.h"
+#include "net/http2.h"
 
 #include <errno.h>
 #include <sys/socket.h>
@@ -25,7 +27,9 @@ enum {
     LINGER_NS = 2000000000
 };
 
-typedef enum conn_state { HEAD, BODY, CHUNKS, BUSY, LINGER } conn_state;
+typedef enum conn_state { HEAD, BODY, CHUNKS, BUSY, HTTP2, LINGER } conn_state;
+
+static const char preface[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 typedef struct cs_net__conn conn;
 
@@ -46,6 +50,8 @@ struct cs_net__conn {
     bool read_wants_write; /* TLS */
     bool eof;              /* the peer sends no more */
     bool served;           /* a request was answered */
+    bool spoke;            /* something came from the peer */
+    bool told;             /* handlers hear that it is broken */
     cs_buf in;
     size_t at;   /* what is consumed of `in` */
     size_t seen; /* how far the current head was searched, from `at` */
@@ -59,9 +65,12 @@ struct cs_net__conn {
     size_t tail_at;
     cs_http_exchange *x;
     cs_net__session *tls;
+    cs_net__h2 *h2;    /* NULL = HTTP/1.1 */
     int64_t active_ns; /* the last byte, or the start of the head */
     char peer[72];
 };
+
+static void settle(conn *c);
 
 static void stop_watching(conn *c)
 {
@@ -71,11 +80,25 @@ static void stop_watching(conn *c)
     }
 }
 
+/* Handlers whose streams have ended hear of it. */
+static void tell_gone(conn *c)
+{
+    c->running = true;
+    while (cs_net__h2_tell_gone(c->h2, c->broken)) {
+    }
+    c->running = false;
+    settle(c);
+}
+
 static void on_gone(evutil_socket_t fd, short what, void *self)
 {
     (void)fd;
     (void)what;
     conn *c = self;
+    if (c->h2 != NULL) {
+        tell_gone(c);
+        return;
+    }
     cs_loop_fn *gone = c->gone;
     stop_watching(c);
     c->close = true;
@@ -87,6 +110,13 @@ static void on_gone(evutil_socket_t fd, short what, void *self)
 void cs_http_on_gone(cs_http_exchange *x, cs_loop_fn *gone, void *self)
 {
     conn *c = x->c;
+    if (x->stream != NULL) {
+        cs_net__h2_on_gone(x, gone, self);
+        if (gone != NULL) {
+            event_active(&c->gone_event, EV_TIMEOUT, 0); /* perhaps the stream has ended */
+        }
+        return;
+    }
     stop_watching(c);
     if (gone != NULL) {
         c->gone = gone;
@@ -105,6 +135,10 @@ static void conn_free(conn *c)
     stop_watching(c);
     (void)event_del(&c->read_event);
     (void)event_del(&c->write_event);
+    if (c->h2 != NULL) {
+        (void)event_del(&c->gone_event);
+        cs_net__h2_free(c->h2);
+    }
     if (c->tls != NULL) {
         cs_net__session_free(c->tls);
     }
@@ -171,28 +205,49 @@ static bool write_some(conn *c, cs_buf *b, size_t *at)
 /* Writes what waits. true if nothing is left. */
 static bool flush(conn *c)
 {
-    if (c->out.n != 0 && !write_some(c, &c->out, &c->out_at)) {
-        return false;
-    }
-    return c->tail.n == 0 || write_some(c, &c->tail, &c->tail_at);
+    do {
+        if (c->out.n != 0 && !write_some(c, &c->out, &c->out_at)) {
+            return false;
+        }
+        if (c->tail.n != 0 && !write_some(c, &c->tail, &c->tail_at)) {
+            return false;
+        }
+    } while (c->h2 != NULL && cs_net__h2_pull(c->h2, &c->out) != 0);
+    return true;
+}
+
+/* A handler has an exchange of this connection. */
+static bool is_busy(const conn *c)
+{
+    return c->state == BUSY || (c->h2 != NULL && cs_net__h2_busy(c->h2) != 0);
+}
+
+static bool wants_bytes(const conn *c)
+{
+    return c->state == HTTP2 ? cs_net__h2_reads(c->h2) : c->state != BUSY;
 }
 
 /* The end of every entry from the loop: writes, waits for what is needed next, or frees the connection. */
 static void settle(conn *c)
 {
     bool done = !c->broken && flush(c);
-    if (c->broken && c->state == BUSY) {
-        /* The handler has the exchange: it ends with the reply. */
+    if (done && c->state == HTTP2 && cs_net__h2_over(c->h2)) {
+        c->close = true;
+    }
+    if (done && c->eof) {
+        c->broken = true;
+    }
+    if (c->broken && is_busy(c)) {
+        /* Handlers have exchanges: it ends with the last reply. */
         set_writing(c, false);
         set_reading(c, false);
-        if (c->gone != NULL) {
+        if (c->gone != NULL || (c->h2 != NULL && !c->told)) {
+            c->told = true;
             event_active(&c->gone_event, EV_CLOSED, 0);
         }
         return;
     }
-    if (done && c->eof) {
-        c->broken = true;
-    } else if (done && c->close && c->state != LINGER) {
+    if (done && c->close && !c->broken && c->state != LINGER) {
         if (c->at < c->in.n || c->state != HEAD) {
             /* The peer may be sending still: what it has not yet read of our answer would be lost by a reset. */
             c->state = LINGER;
@@ -207,7 +262,7 @@ static void settle(conn *c)
         return;
     }
     set_writing(c, !done || c->read_wants_write);
-    set_reading(c, c->state != BUSY && !c->eof);
+    set_reading(c, wants_bytes(c) && !c->eof);
 }
 
 static void reply_plain(conn *c, int status, const char *why)
@@ -339,9 +394,56 @@ static bool take_chunks(conn *c)
     return true;
 }
 
+/* From now on the bytes are HTTP/2. */
+static void begin_h2(conn *c)
+{
+    c->h2 = cs_net__h2_new(
+        &(cs_net__h2_owner){.all = c->all, .c = c, .peer = cs_slice_of(c->peer), .tls = c->tls, .tag = c->tag});
+    c->state = HTTP2;
+    (void)event_assign(&c->gone_event, cs_net__base(c->all->loop), -1, 0, on_gone, c);
+}
+
+/* Is this HTTP/2, or may it become that? Only a connection's first bytes can say so. */
+static bool is_preface(conn *c)
+{
+    if (c->served || c->x != NULL || c->tls != NULL || !c->all->h2c) {
+        return false;
+    }
+    size_t n = c->in.n - c->at, whole = sizeof preface - 1;
+    if (memcmp(c->in.p + c->at, preface, n < whole ? n : whole) != 0) {
+        return false;
+    }
+    if (n >= whole) {
+        begin_h2(c);
+    }
+    return true;
+}
+
+static void run_h2(conn *c)
+{
+    c->running = true;
+    cs_net__h2_feed(c->h2, c->in.p + c->at, c->in.n - c->at);
+    while (cs_net__h2_tell_gone(c->h2, false)) {
+    }
+    c->running = false;
+    c->at = 0;
+    cs_net__trim(&c->in);
+}
+
 /* Does all that the bytes at hand allow. */
 static void run(conn *c)
 {
+    if (!c->spoke && c->tls != NULL && cs_net__session_is_h2(c->tls)) {
+        begin_h2(c);
+    }
+    c->spoke = true;
+    if (c->state == HEAD && c->in.n != c->at && is_preface(c) && c->h2 == NULL) {
+        return; /* too short to tell */
+    }
+    if (c->h2 != NULL) {
+        run_h2(c);
+        return;
+    }
     c->running = true;
     while (!c->close && !c->broken && c->state != BUSY && c->state != LINGER) {
         if (c->state == HEAD) {
@@ -463,8 +565,29 @@ static void write_body(conn *c, cs_http_exchange *x)
     cs_buf_clear(&x->body);
 }
 
+static void reply_h2(cs_http_exchange *x, int status, const char *content_type)
+{
+    conn *c = x->c;
+    c->served = true;
+    cs_net__h2_reply(x, status, content_type);
+    if (!c->running) {
+        settle(c);
+    }
+}
+
+void cs_http_add_trailer(cs_http_exchange *x, const char *name, cs_slice value)
+{
+    if (x->stream != NULL) {
+        cs_net__h2_add_trailer(x, cs_slice_of(name), value);
+    }
+}
+
 void cs_http_reply(cs_http_exchange *x, int status, const char *content_type)
 {
+    if (x->stream != NULL) {
+        reply_h2(x, status, content_type);
+        return;
+    }
     conn *c = x->c;
     cs_net__conns *all = c->all;
     stop_watching(c);
@@ -543,13 +666,24 @@ void cs_net__conn_new(cs_net__conns *all, int fd, const struct sockaddr_storage 
     set_reading(c, true);
 }
 
-static bool is_overdue(const conn *c, int64_t now)
+static bool is_overdue(conn *c, int64_t now)
 {
     const cs_limits *limits = cs_limits_get();
     int64_t quiet = now - c->active_ns;
     switch (c->state) {
     case BUSY:
         return false;
+    case HTTP2:
+        if (cs_net__h2_sweep(c->h2, now)) {
+            return cs_net__h2_busy(c->h2) == 0;
+        }
+        if (!cs_net__h2_quiet(c->h2)) {
+            return false;
+        }
+        if (!c->served) {
+            return quiet > (int64_t)limits->http_head_timeout_ms * CS_NS_PER_MS;
+        }
+        break;
     case LINGER:
         return quiet > LINGER_NS;
     case HEAD:
@@ -568,9 +702,17 @@ void cs_net__conns_close_overdue(cs_net__conns *all, int64_t now_mono_ns)
 {
     for (conn *c = all->first, *next; c != NULL; c = next) {
         next = c->next;
-        if (is_overdue(c, now_mono_ns)) {
-            conn_free(c);
+        if (!is_overdue(c, now_mono_ns)) {
+            if (c->state == HTTP2) {
+                settle(c); /* what the look at its streams has to say */
+            }
+            continue;
         }
+        if (c->state == HTTP2) {
+            cs_net__h2_end(c->h2);
+            (void)flush(c);
+        }
+        conn_free(c);
     }
 }
 
@@ -589,7 +731,10 @@ void cs_net__conns_close_idle(cs_net__conns *all)
     }
     for (conn *c = all->first, *next; c != NULL; c = next) {
         next = c->next;
-        if (is_idle(c)) {
+        if (c->state == HTTP2 && !c->broken) {
+            cs_net__h2_shutdown(c->h2);
+            settle(c);
+        } else if (is_idle(c)) {
             conn_free(c);
         }
     }
@@ -599,11 +744,15 @@ void cs_net__conns_drop(cs_net__conns *all)
 {
     const cs_http_handlers *h = all->handlers;
     while (all->first != NULL) {
-        cs_http_exchange *x = all->first->state == BUSY ? all->first->x : NULL;
+        conn *c = all->first;
+        if (c->h2 != NULL) {
+            cs_net__h2_drop(c->h2);
+        }
+        cs_http_exchange *x = c->state == BUSY ? c->x : NULL;
         if (x != NULL && h->dropped != NULL) {
             h->dropped(h->self, &x->request, x->user);
         }
-        conn_free(all->first);
+        conn_free(c);
     }
     while (all->pool != NULL) {
         cs_http_exchange *next = all->pool->next;

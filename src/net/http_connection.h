@@ -11,6 +11,7 @@ typedef struct cs_net__conns {
     /* Set by the server before the first connection: */
     const cs_http_handlers *handlers;
     cs_net__tls *tls; /* NULL without */
+    bool h2c;         /* HTTP/2 without TLS is spoken */
     cs_loop *loop;
     unsigned worker;
     cs_loop_fn *gone; /* called with `self` when the last one goes while `draining` */

@@ -51,6 +51,7 @@ void cs_net__exchange_give(cs_http_exchange **pool, cs_http_exchange *x)
     cs_net__trim(&x->extra);
     x->user = NULL;
     x->c = NULL;
+    x->stream = NULL;
     x->close = false;
     x->next = *pool;
     *pool = x;

@@ -40,8 +40,7 @@ static bool escapes_are_whole(cs_slice s)
     return true;
 }
 
-/* Takes "http://authority" off a target in absolute form. */
-static bool split_target(cs_net__head *head)
+bool cs_net__split_target(cs_net__head *head)
 {
     cs_slice rest = head->target;
     if (rest.n > 7 && rest.p[0] != '/') {
@@ -102,7 +101,7 @@ static cs_net__parsed parse_request_line(cs_net__head *head, const char *p, cons
         return bad(head, 505, "unsupported HTTP version");
     }
     head->keep_alive = version.p[7] == '1';
-    if (!split_target(head)) {
+    if (!cs_net__split_target(head)) {
         return bad(head, 400, ""); /* Go says no more either */
     }
     return CS_NET__DONE;

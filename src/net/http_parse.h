@@ -22,6 +22,9 @@ typedef struct cs_net__head {
     const char *why;
 } cs_net__head;
 
+/* Path, query and (in absolute form) host out of head->target. false: there is no reading of it. */
+bool cs_net__split_target(cs_net__head *head);
+
 /* `seen` is how much of the text was searched before without finding the end of the head. */
 cs_net__parsed cs_net__parse_head(const char *text, size_t n, size_t seen, size_t max_bytes, cs_net__head *head);
 

@@ -1,4 +1,4 @@
-/* The server of HTTP/1.1: workers, listening sockets, start and end. What happens on a connection is in
+/* The server of HTTP: workers, listening sockets, start and end. What happens on a connection is in
  * http_connection.c. */
 #include <errno.h>
 #include <stdio.h>
@@ -267,7 +267,14 @@ static cs_err start(cs_http_server *s, const cs_http_server_options *options, cs
         w->index = i;
         CS_TRY(cs_loop_new(&w->loop, e));
         w->conns = (cs_net__conns){
-            .handlers = &s->handlers, .tls = s->tls, .loop = w->loop, .worker = i, .gone = signal_drained, .self = w};
+            .handlers = &s->handlers,
+            .tls = s->tls,
+            .h2c = options->h2c,
+            .loop = w->loop,
+            .worker = i,
+            .gone = signal_drained,
+            .self = w,
+        };
     }
     for (size_t i = 0; i < options->n_addresses; i++) {
         CS_TRY(bind_address(s, options, i, e));

@@ -48,6 +48,7 @@ struct cs_http_exchange {
     cs_buf body;             /* of the reply */
     cs_buf extra;            /* header lines of the reply */
     void *user;
+    struct cs_net__h2_stream *stream; /* NULL = HTTP/1.1 */
     bool close;
     cs_http_exchange *next; /* in the worker's pool */
 };
@@ -58,6 +59,9 @@ void cs_net__exchange_give(cs_http_exchange **pool, cs_http_exchange *x);
 void cs_net__exchange_free(cs_http_exchange *x);
 /* Empties a buffer; one that grew large is given back. */
 void cs_net__trim(cs_buf *b);
+
+/* ---- http2.c */
+typedef struct cs_net__h2 cs_net__h2;
 
 /* ---- loop.c and its event base */
 struct event_base;
@@ -72,6 +76,8 @@ void cs_net__tls_free(cs_net__tls *tls);
 void cs_net__tls_refresh(cs_net__tls *tls);
 cs_net__session *cs_net__session_new(cs_net__tls *tls, int fd);
 void cs_net__session_free(cs_net__session *session);
+/* After the handshake: the peer has chosen HTTP/2. */
+bool cs_net__session_is_h2(const cs_net__session *session);
 /* As read(2) and write(2) on a non-blocking socket: -1 with errno EAGAIN when it has to wait; *want_write says for
  * what. */
 ssize_t cs_net__session_read(cs_net__session *session, void *bytes, size_t n, bool *want_write);

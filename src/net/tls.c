@@ -59,7 +59,7 @@ static int choose_protocol(SSL *ssl, const unsigned char **out, unsigned char *n
 {
     (void)ssl;
     (void)self;
-    static const unsigned char offered[] = "\x08http/1.1";
+    static const unsigned char offered[] = "\x02h2\x08http/1.1";
     unsigned char *chosen = NULL;
     if (SSL_select_next_proto(&chosen, n, offered, sizeof offered - 1, in, n_in) != OPENSSL_NPN_NEGOTIATED) {
         return SSL_TLSEXT_ERR_NOACK;
@@ -239,6 +239,16 @@ ssize_t cs_net__session_write(cs_net__session *s, const void *bytes, size_t n, b
         return -1;
     }
     return answer;
+}
+
+bool cs_net__session_is_h2(const cs_net__session *s)
+{
+    const unsigned char *chosen = NULL;
+    unsigned n = 0;
+    if (s->ssl != NULL) {
+        SSL_get0_alpn_selected(s->ssl, &chosen, &n);
+    }
+    return n == 2 && memcmp(chosen, "h2", 2) == 0;
 }
 
 size_t cs_net__session_pending(const cs_net__session *s)

@@ -397,6 +397,7 @@ static cs_err listen_all(cs_server *s, cs_error *e)
         .n_addresses = n,
         .workers = s->n_workers,
         .unix_permissions = o->unix_permissions,
+        .h2c = o->h2c,
         .tls_cert = o->tls_cert,
         .tls_key = o->tls_key,
         .tls_ca = o->tls_ca,
