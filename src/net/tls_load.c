@@ -8,6 +8,7 @@
 #define FUNCTIONS(X, V)                                                                                                \
     X(int, SSL_CTX_check_private_key, (const SSL_CTX *ctx), (ctx))                                                     \
     X(long, SSL_CTX_ctrl, (SSL_CTX * ctx, int cmd, long larg, void *parg), (ctx, cmd, larg, parg))                     \
+    X(int, SSL_CTX_set_cipher_list, (SSL_CTX * ctx, const char *str), (ctx, str))                                      \
     V(SSL_CTX_free, (SSL_CTX * ctx), (ctx))                                                                            \
     X(int, SSL_CTX_load_verify_file, (SSL_CTX * ctx, const char *CAfile), (ctx, CAfile))                               \
     X(SSL_CTX *, SSL_CTX_new, (const SSL_METHOD *meth), (meth))                                                        \
@@ -20,6 +21,7 @@
     X(int, SSL_CTX_use_PrivateKey_file, (SSL_CTX * ctx, const char *file, int type), (ctx, file, type))                \
     X(int, SSL_CTX_use_certificate_chain_file, (SSL_CTX * ctx, const char *file), (ctx, file))                         \
     V(SSL_free, (SSL * ssl), (ssl))                                                                                    \
+    V(SSL_get0_alpn_selected, (const SSL *ssl, const unsigned char **data, unsigned int *len), (ssl, data, len))       \
     X(X509 *, SSL_get0_peer_certificate, (const SSL *s), (s))                                                          \
     X(int, SSL_get_error, (const SSL *s, int ret_code), (s, ret_code))                                                 \
     X(long, SSL_get_verify_result, (const SSL *ssl), (ssl))                                                            \
