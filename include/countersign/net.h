@@ -1,4 +1,4 @@
-/* Sockets: event loops, a server of HTTP/1.1 and HTTP/2, an HTTP client. Nothing else in the program waits for a socket.
+/* Sockets: event loops, a server of HTTP/1.1 and HTTP/2, a client. Nothing else in the program waits for a socket.
  *
  * One loop runs on one thread. Whatever belongs to a loop (its timers, its connections, the exchanges on them) is
  * touched only by that thread; other threads reach it through cs_loop_post. */
@@ -138,7 +138,7 @@ void cs_http_on_gone(cs_http_exchange *exchange, cs_loop_fn *gone, void *self);
 /* Adds a header to the reply. The name must be static, the value is copied; bytes that cannot stand in a header become
  * blanks. */
 void cs_http_add_header(cs_http_exchange *exchange, const char *name, cs_slice value);
-/* Adds a field behind the body: only over HTTP/2, otherwise it is left out. At most eight; the name is in lower case. */
+/* Adds a field behind the body: only over HTTP/2, otherwise it is left out. At most eight; names in lower case. */
 void cs_http_add_trailer(cs_http_exchange *exchange, const char *name, cs_slice value);
 /* Takes back what was added. */
 void cs_http_clear_headers(cs_http_exchange *exchange);

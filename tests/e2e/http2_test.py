@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""HTTP/2: by prior knowledge without TLS, by ALPN with it; streams, flow control, limits, peers that behave badly, draining.
-The client is curl, and Debian's python3-h2 where frames matter.
+"""HTTP/2: by prior knowledge without TLS, by ALPN with it; streams, flow control, limits, peers that behave badly, and
+draining. The client is curl, and Debian's python3-h2 where frames matter.
 
 Environment: COUNTERSIGN (the built program)."""
 
@@ -20,6 +20,8 @@ import h2.events
 from serving import COUNTERSIGN, World, ask, close, free_port, run_cases, wait_for
 
 CASES = []
+PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+SETTINGS = b"\0\0\0\4\0\0\0\0\0"
 POLICY = "package p\nq := input.x\nslow := count([1 | numbers.range(1, 100)[_]; numbers.range(1, 3000)[_]])\n"
 
 
@@ -147,7 +149,8 @@ class Client:
 
 
 def curl(*args):
-    done = subprocess.run(["curl", "-sS", "-m", "20", "-w", "\n%{http_version} %{http_code}", *args], capture_output=True)
+    told = ["-w", "\n%{http_version} %{http_code}"]
+    done = subprocess.run(["curl", "-sS", "-m", "20", *told, *args], capture_output=True)
     body, _, told = done.stdout.decode().rpartition("\n")
     return body, told, done.stderr.decode()
 
@@ -313,11 +316,11 @@ def streams_that_are_only_reset(w):
 @case
 def frames_that_are_none(w):
     raw = {
-        "garbage": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + os.urandom(500),
+        "garbage": PREFACE + os.urandom(500),
         "half a preface": b"PRI * HTTP/2.0\r\n\r\nXX",
-        "no settings": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + struct.pack(">I", 8)[1:] + b"\x06\0\0\0\0\0" + b"12345678",
-        "data for nobody": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0" + b"\0\0\1\0\0\0\0\0\5x",
-        "a long frame": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0" + b"\xff\xff\xff\0\0\0\0\0\1" + b"x" * 20000,
+        "no settings": PREFACE + struct.pack(">I", 8)[1:] + b"\x06\0\0\0\0\0" + b"12345678",
+        "data for nobody": PREFACE + SETTINGS + b"\0\0\1\0\0\0\0\0\5x",
+        "a long frame": PREFACE + SETTINGS + b"\xff\xff\xff\0\0\0\0\0\1" + b"x" * 20000,
     }
     with Server(w, "--h2c") as s:
         for name, data in raw.items():
@@ -335,7 +338,7 @@ def frames_that_are_none(w):
         with socket.create_connection(("127.0.0.1", s.port), 5) as peer:
             peer.settimeout(2)
             try:
-                peer.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0" + b"\0\0\x08\6\0\0\0\0\x00" b"12345678" * 400000)
+                peer.sendall(PREFACE + SETTINGS + b"\0\0\x08\6\0\0\0\0\x0012345678" * 400000)
             except (OSError, socket.timeout):
                 pass
             assert ask(s.port, "GET", "/health").status == 200, "pings"
