@@ -117,6 +117,7 @@ void cs_spend__total_refresh(const cs_spend__account *account, cs_spend__total *
     cs_spend__window_at(&total->budget->window, account->tenant->zone, now_ns, &from, &to);
     bool same = total->valid && total->from == from && total->to == to;
     total->at = slot;
+    total->alert_at = INT64_MIN; /* limits may have changed: changes expire, tiers are earned */
     if (same) {
         return;
     }
@@ -126,7 +127,6 @@ void cs_spend__total_refresh(const cs_spend__account *account, cs_spend__total *
                                      : (cs_spend__sum){.last_ns = INT64_MIN};
     total->overdue = cs_spend__overdue_sum(account, total);
     total->valid = true;
-    total->alert_at = INT64_MIN;
 }
 
 int64_t cs_spend__remaining(int64_t limit, int64_t posted, int64_t held, bool overflow)

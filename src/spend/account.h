@@ -57,8 +57,10 @@ typedef struct cs_spend__budget_change {
 
 /* ---- alert.c: said once for each window */
 typedef struct cs_spend__alert {
-    cs_slice key; /* owned: budget, currency, value and ratio */
-    int64_t at_ns;
+    cs_slice key;    /* owned: budget, currency, value and ratio */
+    int64_t at_ns;   /* of the last one in the log; INT64_MIN = none */
+    int64_t said_ns; /* of one that is on its way there; INT64_MIN = none */
+    bool due;        /* said, or to be said again, and not in the log yet */
 } cs_spend__alert;
 
 /* ---- reconcile.c: the last one */
@@ -75,6 +77,7 @@ typedef struct cs_spend__account {
     cs_slice name;                  /* behind the account, in its block */
     const cs_spend__tenant *tenant; /* NULL = not configured */
     bool alert_due;                 /* something was posted that an alert may be about */
+    bool alert_later;               /* it waits to be looked at */
     cs_spend__set own;
     cs_spend__set *family;                   /* with all below it; NULL if it is nobody's parent */
     cs_spend__total *totals;                 /* one for each of the tenant's budgets */

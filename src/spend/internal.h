@@ -99,6 +99,7 @@ struct cs_spend {
     cs_arena scratch;         /* the journal's thread, as the next two */
     cs_spend__ahead ahead[CS_SPEND__AHEAD]; /* a ring of the last events read */
     size_t n_ahead;
+    CS_VEC(cs_spend__account *) alerts_later; /* whose budgets are to be looked at once there is something new */
     cs_mutex configuring;
     cs_spend__limits *limits; /* changed under `configuring` and all shard locks */
     uint64_t configured;      /* how often; as limits */
@@ -140,6 +141,11 @@ cs_event_outcome cs_spend__alert_fold(cs_spend *s, const cs_event *event);
 /* Something was posted: what is due is said, in a batch of its own. Without a lock. */
 void cs_spend__alerts_check(cs_spend *s, cs_spend__account *account, cs_slice currency, const cs_spend__pairs *scope,
                             int64_t now_ns);
+/* What was said under this key; made if there is nothing. */
+cs_spend__alert *cs_spend__alert_of(cs_spend__account *account, cs_slice key);
+/* Of the past, or not recorded: looked at by cs_spend__alerts_catch_up, which takes a few at a time. */
+void cs_spend__alerts_later(cs_spend *s, cs_spend__account *account);
+void cs_spend__alerts_catch_up(cs_spend *s, int64_t now_ns);
 /* Limits changed: the next check looks at all. Under the lock. */
 void cs_spend__alerts_look_again(cs_spend__account *account);
 

@@ -31,6 +31,15 @@ typedef struct posting {
     int64_t now_ns;
 } posting;
 
+static void look_for_alerts(cs_spend *s, const posting *p, cs_spend__account *account)
+{
+    if (p->alerts) {
+        cs_spend__alerts_check(s, account, p->currency, p->scope, p->now_ns);
+    } else {
+        cs_spend__alerts_later(s, account);
+    }
+}
+
 /* Applies changes of one piece of spend together, in the tenant's books and in those of whoever is above: no reader of
  * an account sees some of them, nor money both posted and still held. Returns the tenant's account. */
 static cs_spend__account *change(cs_spend *s, const posting *p, size_t n, const cs_spend__change *c, uint32_t now_slot)
@@ -61,12 +70,12 @@ static cs_spend__account *change(cs_spend *s, const posting *p, size_t n, const 
         due[i] = above[i]->alert_due;
         cs_mutex_unlock(&shard->lock);
     }
-    if (p->alerts && own_due) {
-        cs_spend__alerts_check(s, account, p->currency, p->scope, p->now_ns);
+    if (own_due) {
+        look_for_alerts(s, p, account);
     }
     for (size_t i = 0; i < levels; i++) {
-        if (p->alerts && due[i]) {
-            cs_spend__alerts_check(s, above[i], p->currency, p->scope, p->now_ns);
+        if (due[i]) {
+            look_for_alerts(s, p, above[i]);
         }
     }
     if (overflowed) {
@@ -129,7 +138,7 @@ static placing place_by_link(const cs_spend *s, cs_spend__id original, uint32_t 
 }
 
 /* What waited for this event moves to it, or waits on with it. */
-static void settle_waiting(cs_spend *s, cs_spend__id id, const placing *p, uint32_t now_slot)
+static void settle_waiting(cs_spend *s, const cs_event *event, cs_spend__id id, const placing *p, uint32_t now_slot)
 {
     cs_spend__waiting w;
     int64_t oldest = (int64_t)now_slot - s->seen.keep;
@@ -153,7 +162,11 @@ static void settle_waiting(cs_spend *s, cs_spend__id id, const placing *p, uint3
             {.slot = p->slot, .events = 1, .posted = w.nanos, .corrected = w.nanos}};
         moves[0].last_ns = moves[1].last_ns = INT64_MIN;
         cs_spend__pairs scope = cs_spend__pairs_of_key(cs_slice_make(w.scope, w.n_scope));
-        posting moved = {.tenant = w.account->name, .currency = cs_slice_make(w.currency, 3), .scope = &scope};
+        posting moved = {.tenant = w.account->name,
+                         .currency = cs_slice_make(w.currency, 3),
+                         .scope = &scope,
+                         .alerts = !event->past,
+                         .now_ns = event->arrived_ns};
         (void)change(s, &moved, 2, moves, now_slot);
         cs_free(w.scope);
     }
@@ -208,7 +221,7 @@ static void add(cs_spend *s, const cs_event *event, const cs_spend__event *spend
     }
     cs_spend__seen_add(&s->seen, id, cs_spend__seen_content(&s->seen, spend), arrival,
                        p.waits ? CS_SPEND__WHERE_WAITING : p.slot);
-    settle_waiting(s, id, &p, arrival);
+    settle_waiting(s, event, id, &p, arrival);
     count(s, event, spend, &p);
     if (s->cost != NULL) {
         cs_spend__cost_add(s->cost, spend, p.slot, arrival);
@@ -277,6 +290,9 @@ static cs_event_outcome fold(void *self, const cs_event *event)
         outcome = CS_EVENT_DUPLICATE;
     } else {
         outcome = CS_EVENT_CONFLICT;
+    }
+    if (s->alerts_later.n > 0 && !event->past) {
+        cs_spend__alerts_catch_up(s, event->arrived_ns);
     }
     if (outcome != CS_EVENT_APPLIED && !event->past) {
         cs_spend__count_add(s, outcome == CS_EVENT_DUPLICATE ? CS_SPEND__DUPLICATE : CS_SPEND__CONFLICT, 1);
@@ -410,6 +426,7 @@ void cs_spend_free(cs_spend *s)
     cs_spend__waits_destroy(&s->waits);
     cs_spend__save_destroy(s);
     CS_VEC_FREE(&s->arrived);
+    CS_VEC_FREE(&s->alerts_later);
     cs_arena_destroy(&s->scratch);
     cs_arena_destroy(&s->shapes);
     cs_mutex_destroy(&s->configuring);

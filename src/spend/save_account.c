@@ -8,6 +8,27 @@ void cs_spend__account_touch(cs_spend__account *account)
     cs_dirty_mark(account->rows + 1, account);
 }
 
+/* What is in the log, by its time; what is due and not in it, without one. */
+static void put_alerts(const cs_spend__account *account, cs_buf *b)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < account->alerts.n; i++) {
+        n += (size_t)(account->alerts.v[i].at_ns != INT64_MIN) + account->alerts.v[i].due;
+    }
+    cs_bytes_put_var(b, n);
+    for (size_t i = 0; i < account->alerts.n; i++) {
+        const cs_spend__alert *alert = &account->alerts.v[i];
+        if (alert->at_ns != INT64_MIN) {
+            cs_bytes_put_text(b, alert->key);
+            cs_bytes_put_u64(b, (uint64_t)alert->at_ns);
+        }
+        if (alert->due) {
+            cs_bytes_put_text(b, alert->key);
+            cs_bytes_put_u64(b, (uint64_t)INT64_MIN);
+        }
+    }
+}
+
 static void put_account(void *self, void *row, cs_snapshot *out)
 {
     cs_spend *s = self;
@@ -31,11 +52,7 @@ static void put_account(void *self, void *row, cs_snapshot *out)
         cs_bytes_put_u64(b, (uint64_t)c->expires_ns);
         cs_bytes_put_u8(b, c->reset);
     }
-    cs_bytes_put_var(b, account->alerts.n);
-    for (size_t i = 0; i < account->alerts.n; i++) {
-        cs_bytes_put_text(b, account->alerts.v[i].key);
-        cs_bytes_put_u64(b, (uint64_t)account->alerts.v[i].at_ns);
-    }
+    put_alerts(account, b);
     cs_bytes_put_var(b, account->blemishes.n);
     for (size_t i = 0; i < account->blemishes.n; i++) {
         cs_bytes_put_u64(b, (uint64_t)account->blemishes.v[i]);
@@ -92,12 +109,12 @@ static void restore_alert(cs_spend__account *account, cs_bytes *in)
 {
     cs_slice key = cs_bytes_text(in);
     int64_t at_ns = (int64_t)cs_bytes_u64(in);
-    if (!in->bad) {
-        char *copy = cs_alloc(key.n + 1);
-        memcpy(copy, key.p, key.n);
-        cs_spend__alert alert = {.key = cs_slice_make(copy, key.n), .at_ns = at_ns};
-        CS_VEC_PUSH(&account->alerts, alert);
+    if (in->bad) {
+        return;
     }
+    cs_spend__alert *alert = cs_spend__alert_of(account, key);
+    alert->due = alert->due || at_ns == INT64_MIN;
+    alert->at_ns = at_ns > alert->at_ns ? at_ns : alert->at_ns;
 }
 
 static void restore_reconciliation(cs_spend__account *account, cs_bytes *in)
@@ -136,8 +153,15 @@ static cs_err restore(void *self, cs_slice key, cs_slice value, cs_error *e)
     if (cs_bytes_u8(&in) != 0) {
         restore_reconciliation(account, &in);
     }
+    bool due = false; /* something was on its way to the log, and may not have come there */
+    for (size_t i = 0; i < account->alerts.n; i++) {
+        due = due || account->alerts.v[i].due;
+    }
     cs_spend__standing_forget(account);
     cs_mutex_unlock(&shard->lock);
+    if (due) {
+        cs_spend__alerts_later(s, account);
+    }
     return cs_bytes_whole(&in) ? CS_OK : cs_fail(e, CS_ERR_INVALID, "the snapshot's row of a tenant is wrong");
 }
 

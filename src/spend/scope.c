@@ -291,7 +291,7 @@ static void attach(cs_spend__account *account, cs_spend__part *part, cs_spend__b
 }
 
 static void change_totals(cs_spend__account *account, cs_spend__total *totals, size_t n, cs_spend__book *book,
-                          const cs_spend__change *change)
+                          const cs_spend__change *change, uint32_t now_slot)
 {
     for (size_t i = 0; i < n; i++) {
         cs_spend__total *total = &totals[i];
@@ -301,8 +301,9 @@ static void change_totals(cs_spend__account *account, cs_spend__total *totals, s
         if (total->valid && change->slot >= total->from && change->slot < total->to) {
             cs_spend__sum_change(&total->sum, change, &book->overflow);
         }
-        account->alert_due = account->alert_due ||
-                             (total->budget->n_ratios > 0 && (!total->valid || total->sum.posted >= total->alert_at));
+        account->alert_due =
+            account->alert_due || (total->budget->n_ratios > 0 &&
+                                   (!total->valid || total->at != now_slot || total->sum.posted >= total->alert_at));
     }
 }
 
@@ -317,10 +318,10 @@ static void post_book(cs_spend__account *account, cs_spend__part *part, cs_spend
         }
         cs_spend__book_change(book, &changes[i], now_slot);
         if (account->tenant != NULL) {
-            change_totals(account, account->totals, account->tenant->n_budgets, book, &changes[i]);
+            change_totals(account, account->totals, account->tenant->n_budgets, book, &changes[i], now_slot);
         }
         if (part != NULL) {
-            change_totals(account, part->totals, part->n_totals, book, &changes[i]);
+            change_totals(account, part->totals, part->n_totals, book, &changes[i], now_slot);
         }
     }
 }

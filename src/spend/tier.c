@@ -180,7 +180,7 @@ static int64_t limit_in_tier(const cs_spend__tier *tier, bool promoted, const cs
 /* The windows from `from_ns` to now in which more was spent than the limit: the end of the quarter of an hour that did
  * it. */
 static void find_excess(const cs_spend__tenant *tenant, const cs_spend__budget *budget, const cs_spend__book *book,
-                        int64_t limit, int64_t from_ns, int64_t now_ns, instants *out)
+                        int64_t limit, int64_t from_ns, instants *out)
 {
     int64_t from = cs_spend__slot(from_ns), to = from;
     cs_spend__window_at(&budget->window, tenant->zone, from_ns, &from, &to);
@@ -198,7 +198,7 @@ static void find_excess(const cs_spend__tenant *tenant, const cs_spend__budget *
         int64_t at = (slot + 1) * CS_SPEND__SLOT_NS;
         if (!over && sum > limit && at > from_ns) {
             over = true;
-            CS_VEC_PUSH(out, at < now_ns ? at : now_ns);
+            CS_VEC_PUSH(out, at); /* whenever it is asked, also while the quarter lasts */
         }
     }
 }
@@ -217,8 +217,7 @@ static int by_instant(const void *x, const void *y)
 }
 
 /* All blemishes from `start`, ascending. */
-static instants blemishes_from(const cs_spend__account *account, const cs_spend__standing *s, int64_t start,
-                               int64_t now_ns)
+static instants blemishes_from(const cs_spend__account *account, const cs_spend__standing *s, int64_t start)
 {
     instants all = {0};
     for (size_t i = 0; i < account->blemishes.n; i++) {
@@ -230,8 +229,7 @@ static instants blemishes_from(const cs_spend__account *account, const cs_spend_
     for (size_t i = 0; i < t->n_budgets; i++) {
         const cs_spend__book *book = account->totals[i].book;
         if (book != NULL && has_history(&t->budgets[i])) {
-            find_excess(t, &t->budgets[i], book, limit_in_tier(s->tier, s->promoted, &t->budgets[i]), start, now_ns,
-                        &all);
+            find_excess(t, &t->budgets[i], book, limit_in_tier(s->tier, s->promoted, &t->budgets[i]), start, &all);
         }
     }
     if (all.n > 1) {
@@ -243,9 +241,9 @@ static instants blemishes_from(const cs_spend__account *account, const cs_spend_
 /* ---- where a tenant stands */
 
 /* From *start: when the time without a blemish has lasted long enough; *start moves to the last blemish before that. */
-static int64_t earned_at(const cs_spend__account *account, const cs_spend__standing *s, int64_t *start, int64_t now_ns)
+static int64_t earned_at(const cs_spend__account *account, const cs_spend__standing *s, int64_t *start)
 {
-    instants all = blemishes_from(account, s, *start, now_ns);
+    instants all = blemishes_from(account, s, *start);
     for (size_t i = 0; i < all.n && all.v[i] - *start < s->tier->clean_ns; i++) {
         *start = all.v[i];
     }
@@ -260,7 +258,11 @@ static int64_t first_event(cs_spend__account *account)
     int64_t first = INT64_MAX;
     for (size_t i = 0; i < set->books.n; i++) {
         const cs_spend__book *book = set->books.v[i];
-        int64_t at = book->buckets.n > 0 ? book->buckets.v[0].slot * CS_SPEND__SLOT_NS : INT64_MAX;
+        size_t k = 0;
+        while (k < book->buckets.n && book->buckets.v[k].events == 0) {
+            k++; /* what stood there has moved to what it corrects */
+        }
+        int64_t at = k < book->buckets.n ? book->buckets.v[k].slot * CS_SPEND__SLOT_NS : INT64_MAX;
         first = at < first ? at : first;
     }
     return first;
@@ -290,7 +292,7 @@ static cs_spend__standing find_standing(cs_spend__account *account, int64_t now_
         .name = t->tier, .tier = t->tier_rule, .has_promotes = t->has_promotes, .promotes_ns = t->promotes_ns};
     s.has_clean_since = clean_from(account, &s.clean_since_ns);
     while (s.has_clean_since && s.tier != NULL && s.tier->next != NULL) {
-        s.promotes_ns = earned_at(account, &s, &s.clean_since_ns, now_ns);
+        s.promotes_ns = earned_at(account, &s, &s.clean_since_ns);
         s.has_promotes = true;
         if (s.promotes_ns > now_ns) {
             break;

@@ -13,25 +13,11 @@
 #include "countersign/json.h"
 #include "countersign/number.h"
 #include "countersign/spend.h"
+#include "chance.h"
 
 enum { EVENTS = 4000, TENANTS = 4, BUDGETS = 4 };
 #define DAY (86400 * CS_NS_PER_S)
 #define SLOT (900 * CS_NS_PER_S)
-
-/* ---- chance, the same everywhere */
-static uint64_t state;
-
-static uint64_t draw(void)
-{
-    uint64_t z = (state += UINT64_C(0x9e3779b97f4a7c15));
-    z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-    z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
-    return z ^ (z >> 31);
-}
-static int below(int n)
-{
-    return (int)(draw() % (uint64_t)n);
-}
 
 /* ---- the simulated world */
 typedef struct event {
@@ -383,7 +369,7 @@ static void request(void)
 
 static void simulate(uint64_t with, int requests)
 {
-    seed = state = with;
+    seed = chance = with;
     n_events = 0;
     char folder[] = "/tmp/cs-simulate-XXXXXX";
     if (mkdtemp(folder) == NULL) {

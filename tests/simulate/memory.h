@@ -29,6 +29,8 @@ struct cs_snapshot {
 };
 
 enum { FOLDS = 8 };
+/* What becomes of what a fold appends: given to the journal; then taken into the log, or failed. */
+typedef enum memory_fate { MEMORY_GIVEN, MEMORY_TAKEN, MEMORY_FAILED } memory_fate;
 struct cs_journal {
     int64_t now_ns;
     cs_fold folds[FOLDS];
@@ -42,6 +44,8 @@ struct cs_journal {
     bool cutting;
     CS_VEC(cs_journal_batch *) waiting;
     bool busy;
+    memory_fate inner;                                      /* GIVEN: what folds append has to wait for memory_pump */
+    void (*watch)(const cs_event *event, memory_fate fate); /* of what folds append; NULL = nobody */
 };
 
 static inline cs_slice memory_copy(cs_slice s)
@@ -120,64 +124,7 @@ void cs_journal_batch_free(cs_journal_batch *batch)
     cs_free(batch);
 }
 
-static void memory_fold(cs_journal *j, cs_event *event)
-{
-    event->outcome = CS_EVENT_UNSEEN;
-    for (size_t i = 0; i < j->n_folds; i++) {
-        const cs_fold *fold = &j->folds[i];
-        if (cs_slice_starts(event->type, cs_slice_of(fold->types))) {
-            cs_event_outcome outcome = fold->apply(fold->self, event);
-            event->outcome = outcome > event->outcome ? outcome : event->outcome;
-        }
-    }
-}
-
-static bool memory_redundant(const cs_journal *j, const cs_event *event)
-{
-    bool known = false;
-    for (size_t i = 0; i < j->n_folds; i++) {
-        const cs_fold *fold = &j->folds[i];
-        if (cs_slice_starts(event->type, cs_slice_of(fold->types))) {
-            if (fold->redundant == NULL || !fold->redundant(fold->self, event)) {
-                return false;
-            }
-            known = true;
-        }
-    }
-    return known;
-}
-
-static void memory_take(cs_journal *j, cs_journal_batch *batch)
-{
-    for (size_t i = 0; i < batch->n; i++) {
-        cs_event *event = &batch->events[i];
-        event->arrived_ns = j->now_ns;
-        event->offset = j->records.n + 1;
-        event->outcome = CS_EVENT_DUPLICATE;
-        if (!memory_redundant(j, event)) {
-            cs_slice text = memory_copy(event->body);
-            record r = {.text = (char *)(uintptr_t)text.p, .n = text.n, .arrived_ns = j->now_ns};
-            CS_VEC_PUSH(&j->records, r);
-            memory_fold(j, event);
-        }
-    }
-    batch->done(batch->self, batch, NULL);
-}
-
-cs_err cs_journal_append(cs_journal *j, cs_journal_batch *batch, cs_error *e)
-{
-    (void)e;
-    CS_VEC_PUSH(&j->waiting, batch);
-    if (!j->busy) { /* a fold may append: behind what is being folded */
-        j->busy = true;
-        for (size_t i = 0; i < j->waiting.n; i++) {
-            memory_take(j, j->waiting.v[i]);
-        }
-        j->waiting.n = 0;
-        j->busy = false;
-    }
-    return CS_OK;
-}
+#include "memory_append.h"
 
 /* What a start does: the snapshot, then the log from there. */
 static cs_err memory_start(cs_journal *j, cs_error *e)
@@ -224,6 +171,7 @@ static cs_err memory_start(cs_journal *j, cs_error *e)
 static void memory_crash(cs_journal *j)
 {
     memory_drop_changes(j);
+    memory_pump(j, MEMORY_FAILED);
     j->n_folds = 0;
 }
 
