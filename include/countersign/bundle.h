@@ -79,7 +79,8 @@ typedef struct cs_bundle_verify {
     cs_slice token;          /* verify this one instead of the one in the archive; "" = that one */
     const cs_slice *exclude; /* names or patterns (as Go's filepath.Match) of files that need no signature */
     size_t n_exclude;
-    bool optional; /* an unsigned bundle is accepted; a signature that is there is verified all the same */
+    bool optional;        /* an unsigned bundle is accepted; a signature that is there is verified all the same */
+    bool unsigned_deltas; /* so is an unsigned delta */
 } cs_bundle_verify;
 
 typedef struct cs_bundle_options {

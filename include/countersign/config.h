@@ -7,10 +7,12 @@
  * PQ_INTROSPECTION). All problems are collected, each with file and line; unknown keys are errors in our sections and
  * warnings in OPA's.
  *
- * Ownership: everything in a cs_config lives in its arena until cs_config_free. Immutable after loading, so any thread
- * may read. */
+ * Ownership: everything in a cs_config lives in its arena until the last cs_config_free. Immutable after loading, so
+ * any thread may read. */
 #ifndef CS_CONFIG_H
 #define CS_CONFIG_H
+
+#include <stdatomic.h>
 
 #include "countersign/base/arena.h"
 #include "countersign/base/buf.h"
@@ -39,6 +41,7 @@ typedef struct cs_config_push {
 } cs_config_push;
 
 typedef struct cs_config {
+    _Atomic unsigned refs;
     cs_arena arena;
     cs_slice file;     /* "" without a file */
     cs_value document; /* all that was said, merged, defaults not included; secrets included */
@@ -54,6 +57,7 @@ typedef struct cs_config {
     cs_slice default_decision;               /* "/system/main" */
     cs_slice default_authorization_decision; /* "/system/authz/allow" */
     cs_slice persistence_directory;          /* "" = .opa under the working directory */
+    cs_config_discovery discovery;
     cs_config_decision_logs decision_logs;
     struct {
         bool console, prometheus;
@@ -179,7 +183,17 @@ void cs_config_report_print(cs_buf *out, const cs_config_report *report, bool wa
 /* Loads and checks. CS_OK leaves *out set, possibly with warnings in the report; otherwise the report holds every
  * problem and *out is untouched. */
 CS_MUST_CHECK cs_err cs_config_load(const cs_config_sources *sources, cs_config **out, cs_config_report *report);
-void cs_config_free(cs_config *config); /* NULL is fine */
+/* One owner more. Any thread. */
+cs_config *cs_config_retain(cs_config *config);
+void cs_config_free(cs_config *config); /* gives up one ownership; NULL is fine */
+
+/* What came by discovery, an object, under the configuration of the start, which must outlive *out: where both say
+ * something the latter holds.
+ * Our own sections take effect at the start only, so what is said of them is warned about and left out. Refused with
+ * CS_ERR_INVALID, and OPA's words: another discovery service, other keys, and whatever cs_config_load refuses.
+ * `overridden` gets the names of what was said in vain ("bundles.a.resource"), in the arena of *out. */
+CS_MUST_CHECK cs_err cs_config_discovered(const cs_config *boot, cs_value discovered, cs_config **out,
+                                          cs_slice *overridden, cs_config_report *report, cs_error *e);
 
 /* NULL if there is none of that name. */
 const cs_config_service *cs_config_find_service(const cs_config *config, cs_slice name);

@@ -55,13 +55,24 @@ typedef struct cs_config_bundle {
     int64_t min_delay_ns, max_delay_ns;
     int64_t long_poll_s;   /* how long the server may wait with its answer; 0 = no long polling */
     int64_t superseded_ns; /* how long etags of replaced bundles are sent; 0 = not */
+    bool triggered;        /* `trigger` was said */
     bool manual;           /* trigger: manual */
     bool signing;          /* a `signing` block: the bundle must be signed */
+    bool unsigned_deltas;  /* signing.allow_unsigned_delta_bundles */
     cs_slice keyid, scope;
     const cs_slice *exclude_files;
     size_t n_exclude_files;
     bool persist;
     uint64_t size_limit_bytes;
+    cs_value document; /* as written */
 } cs_config_bundle;
+
+/* Configuration that comes out of a bundle. */
+typedef struct cs_config_discovery {
+    bool configured;
+    cs_config_bundle bundle; /* where it comes from; its name is "discovery" */
+    cs_slice query;          /* what of it is the configuration: "data.a.b" */
+    cs_slice folder;         /* under which a copy is kept: `name`, or "discovery" */
+} cs_config_discovery;
 
 #endif

@@ -33,16 +33,21 @@ typedef struct cs_decision_record cs_decision_record;
 
 typedef struct cs_decision_log cs_decision_log;
 
-typedef struct cs_decision_log_options {
-    cs_store *store;
-    const cs_host *host; /* NULL = the system's, without a network */ /* for the mask and drop decisions */
-    cs_value labels;                       /* object of strings, with id and version; must outlive the log */
+/* What may change while it runs. */
+typedef struct cs_decision_log_settings {
+    cs_value labels;                       /* object of strings, with id and version */
     cs_slice mask_decision, drop_decision; /* "/system/log/mask"; "" = none */
     bool logs;                             /* is there a decision log at all? */
     bool console;
     /* Gets each record as it is printed: a JSON object. On the log's thread; must not wait. NULL = nobody. */
     void (*sink)(void *self, cs_slice record);
     void *sink_self;
+} cs_decision_log_settings;
+
+typedef struct cs_decision_log_options {
+    cs_store *store;
+    const cs_host *host; /* NULL = the system's, without a network */ /* for the mask and drop decisions */
+    cs_decision_log_settings settings;
     cs_audit *audit;     /* NULL = no audit log */
     cs_metrics *metrics; /* NULL = none */
     size_t queue;        /* records that may wait; 0 = 65536 */
@@ -50,12 +55,16 @@ typedef struct cs_decision_log_options {
 } cs_decision_log_options;
 
 CS_MUST_CHECK cs_err cs_decision_log_start(const cs_decision_log_options *options, cs_decision_log **out, cs_error *e);
+/* Any thread; what it points to is copied. Afterwards the old sink is not called any more. */
+void cs_decision_log_configure(cs_decision_log *log, const cs_decision_log_settings *settings);
 /* Writes what waits, ends the thread; what is put later is not taken. NULL is fine. */
 void cs_decision_log_stop(cs_decision_log *log);
 /* Nobody may use it any more. Stops it, if that has not been done. NULL is fine. */
 void cs_decision_log_free(cs_decision_log *log);
 /* Is there a decision log, whose records have the timers of the request? */
 bool cs_decision_log_wants_metrics(const cs_decision_log *log);
+/* Does anybody keep decisions, so that they need ids? */
+bool cs_decision_log_wants_ids(const cs_decision_log *log);
 
 /* Any thread. Records a decision, with the answers of cs_audit_put, but that after FULL it may be put again later, as
  * *left. Without an audit log the answer is TAKEN always: what does not fit is dropped, and counted. `room` is the

@@ -17,8 +17,8 @@ typedef struct cs_log_upload cs_log_upload;
 typedef void cs_log_upload_told(void *self, const cs_error *error, int status);
 
 typedef struct cs_log_upload_options {
-    const cs_config *config; /* decision_logs, with a service; outlives this */
-    cs_metrics *metrics;     /* NULL = none: OPA's decision_logs_* counters */
+    cs_config *config;   /* decision_logs, with a service; is kept */
+    cs_metrics *metrics; /* NULL = none: OPA's decision_logs_* counters */
     cs_log_upload_told *told;
     void *self;
 } cs_log_upload_options;

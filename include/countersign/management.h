@@ -13,12 +13,18 @@
 typedef struct cs_management cs_management;
 
 typedef struct cs_management_options {
-    const cs_config *config;
+    cs_config *config; /* of the start */
     cs_server *server;
     cs_metrics *metrics;
+    const cs_host *host;   /* of evaluations of discovery bundles */
     const char *state_dir; /* where bundles with `persist` are kept; NULL = nowhere */
-    /* How a bundle of the configuration is to be read; what it points to lives in the arena. */
-    cs_bundle_options (*read_options)(void *self, const cs_config_bundle *bundle, cs_arena *a);
+    /* How a bundle of a configuration is to be read; what it points to lives in the arena. */
+    cs_bundle_options (*read_options)(void *self, const cs_config *config, const cs_config_bundle *bundle, cs_arena *a);
+    /* Activates a bundle that is a file, if it can be; reports. */
+    void (*load_file)(void *self, const cs_config *config, const cs_config_bundle *bundle);
+    /* A configuration that came by discovery is about to be in force: completes its labels, and puts into force what is
+     * not management's (decision logs). On the discovery's thread. */
+    void (*reconfigure)(void *self, cs_config *config);
     void *self;
 } cs_management_options;
 

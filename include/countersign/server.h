@@ -72,6 +72,7 @@ cs_slice cs_server_address(const cs_server *server, size_t i);
 void cs_server_bundle_expect(cs_server *server, cs_slice name);
 /* A request for it is over. What becomes of the bundle that came is reported by itself, below. */
 typedef struct cs_server_download {
+    bool discovery; /* the discovery bundle */
     cs_slice name;
     int status;         /* HTTP; 0 = no answer. 304 = what is active is the newest */
     uint64_t bytes;     /* of the archive */
@@ -81,6 +82,14 @@ void cs_server_bundle_downloaded(cs_server *server, const cs_server_download *do
 /* What became of a try to activate it. `error` is NULL after a success; errors may be NULL. */
 void cs_server_bundle_report(cs_server *server, const cs_bundle *bundle, cs_slice name, const cs_error *error,
                              const cs_errors *errors, int64_t duration_ns);
+/* The bundle is not the configuration's any more: erases it with all it brought. */
+CS_MUST_CHECK cs_err cs_server_bundle_remove(cs_server *server, cs_slice name, cs_error *e);
+/* There is a discovery bundle, which must become active before the server is ready. */
+void cs_server_discovery_expect(cs_server *server);
+/* What became of a try to activate it, as cs_server_bundle_report; `message` is for a success: what is to be known of
+ * it, "" for nothing. */
+void cs_server_discovery_report(cs_server *server, cs_slice revision, cs_slice message, const cs_error *error,
+                                const cs_errors *errors);
 /* What became of sending the decision log: NULL = all is sent; `status` is the HTTP status of a refusal, else 0. */
 void cs_server_logs_report(cs_server *server, const cs_error *error, int status);
 bool cs_server_bundles_ready(cs_server *server);
@@ -98,6 +107,9 @@ CS_MUST_CHECK cs_err cs_server_activate(cs_server *server, const cs_bundle *cons
                                         cs_error *e);
 /* Does the authorization policy read only what its input has? Before the start, and only with --authorization. */
 CS_MUST_CHECK cs_err cs_server_check_authorization(cs_server *server, cs_errors *errors);
+/* What discovery brings: which authorization and default decision hold, what /v1/config and /v1/status show. Keeps the
+ * configuration; `labels` (with id and version) live as long as it. One thread at a time. */
+void cs_server_reconfigure(cs_server *server, cs_config *config, cs_value labels);
 /* To be called when data was written by other means than the server's: data.tenants may have changed. */
 void cs_server_world_changed(cs_server *server);
 /* Brings back what PUT /v1/bundles/{name} stored in an earlier life, for the names that `push` declares. Problems are

@@ -9,8 +9,6 @@
 #include "countersign/version.h"
 #include "internal.h"
 
-#define LAST_UPLOAD_NS (5 * CS_NS_PER_S) /* for what is left of the decision log at the end */
-
 static void control_main(void *self)
 {
     cs_loop_run(((cs_app *)self)->control);
@@ -18,16 +16,20 @@ static void control_main(void *self)
 
 /* ---- documents about ourselves */
 
-static void make_labels(cs_app *app)
+static cs_value make_labels(const cs_app *app, cs_arena *a, cs_value said)
+{
+    cs_value labels = cs_is(said, CS_OBJECT) ? cs_object_clone(a, said, 2) : cs_object_new(a, 2);
+    cs_object_put_text(a, labels, "id", cs_string_copy(a, cs_slice_of(app->id)));
+    cs_object_put_text(a, labels, "version", cs_string(CS_LIT(CS_VERSION)));
+    return cs_freeze(a, labels);
+}
+
+static void introduce(cs_app *app)
 {
     cs_arena *a = &app->arena;
     const cs_config *c = app->config;
-    char id[37];
-    cs_random_uuid(id);
-    app->labels = cs_is(c->labels, CS_OBJECT) ? cs_object_clone(a, c->labels, 2) : cs_object_new(a, 2);
-    cs_object_put_text(a, app->labels, "id", cs_string_copy(a, cs_slice_of(id)));
-    cs_object_put_text(a, app->labels, "version", cs_string(CS_LIT(CS_VERSION)));
-    app->labels = cs_freeze(a, app->labels);
+    cs_random_uuid(app->id);
+    app->labels = make_labels(app, a, c->labels);
     cs_value shown = cs_object_clone(a, cs_config_public(a, c), 1);
     cs_object_put_text(a, shown, "labels", app->labels);
     cs_value runtime = cs_object_new(a, 4);
@@ -36,6 +38,12 @@ static void make_labels(cs_app *app)
     cs_object_put_text(a, runtime, "version", cs_string(CS_LIT(CS_VERSION)));
     cs_object_put_text(a, runtime, "commit", cs_string(CS_LIT("")));
     app->runtime = cs_freeze(a, runtime);
+}
+
+static cs_value runtime_of(void *self, cs_arena *arena)
+{
+    (void)arena;
+    return ((const cs_app *)self)->runtime;
 }
 
 /* data.system.version, as OPA writes it at the start: policies that look at it mean the release that is followed. */
@@ -67,54 +75,6 @@ static cs_err write_version(cs_app *app, cs_error *e)
 
 /* ---- parts */
 
-static bool logs_decisions(const cs_config *c)
-{
-    return cs_is(c->document, CS_OBJECT) && cs_object_get_text(c->document, "decision_logs") != NULL;
-}
-
-static void give_record(void *self, cs_slice record)
-{
-    cs_log_upload_put(((cs_app *)self)->log_upload, record);
-}
-
-/* On the upload's thread: after records came, so there is a server. */
-static void logs_sent(void *self, const cs_error *error, int status)
-{
-    cs_server_logs_report(((cs_app *)self)->server, error, status);
-}
-
-static cs_err start_log_upload(cs_app *app, cs_error *e)
-{
-    const cs_config *c = app->config;
-    if (c->decision_logs.service.n == 0) {
-        return CS_OK;
-    }
-    cs_log_upload_options options = {
-        .config = c, .metrics = c->status.prometheus ? app->metrics : NULL, .told = logs_sent, .self = app};
-    return cs_log_upload_start(&options, &app->log_upload, e);
-}
-
-static cs_err start_decision_log(cs_app *app, cs_error *e)
-{
-    const cs_config *c = app->config;
-    if (!logs_decisions(c) && app->audit == NULL) {
-        return CS_OK;
-    }
-    CS_TRY(start_log_upload(app, e));
-    cs_decision_log_options options = {.store = app->store,
-                                       .host = &app->host,
-                                       .labels = app->labels,
-                                       .mask_decision = c->decision_logs.mask_decision,
-                                       .drop_decision = c->decision_logs.drop_decision,
-                                       .logs = logs_decisions(c),
-                                       .console = c->decision_logs.console,
-                                       .sink = app->log_upload != NULL ? give_record : NULL,
-                                       .sink_self = app,
-                                       .audit = app->audit,
-                                       .metrics = app->metrics};
-    return cs_decision_log_start(&options, &app->decisions, e);
-}
-
 /* What evaluations ask of the network, and what they keep of its answers. */
 static void make_network(cs_app *app)
 {
@@ -122,6 +82,8 @@ static void make_network(cs_app *app)
     app->network = cs_network_new(&(cs_network_options){.read_env = cs_config_env});
     app->host = *cs_host_system();
     app->host.network = app->network;
+    app->host.self = app;
+    app->host.runtime = runtime_of;
     app->http_cache = cs_http_cache_new(&(cs_http_cache_options){
         .max_bytes = c->inter_query_cache.max_size_bytes,
         .threshold_percent = c->inter_query_cache.threshold_percent,
@@ -171,9 +133,21 @@ static cs_err make_server(cs_app *app, cs_error *e)
     return cs_server_new(&options, &app->server, e);
 }
 
-static cs_bundle_options read_options(void *self, const cs_config_bundle *bundle, cs_arena *a)
+static cs_bundle_options read_options(void *self, const cs_config *config, const cs_config_bundle *bundle, cs_arena *a)
 {
-    return cs_app__bundle_options(self, bundle, a);
+    return cs_app__bundle_options(self, config, bundle, a);
+}
+
+static void load_file(void *self, const cs_config *config, const cs_config_bundle *bundle)
+{
+    cs_app__load_file(self, config, bundle);
+}
+
+static void reconfigure(void *self, cs_config *config)
+{
+    cs_app *app = self;
+    config->labels = make_labels(app, &config->arena, config->labels);
+    cs_app__decisions_reconfigure(app, config);
 }
 
 static cs_err start_management(cs_app *app, cs_error *e)
@@ -181,8 +155,11 @@ static cs_err start_management(cs_app *app, cs_error *e)
     cs_management_options options = {.config = app->config,
                                      .server = app->server,
                                      .metrics = app->metrics,
+                                     .host = &app->host,
                                      .state_dir = app->state_dir,
                                      .read_options = read_options,
+                                     .load_file = load_file,
+                                     .reconfigure = reconfigure,
                                      .self = app};
     return cs_management_start(&options, &app->management, e);
 }
@@ -216,13 +193,13 @@ static cs_err start(cs_app *app, cs_errors *errors, cs_error *e)
     cs_store_options store = {
         .readers = workers + 16, .rego_version = app->o->rego_version, .print = cs_server_print()};
     CS_TRY(cs_store_new(&store, &app->store, e));
-    make_labels(app);
+    introduce(app);
     cs_app__make_settings(app);
     make_network(app);
     CS_TRY(cs_app__journal_open(app, e));
     CS_TRY(cs_app__audit_open(app, e));
     cs_app__audit_listen(app);
-    CS_TRY(start_decision_log(app, e));
+    CS_TRY(cs_app__decisions_start(app, e));
     CS_TRY(cs_loop_new(&app->control, e));
     CS_TRY(cs_thread_start(&app->control_thread, "control", control_main, app, e));
     CS_TRY(make_server(app, e));
@@ -265,7 +242,7 @@ static void stop(cs_app *app)
     cs_webhooks_stop(app->webhooks);
     cs_journal_free(app->journal);        /* its callbacks post to the workers: before these end */
     cs_decision_log_stop(app->decisions); /* likewise */
-    cs_log_upload_stop(app->log_upload, LAST_UPLOAD_NS);
+    cs_app__decisions_end(app);
     cs_audit_stop(app->audit);
     cs_server_free(app->server);
     cs_decision_log_free(app->decisions);
@@ -281,6 +258,7 @@ static void stop(cs_app *app)
     cs_compensations_free(app->compensations);
     cs_spend_free(app->spend);
     cs_metrics_free(app->metrics);
+    cs_config_free(app->logging);
     cs_config_free(app->config);
     cs_arena_destroy(&app->arena);
 }

@@ -10,7 +10,9 @@
 typedef struct cs_app {
     const cs_app_options *o;
     cs_arena arena;
-    cs_config *config;
+    cs_config *config;  /* of the start */
+    cs_config *logging; /* what discovery said of the decision log last; NULL = nothing */
+    char id[37];        /* of this process, a label */
     cs_metrics *metrics;
     cs_store *store;
     cs_decision_log *decisions;
@@ -40,8 +42,17 @@ typedef struct cs_app {
 cs_err cs_app__load_paths(cs_app *app, cs_errors *errors, cs_error *e);
 /* The bundles of the configuration that are files. A bad one is reported and left out, as OPA does. */
 void cs_app__load_configured(cs_app *app);
-/* How a bundle of the configuration is to be read. Everything lives in the arena. */
-cs_bundle_options cs_app__bundle_options(cs_app *app, const cs_config_bundle *b, cs_arena *a);
+/* How a bundle of a configuration is to be read. Everything lives in the arena. */
+cs_bundle_options cs_app__bundle_options(cs_app *app, const cs_config *c, const cs_config_bundle *b, cs_arena *a);
+/* Activates one that is a file, if it can be; reports. */
+void cs_app__load_file(cs_app *app, const cs_config *c, const cs_config_bundle *b);
+
+/* ---- decisions.c: the decision log and its uploader */
+CS_MUST_CHECK cs_err cs_app__decisions_start(cs_app *app, cs_error *e);
+/* On another thread than the start's, one at a time. */
+void cs_app__decisions_reconfigure(cs_app *app, cs_config *config);
+/* Sends what is left. */
+void cs_app__decisions_end(cs_app *app);
 
 /* ---- journal.c: with the sections `spend` or `approvals`; without them nothing is opened */
 /* What only the client library knows: its settings. */

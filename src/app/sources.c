@@ -68,14 +68,13 @@ cs_err cs_app__load_paths(cs_app *app, cs_errors *errors, cs_error *e)
 
 /* ---- the configuration */
 
-cs_bundle_options cs_app__bundle_options(cs_app *app, const cs_config_bundle *b, cs_arena *a)
+cs_bundle_options cs_app__bundle_options(cs_app *app, const cs_config *c, const cs_config_bundle *b, cs_arena *a)
 {
     cs_bundle_options options = common(app);
     options.name = b->name;
     options.max_file_bytes = b->size_limit_bytes;
     options.skip_verify = app->o->skip_verify;
-    if (b->signing) {
-        const cs_config *c = app->config;
+    if (b->signing || c->n_keys != 0) {
         cs_bundle_key *keys = cs_arena_array(a, cs_bundle_key, c->n_keys + 1);
         for (size_t i = 0; i < c->n_keys; i++) {
             keys[i] = (cs_bundle_key){c->keys[i].id, c->keys[i].key, c->keys[i].algorithm, c->keys[i].scope};
@@ -86,20 +85,22 @@ cs_bundle_options cs_app__bundle_options(cs_app *app, const cs_config_bundle *b,
                                      .keyid = b->keyid,
                                      .scope = b->scope,
                                      .exclude = b->exclude_files,
-                                     .n_exclude = b->n_exclude_files};
+                                     .n_exclude = b->n_exclude_files,
+                                     .optional = !b->signing,
+                                     .unsigned_deltas = b->unsigned_deltas};
         options.verify = verify;
     }
     return options;
 }
 
-static void load_configured(cs_app *app, const cs_config_bundle *b)
+void cs_app__load_file(cs_app *app, const cs_config *c, const cs_config_bundle *b)
 {
     cs_arena scratch;
     cs_arena_init(&scratch, 0);
     cs_errors errors;
     cs_errors_init(&errors);
     cs_error e = {0};
-    cs_bundle_options options = cs_app__bundle_options(app, b, &scratch);
+    cs_bundle_options options = cs_app__bundle_options(app, c, b, &scratch);
     cs_bundle *bundle = NULL;
     const char *path = cs_arena_dup(&scratch, b->path.p, b->path.n);
     cs_err r = cs_bundle_read_path(path, &options, &bundle, &e);
@@ -131,7 +132,7 @@ void cs_app__load_configured(cs_app *app)
         const cs_config_bundle *b = &app->config->bundles[i];
         cs_server_bundle_expect(app->server, b->name);
         if (b->path.n != 0) {
-            load_configured(app, b);
+            cs_app__load_file(app, app->config, b);
         }
     }
 }

@@ -19,8 +19,7 @@ static void merge(cs_arena *a, cs_node *into, const cs_node *from)
 
 cs_err cs_config_load(const cs_config_sources *sources, cs_config **out, cs_config_report *report)
 {
-    cs_config *c = cs_zalloc(sizeof *c);
-    cs_arena_init(&c->arena, 0);
+    cs_config *c = cs_config__new();
     const char *file = sources->file != NULL ? sources->file : "";
     c->file = cs_slice_make(cs_arena_dup(&c->arena, file, strlen(file)), strlen(file));
     cs_node *root = sources->file != NULL ? cs_config__read_file(&c->arena, file, report)
@@ -48,9 +47,23 @@ cs_err cs_config_load(const cs_config_sources *sources, cs_config **out, cs_conf
     return CS_OK;
 }
 
+cs_config *cs_config__new(void)
+{
+    cs_config *c = cs_zalloc(sizeof *c);
+    atomic_init(&c->refs, 1);
+    cs_arena_init(&c->arena, 0);
+    return c;
+}
+
+cs_config *cs_config_retain(cs_config *config)
+{
+    atomic_fetch_add_explicit(&config->refs, 1, memory_order_relaxed);
+    return config;
+}
+
 void cs_config_free(cs_config *config)
 {
-    if (config != NULL) {
+    if (config != NULL && atomic_fetch_sub_explicit(&config->refs, 1, memory_order_acq_rel) == 1) {
         cs_arena_destroy(&config->arena);
         cs_free(config);
     }

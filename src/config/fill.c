@@ -443,6 +443,8 @@ void cs_config__fill(cs_config *config, const cs_node *root, cs_config_report *r
     fill_keys(&f);
     cs_config__fill_services(&f);
     cs_config__fill_bundles(&f);
+    cs_config__fill_discovery(&f);
+    cs_config__check_plugins(&f);
     fill_push(&f);
     fill_opa(&f);
     fill_identity(&f);

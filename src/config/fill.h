@@ -28,8 +28,11 @@ const cs_node *cs_config__items(const cs_config__filler *f, const char *section,
 
 /* ---- fill_management.c */
 void cs_config__fill_services(cs_config__filler *f); /* after the keys: what signs is looked for among them */
+/* fill_bundles.c, after the services */
 void cs_config__fill_bundles(cs_config__filler *f);
+void cs_config__fill_discovery(cs_config__filler *f);
 void cs_config__fill_status(cs_config__filler *f);
 void cs_config__fill_decision_logs(cs_config__filler *f);
+void cs_config__check_plugins(cs_config__filler *f);
 
 #endif

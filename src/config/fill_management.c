@@ -1,4 +1,4 @@
-/* Services, bundles, status and decision logs out of the checked tree. */
+/* Services, status and decision logs out of the checked tree. */
 #include "config/fill.h"
 #include "countersign/base/time.h"
 #include "countersign/number.h"
@@ -118,84 +118,22 @@ void cs_config__fill_services(cs_config__filler *f)
     }
 }
 
-/* What is wrong with a bundle beyond its single values, or NULL. */
-static const char *bundle_fault(const cs_config__filler *f, const cs_config_bundle *b)
+/* There are no plugins but those that are built in. */
+void cs_config__check_plugins(cs_config__filler *f)
 {
-    const cs_config *c = f->config;
-    bool min = cs_config__find(f, "bundles.*.polling.min_delay_seconds") != NULL;
-    bool max = cs_config__find(f, "bundles.*.polling.max_delay_seconds") != NULL;
-    if (min != max) {
-        return min ? "polling configuration missing 'max_delay_seconds'"
-                   : "polling configuration missing 'min_delay_seconds'";
-    }
-    if (b->max_delay_ns < b->min_delay_ns) {
-        return "max polling delay must be >= min polling delay";
-    }
-    if (b->signing && b->keyid.n == 0 && c->n_keys == 0) {
-        return "no verification keys configured";
-    }
-    return NULL;
-}
-
-static void fill_bundle(cs_config__filler *f, cs_config_bundle *b)
-{
-    cs_config *c = f->config;
-    b->service = cs_config__text(f, "bundles.*.service");
-    b->resource = cs_config__text(f, "bundles.*.resource");
-    if (b->resource.n == 0) {
-        size_t n;
-        char *resource = cs_arena_printf(&c->arena, &n, "bundles/%.*s", CS_FMT(b->name));
-        b->resource = cs_slice_make(resource, n);
-    }
-    b->path = CS_LIT("");
-    b->min_delay_ns = cs_config__integer(f, "bundles.*.polling.min_delay_seconds") * CS_NS_PER_S;
-    b->max_delay_ns = cs_config__integer(f, "bundles.*.polling.max_delay_seconds") * CS_NS_PER_S;
-    b->long_poll_s = cs_config__integer(f, "bundles.*.polling.long_polling_timeout_seconds");
-    b->superseded_ns = cs_config__integer(f, "bundles.*.polling.superseded_etag_ttl_seconds") * CS_NS_PER_S;
-    b->manual = cs_slice_is(cs_config__text(f, "bundles.*.trigger"), "manual");
-    b->persist = cs_config__boolean(f, "bundles.*.persist");
-    b->signing = cs_config__member(f->item, CS_LIT("signing")) != NULL;
-    b->keyid = cs_config__text(f, "bundles.*.signing.keyid");
-    b->scope = cs_config__text(f, "bundles.*.signing.scope");
-    b->exclude_files = cs_config__list(f, "bundles.*.signing.exclude_files", &b->n_exclude_files);
-    int64_t size = cs_config__integer(f, "bundles.*.size_limit_bytes");
-    b->size_limit_bytes = size > 0 ? (uint64_t)size : UINT64_C(1073741824);
-    if (cs_slice_starts(b->resource, CS_LIT("file://"))) {
-        b->path = cs_slice_sub(b->resource, 7, b->resource.n);
-        b->service = CS_LIT("");
-    } else if (b->service.n == 0 && c->n_services > 0) {
-        b->service = c->services[0].name;
-    }
-    const char *fault = bundle_fault(f, b);
-    if (fault != NULL) {
-        cs_config__problem(f->report, false, f->item, "invalid configuration for bundle \"%.*s\": %s", CS_FMT(b->name),
-                           fault);
-    }
-    if (b->path.n == 0 && cs_config_find_service(c, b->service) == NULL) {
-        cs_config__problem(f->report, false, f->item,
-                           "invalid configuration for bundle \"%.*s\": service name \"%.*s\" not found",
-                           CS_FMT(b->name), CS_FMT(b->service));
-    }
-    if (b->keyid.n > 0 && cs_config_find_key(c, b->keyid) == NULL) {
-        cs_config__problem(f->report, false, f->item,
-                           "invalid configuration for bundle \"%.*s\": key id %.*s not found", CS_FMT(b->name),
-                           CS_FMT(b->keyid));
-    }
-}
-
-void cs_config__fill_bundles(cs_config__filler *f)
-{
-    cs_config *c = f->config;
+    static const char *const users[] = {"decision_logs", "status"};
     size_t n;
-    const cs_node *section = cs_config__items(f, "bundles", &n);
-    c->bundles = cs_arena_array(&c->arena, cs_config_bundle, n + 1);
+    const cs_node *section = cs_config__items(f, "plugins", &n);
     for (size_t i = 0; i < n; i++) {
-        f->item = section->members.v[i].node;
-        if (f->item->kind != CS_NODE_MAP) {
-            continue; /* null: as if it were not there */
+        cs_config__problem(f->report, false, section->members.v[i].node, "plugin \"%.*s\" not registered",
+                           CS_FMT(section->members.v[i].key));
+    }
+    for (size_t i = 0; i < sizeof users / sizeof *users; i++) {
+        const char *path = i == 0 ? "decision_logs.plugin" : "status.plugin";
+        if (cs_config__is_given(f, path)) {
+            cs_config__problem(f->report, false, cs_config__find(f, path), "invalid plugin name \"%.*s\" in %s",
+                               CS_FMT(cs_config__text(f, path)), users[i]);
         }
-        c->bundles[c->n_bundles].name = section->members.v[i].key;
-        fill_bundle(f, &c->bundles[c->n_bundles++]);
     }
 }
 

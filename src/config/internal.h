@@ -74,4 +74,11 @@ void cs_config__problem(cs_config_report *report, bool warning, const cs_node *a
  * report. */
 void cs_config__fill(cs_config *config, const cs_node *root, cs_config_report *report);
 
+/* An empty one. */
+cs_config *cs_config__new(void);
+/* Is there such a section? */
+bool cs_config__is_known(cs_slice section);
+/* Is it a section of ours? */
+bool cs_config__is_own(cs_slice section);
+
 #endif

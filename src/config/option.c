@@ -70,7 +70,14 @@ static match find_row(const place *at, const cs_option **out)
     return best;
 }
 
-static bool is_own(cs_slice section)
+bool cs_config__is_known(cs_slice section)
+{
+    place at = {&section, 1, ""};
+    const cs_option *row = NULL;
+    return find_row(&at, &row) != MATCH_NONE;
+}
+
+bool cs_config__is_own(cs_slice section)
 {
     place at = {&section, 1, ""};
     const cs_option *row = NULL;
@@ -187,7 +194,7 @@ static void check_value(const cs_option *row, const cs_node *node, const place *
         return;
     case CS_OPTION_STRING:
         if (!text) {
-            wrong(report, node, at, "a text");
+            wrong(report, node, at, "a string");
         }
         return;
     case CS_OPTION_ENUM:
@@ -306,7 +313,7 @@ void cs_config__check(const cs_node *root, cs_config_report *report)
         cs_arena a;
         cs_arena_init(&a, 0);
         place at = {&m->key, 1, cs_arena_dup(&a, m->key.p, m->key.n)};
-        check_node(m->node, &at, is_own(m->key), report);
+        check_node(m->node, &at, cs_config__is_own(m->key), report);
         cs_arena_destroy(&a);
     }
 }

@@ -20,8 +20,13 @@ struct cs_decision_log {
     cs_queue *queue;
     cs_thread thread;
     cs_store_reader *reader;
-    cs_arena names;
-    cs_decision__question mask, drop;
+    cs_mutex settings; /* of what may change while it runs: */
+    cs_arena names;    /* of questions and labels, also of those that were replaced */
+    _Atomic(const cs_decision__question *) mask, drop;
+    _Atomic(const cs_value *) labels;
+    _Atomic bool logs, console;
+    void (*sink)(void *self, cs_slice record);
+    void *sink_self;
     cs_arena arena; /* of one record */
     cs_hasher *hasher;
     cs_buf text;
@@ -34,14 +39,39 @@ struct cs_decision_log {
 
 static cs_decision_record stop_mark;
 
-const cs_decision_log_options *cs_decision__log_options(const cs_decision_log *log)
+bool cs_decision__logs(const cs_decision_log *log)
 {
-    return &log->o;
+    return atomic_load_explicit(&log->logs, memory_order_relaxed);
+}
+
+bool cs_decision__audits(const cs_decision_log *log)
+{
+    return log->o.audit != NULL;
+}
+
+cs_value cs_decision__labels(const cs_decision_log *log)
+{
+    return *atomic_load_explicit(&log->labels, memory_order_acquire);
+}
+
+static const cs_decision__question *mask_of(const cs_decision_log *log)
+{
+    return atomic_load_explicit(&log->mask, memory_order_acquire);
+}
+
+static const cs_decision__question *drop_of(const cs_decision_log *log)
+{
+    return atomic_load_explicit(&log->drop, memory_order_acquire);
 }
 
 bool cs_decision_log_wants_metrics(const cs_decision_log *log)
 {
-    return log != NULL && log->o.logs;
+    return log != NULL && cs_decision__logs(log);
+}
+
+bool cs_decision_log_wants_ids(const cs_decision_log *log)
+{
+    return log != NULL && (cs_decision__logs(log) || cs_decision__audits(log));
 }
 
 static size_t size_of(const cs_decision_record *r)
@@ -98,17 +128,22 @@ static void print(cs_arena *a, cs_slice json)
 
 static bool gives(const cs_decision_log *log)
 {
-    return log->o.console || log->o.sink != NULL;
+    return cs_decision__logs(log);
 }
 
 static void give(cs_decision_log *log, cs_slice json)
 {
-    if (log->o.console) {
+    if (json.n == 0) {
+        return; /* of a time when there was no decision log */
+    }
+    if (atomic_load_explicit(&log->console, memory_order_relaxed)) {
         print(&log->arena, json);
     }
-    if (log->o.sink != NULL) {
-        log->o.sink(log->o.sink_self, json);
+    cs_mutex_lock(&log->settings);
+    if (log->sink != NULL) {
+        log->sink(log->sink_self, json);
     }
+    cs_mutex_unlock(&log->settings);
 }
 
 /* ---- the audit log */
@@ -149,11 +184,11 @@ static void handle_asking(cs_decision_log *log, const cs_decision_record *r, con
     cs_decision__asker asker = {.host = log->o.host, .arena = &log->arena, .world = world};
     cs_value event, drop = cs_undefined(), mask = cs_undefined();
     cs_error e = {0};
-    cs_err err = cs_decision__event(r, log->o.labels, &log->arena, &event, &e);
-    if (err == CS_OK && log->o.logs && cs_decision__ask(&asker, &log->drop, event, &drop, &e) != CS_OK) {
+    cs_err err = cs_decision__event(r, cs_decision__labels(log), &log->arena, &event, &e);
+    if (err == CS_OK && cs_decision__logs(log) && cs_decision__ask(&asker, drop_of(log), event, &drop, &e) != CS_OK) {
         drop = cs_undefined();
     }
-    if (err == CS_OK && (err = cs_decision__ask(&asker, &log->mask, event, &mask, &e)) != CS_OK) {
+    if (err == CS_OK && (err = cs_decision__ask(&asker, mask_of(log), event, &mask, &e)) != CS_OK) {
         cs_logf(CS_LOG_ERROR, "Log event masking failed: %s.", e.text);
     }
     /* What should be masked must not come out. */
@@ -193,7 +228,8 @@ static void handle(cs_decision_log *log, const cs_decision_record *r, const cs_w
 static bool handle_some(cs_decision_log *log, bool *stop)
 {
     const cs_world *world = cs_store_pin(log->reader);
-    bool asks = cs_decision__is_asked(&log->mask, world) || (log->o.logs && cs_decision__is_asked(&log->drop, world));
+    bool asks = cs_decision__is_asked(mask_of(log), world) ||
+                (cs_decision__logs(log) && cs_decision__is_asked(drop_of(log), world));
     cs_decision_record *r = NULL;
     for (int i = 0; i < TURN && (r = cs_queue_take(log->queue)) != NULL; i++) {
         if (r == &stop_mark) {
@@ -242,14 +278,47 @@ static void run(void *self)
     cs_store_reader_free(log->reader);
 }
 
+/* ---- what may change */
+
+/* The one that is there, unless it is about another path: workers may look at it for as long as the log is there. */
+static const cs_decision__question *question(cs_decision_log *log, const cs_decision__question *old, cs_slice path,
+                                             const char *kind)
+{
+    cs_decision__question *q = cs_arena_new(&log->names, cs_decision__question);
+    size_t n;
+    const char *key = cs_arena_printf(&log->names, &n, "%s %.*s", kind, CS_FMT(path));
+    if (old != NULL && cs_slice_eq(old->key, cs_slice_make(key, n))) {
+        return old;
+    }
+    path = cs_slice_make(cs_arena_dup(&log->names, path.p, path.n), path.n);
+    cs_decision__question_init(q, &log->names, path, key);
+    return q;
+}
+
+void cs_decision_log_configure(cs_decision_log *log, const cs_decision_log_settings *settings)
+{
+    cs_mutex_lock(&log->settings);
+    const cs_value *labels = atomic_load(&log->labels);
+    if (labels == NULL || !cs_equal(*labels, settings->labels)) {
+        cs_value *copy = cs_arena_new(&log->names, cs_value);
+        *copy = cs_freeze(&log->names, settings->labels);
+        atomic_store_explicit(&log->labels, copy, memory_order_release);
+    }
+    atomic_store(&log->mask, question(log, mask_of(log), settings->mask_decision, "log-mask"));
+    atomic_store(&log->drop, question(log, drop_of(log), settings->drop_decision, "log-drop"));
+    atomic_store(&log->logs, settings->logs);
+    atomic_store(&log->console, settings->console && settings->logs);
+    log->sink = settings->logs ? settings->sink : NULL;
+    log->sink_self = settings->sink_self;
+    cs_mutex_unlock(&log->settings);
+}
+
 /* ---- start, stop, put */
 
 cs_err cs_decision_log_start(const cs_decision_log_options *options, cs_decision_log **out, cs_error *e)
 {
     cs_decision_log *log = cs_zalloc(sizeof *log);
     log->o = *options;
-    log->o.console = options->console && options->logs;
-    log->o.sink = options->logs ? options->sink : NULL;
     log->o.room = options->room != 0 ? options->room : ROOM_DEFAULT;
     cs_arena_init(&log->names, 0);
     cs_arena_init(&log->arena, 0);
@@ -260,8 +329,8 @@ cs_err cs_decision_log_start(const cs_decision_log_options *options, cs_decision
     if (options->metrics != NULL) {
         log->dropped = cs_metrics_series(options->metrics, CS_METRIC_DECISION_LOG_DROPPED, NULL);
     }
-    cs_decision__question_init(&log->mask, &log->names, options->mask_decision, "log-mask");
-    cs_decision__question_init(&log->drop, &log->names, options->drop_decision, "log-drop");
+    cs_mutex_init(&log->settings);
+    cs_decision_log_configure(log, &options->settings);
     cs_err r = cs_queue_new(options->queue != 0 ? options->queue : QUEUE_DEFAULT, &log->queue, e);
     if (r == CS_OK) {
         r = cs_thread_start(&log->thread, "decision-log", run, log, e);
@@ -303,6 +372,7 @@ void cs_decision_log_free(cs_decision_log *log)
     cs_buf_destroy(&log->text);
     cs_cond_destroy(&log->wake);
     cs_mutex_destroy(&log->lock);
+    cs_mutex_destroy(&log->settings);
     cs_arena_destroy(&log->names);
     cs_arena_destroy(&log->arena);
     cs_free(log);
@@ -344,7 +414,7 @@ cs_audit_answer cs_decision_log_put(cs_decision_log *log, cs_decision_record *r,
 /* Where nobody wants to see the record before, it goes to the audit log at once: half the cost. */
 static bool goes_directly(const cs_decision_log *log, const cs_decision *d)
 {
-    return log->o.audit != NULL && !log->o.logs && !cs_decision__is_asked(&log->mask, d->world);
+    return log->o.audit != NULL && !cs_decision__logs(log) && !cs_decision__is_asked(mask_of(log), d->world);
 }
 
 cs_audit_answer cs_decision_log_take(cs_decision_log *log, const cs_decision *d, cs_buf *room, cs_audit_told *told,

@@ -52,7 +52,9 @@ cs_decision_record *cs_decision__record_new(const cs_decision_log *log, const cs
 /* What the audit log keeps, where nothing is masked, into `out`, which `to` then points into. false: it is too large.
  */
 bool cs_decision__write_whole(cs_buf *out, const cs_decision *d, cs_audit_record *to);
-const cs_decision_log_options *cs_decision__log_options(const cs_decision_log *log);
+bool cs_decision__logs(const cs_decision_log *log);   /* is there a decision log? */
+bool cs_decision__audits(const cs_decision_log *log); /* and an audit log? */
+cs_value cs_decision__labels(const cs_decision_log *log);
 
 /* ---- keep.c: the data of a decision's record in the audit log */
 enum { CS_DECISION__KEEP_MAX = 1 << 20 }; /* input and result beyond are left out; the digest stays */

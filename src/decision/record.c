@@ -241,11 +241,11 @@ cs_decision_record *cs_decision__record_new(const cs_decision_log *log, const cs
     (void)cs_buf_room(&out, 2048);
     out.n = sizeof head; /* its place */
     size_t from = out.n;
-    if (cs_decision__log_options(log)->logs) {
-        cs_decision_write(&out, d, cs_decision__log_options(log)->labels);
+    if (cs_decision__logs(log)) {
+        cs_decision_write(&out, d, cs_decision__labels(log));
     }
     head.log = grown(&out, &from);
-    if (cs_decision__log_options(log)->audit != NULL) {
+    if (cs_decision__audits(log)) {
         write_kept(&out, d, &head);
     }
     memcpy(out.p, &head, sizeof head);

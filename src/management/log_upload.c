@@ -323,6 +323,7 @@ cs_err cs_log_upload_start(const cs_log_upload_options *options, cs_log_upload *
 {
     cs_log_upload *u = cs_zalloc(sizeof *u);
     u->o = *options;
+    cs_config_retain(options->config);
     u->service =
         cs_service_new(options->config, cs_config_find_service(options->config, settings(u)->service), &u->abort);
     cs_mutex_init(&u->lock);
@@ -396,6 +397,7 @@ void cs_log_upload_stop(cs_log_upload *u, int64_t grace_ns)
     }
     cs_chunks_destroy(&u->chunks);
     cs_service_free(u->service);
+    cs_config_free(u->o.config);
     cs_mutex_destroy(&u->lock);
     cs_cond_destroy(&u->wake);
     cs_free(u);

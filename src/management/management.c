@@ -8,6 +8,29 @@
 
 /* ---- pauses */
 
+void cs_management__rest_init(cs_management__rest *rest)
+{
+    cs_mutex_init(&rest->lock);
+    cs_cond_init(&rest->wake);
+    rest->stop = false;
+    atomic_init(&rest->stopped, false);
+}
+
+void cs_management__rest_stop(cs_management__rest *rest)
+{
+    atomic_store(&rest->stopped, true);
+    cs_mutex_lock(&rest->lock);
+    rest->stop = true;
+    cs_cond_broadcast(&rest->wake);
+    cs_mutex_unlock(&rest->lock);
+}
+
+void cs_management__rest_destroy(cs_management__rest *rest)
+{
+    cs_mutex_destroy(&rest->lock);
+    cs_cond_destroy(&rest->wake);
+}
+
 bool cs_management__pause(cs_management__rest *rest, int64_t ns)
 {
     int64_t until = cs_time_mono_ns() + ns;
@@ -34,11 +57,11 @@ int64_t cs_management__backoff(unsigned failures, int64_t most_ns)
 
 /* ---- start */
 
-cs_service *cs_management__service(cs_management *m, cs_slice name)
+cs_service *cs_management__service(const cs_config *config, cs_service **services, cs_slice name)
 {
-    for (size_t i = 0; i < m->o.config->n_services; i++) {
-        if (cs_slice_eq(m->o.config->services[i].name, name)) {
-            return m->services[i];
+    for (size_t i = 0; i < config->n_services; i++) {
+        if (cs_slice_eq(config->services[i].name, name)) {
+            return services[i];
         }
     }
     return NULL;
@@ -46,19 +69,27 @@ cs_service *cs_management__service(cs_management *m, cs_slice name)
 
 static void make(cs_management *m)
 {
-    const cs_config *c = m->o.config;
-    cs_mutex_init(&m->rest.lock);
-    cs_cond_init(&m->rest.wake);
+    cs_config *c = m->o.config;
+    cs_mutex_init(&m->lock);
+    cs_mutex_init(&m->reporter.lock);
+    cs_cond_init(&m->reporter.wake);
+    m->config = cs_config_retain(c);
+    m->bundles = cs_config_retain(c);
     m->services = cs_zalloc((c->n_services + 1) * sizeof(cs_service *));
     for (size_t i = 0; i < c->n_services; i++) {
         m->services[i] = cs_service_new(c, &c->services[i], &m->stop);
     }
-    m->downloads = cs_zalloc((c->n_bundles + 1) * sizeof *m->downloads);
     for (size_t i = 0; i < c->n_bundles; i++) {
-        cs_service *service = cs_management__service(m, c->bundles[i].service);
+        cs_service *service = cs_management__service(c, m->services, c->bundles[i].service);
         if (c->bundles[i].path.n == 0 && service != NULL) {
-            cs_management__download_init(&m->downloads[m->n_downloads++], m, &c->bundles[i], service);
+            CS_VEC_PUSH(&m->downloads, cs_management__download_new(m, c, &c->bundles[i], service));
         }
+    }
+    if (c->discovery.configured) {
+        cs_service *service = cs_management__service(c, m->services, c->discovery.bundle.service);
+        m->discovery = cs_management__download_new(m, c, &c->discovery.bundle, service);
+        m->discovery->discovery = true;
+        cs_server_discovery_expect(m->o.server);
     }
 }
 
@@ -66,12 +97,12 @@ static cs_err start(cs_management *m, cs_error *e)
 {
     CS_TRY(cs_management__reporter_start(m, e));
     cs_management__activate_kept(m);
-    for (size_t i = 0; i < m->n_downloads; i++) {
-        cs_management__download *d = &m->downloads[i];
-        if (!d->bundle->manual) {
-            CS_TRY(cs_thread_start(&d->thread, "download", cs_management__download_run, d, e));
-            d->started = true;
-        }
+    for (size_t i = 0; i < m->downloads.n; i++) {
+        CS_TRY(cs_management__download_start(m->downloads.v[i], e));
+    }
+    if (m->discovery != NULL) {
+        cs_management__discover_kept(m);
+        CS_TRY(cs_management__download_start(m->discovery, e));
     }
     return CS_OK;
 }
@@ -95,24 +126,27 @@ void cs_management_stop(cs_management *m)
     if (m == NULL) {
         return;
     }
+    if (m->discovery != NULL) {
+        cs_management__download_stop(m->discovery); /* nothing is reconfigured any more */
+    }
     cs_management__reporter_stop(m);
     atomic_store(&m->stop, true);
-    cs_mutex_lock(&m->rest.lock);
-    m->rest.stop = true;
-    cs_cond_broadcast(&m->rest.wake);
-    cs_mutex_unlock(&m->rest.lock);
-    for (size_t i = 0; i < m->n_downloads; i++) {
-        if (m->downloads[i].started) {
-            cs_thread_join(&m->downloads[i].thread);
-        }
-        cs_management__download_destroy(&m->downloads[i]);
+    for (size_t i = 0; i < m->downloads.n; i++) {
+        cs_management__rest_stop(&m->downloads.v[i]->rest); /* all at once */
     }
-    for (size_t i = 0; i < m->o.config->n_services; i++) {
+    for (size_t i = 0; i < m->downloads.n; i++) {
+        cs_management__download_free(m->downloads.v[i]);
+    }
+    CS_VEC_FREE(&m->downloads);
+    cs_management__download_free(m->discovery);
+    for (size_t i = 0; i < m->config->n_services; i++) {
         cs_service_free(m->services[i]);
     }
-    cs_mutex_destroy(&m->rest.lock);
-    cs_cond_destroy(&m->rest.wake);
-    cs_free(m->downloads);
+    cs_config_free(m->config);
+    cs_config_free(m->bundles);
+    cs_mutex_destroy(&m->lock);
+    cs_mutex_destroy(&m->reporter.lock);
+    cs_cond_destroy(&m->reporter.wake);
     cs_free(m->services);
     cs_free(m);
 }

@@ -16,20 +16,28 @@
 
 enum { SECRET_MAX_BYTES = 65536, HEADERS_MAX = 64 };
 
-cs_service *cs_service_new(const cs_config *config, const cs_config_service *service, const _Atomic bool *stop)
+cs_service *cs_service_new(cs_config *config, const cs_config_service *service, const _Atomic bool *stop)
 {
     cs_service *s = cs_zalloc(sizeof *s);
-    s->config = config;
+    atomic_init(&s->refs, 1);
+    s->config = cs_config_retain(config);
     s->s = service;
     s->stop = stop;
     cs_management__token_init(&s->token);
     return s;
 }
 
+cs_service *cs_service_retain(cs_service *s)
+{
+    atomic_fetch_add_explicit(&s->refs, 1, memory_order_relaxed);
+    return s;
+}
+
 void cs_service_free(cs_service *s)
 {
-    if (s != NULL) {
+    if (s != NULL && atomic_fetch_sub_explicit(&s->refs, 1, memory_order_acq_rel) == 1) {
         cs_management__token_destroy(&s->token);
+        cs_config_free(s->config);
         cs_free(s);
     }
 }
@@ -135,7 +143,7 @@ static cs_err send(cs_service *service, const cs_service_request *request, cs_ar
         .cert_file = cs_management__cstr(a, s->client_cert),
         .key_file = cs_management__cstr(a, s->client_key),
         .key_password = cs_management__cstr(a, s->client_key_password),
-        .stop = service->stop,
+        .stop = request->stop != NULL ? request->stop : service->stop,
     };
     return cs_http_fetch(&options, out, e);
 }

@@ -10,10 +10,11 @@
 
 typedef struct cs_service cs_service;
 
-/* `config` outlives it. `stop`, once true, ends requests under way within a second; NULL = none. Never fails: what
- * cannot work (a key that cannot be read) is said by each request. */
-cs_service *cs_service_new(const cs_config *config, const cs_config_service *service, const _Atomic bool *stop);
-void cs_service_free(cs_service *service); /* NULL is fine */
+/* Keeps `config`, which `service` is of. `stop`, once true, ends requests under way within a second; NULL = none. Never
+ * fails: what cannot work (a key that cannot be read) is said by each request. */
+cs_service *cs_service_new(cs_config *config, const cs_config_service *service, const _Atomic bool *stop);
+cs_service *cs_service_retain(cs_service *service); /* one owner more */
+void cs_service_free(cs_service *service);          /* one less; NULL is fine */
 
 typedef struct cs_service_request {
     const char *method; /* NULL = GET */
@@ -21,9 +22,10 @@ typedef struct cs_service_request {
     const cs_http_header *headers;
     size_t n_headers; /* at most CS_SERVICE_HEADERS */
     cs_slice body;
-    int64_t head_wait_ns; /* how long the head of the answer may take; 0 = as configured */
-    int64_t timeout_ns;   /* of the whole; 0 = ten minutes */
-    uint64_t max_bytes;   /* of the answer; 0 = the limit json_bytes */
+    int64_t head_wait_ns;     /* how long the head of the answer may take; 0 = as configured */
+    int64_t timeout_ns;       /* of the whole; 0 = ten minutes */
+    uint64_t max_bytes;       /* of the answer; 0 = the limit json_bytes */
+    const _Atomic bool *stop; /* ends this request; NULL = the service's does */
 } cs_service_request;
 enum { CS_SERVICE_HEADERS = 16 };
 

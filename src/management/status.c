@@ -10,13 +10,39 @@
 
 enum { FIELDS_MAX = 8 };
 
-static void changed(void *self)
+/* Where it goes now. */
+typedef struct target {
+    cs_service *service; /* retained; NULL = none */
+    cs_slice partition;
+    bool console, manual;
+} target;
+
+static target where(cs_management *m, cs_arena *a)
 {
-    cs_management__reporter *r = &((cs_management *)self)->reporter;
+    cs_mutex_lock(&m->lock);
+    const cs_config *c = m->config;
+    cs_service *service = cs_management__service(c, m->services, c->status.service);
+    cs_slice partition = c->status.partition;
+    target t = {.service = service != NULL ? cs_service_retain(service) : NULL,
+                .partition = cs_slice_make(cs_arena_dup(a, partition.p, partition.n), partition.n),
+                .console = c->status.console,
+                .manual = c->status.manual};
+    cs_mutex_unlock(&m->lock);
+    return t;
+}
+
+void cs_management__reporter_wake(cs_management *m)
+{
+    cs_management__reporter *r = &m->reporter;
     cs_mutex_lock(&r->lock);
     r->changed = true;
     cs_cond_signal(&r->wake);
     cs_mutex_unlock(&r->lock);
+}
+
+static void changed(void *self)
+{
+    cs_management__reporter_wake(self);
 }
 
 /* As OPA's: the members of the document among those of the line. */
@@ -39,11 +65,10 @@ static void print(cs_arena *a, cs_value document)
     }
 }
 
-static cs_err send(cs_management *m, cs_arena *a, cs_value document, bool last, cs_error *e)
+static cs_err send(const target *t, cs_arena *a, cs_value document, bool last, cs_error *e)
 {
-    cs_slice partition = m->o.config->status.partition;
     size_t n;
-    const char *path = cs_arena_printf(a, &n, "status/%.*s", CS_FMT(partition));
+    const char *path = cs_arena_printf(a, &n, "status/%.*s", CS_FMT(t->partition));
     cs_buf body;
     cs_buf_init(&body);
     cs_json_write(&body, document, 0);
@@ -55,7 +80,7 @@ static cs_err send(cs_management *m, cs_arena *a, cs_value document, bool last, 
                                   .body = cs_buf_view(&body),
                                   .timeout_ns = last ? LAST_TIMEOUT_NS : TIMEOUT_NS};
     cs_http_answer answer;
-    cs_err r = cs_service_do(m->reporter.service, &request, &answer, e);
+    cs_err r = cs_service_do(t->service, &request, &answer, e);
     cs_buf_destroy(&body);
     if (r != CS_OK) {
         return cs_fail_in(e, "status update failed: ");
@@ -72,13 +97,17 @@ static void report(cs_management *m, bool last)
     cs_arena a;
     cs_arena_init(&a, 0);
     cs_error e = {0};
-    cs_value document = cs_server_status_document(m->o.server, &a);
-    if (m->o.config->status.console) {
-        print(&a, document);
+    target t = where(m, &a);
+    if (!t.manual && (t.console || t.service != NULL)) {
+        cs_value document = cs_server_status_document(m->o.server, &a);
+        if (t.console) {
+            print(&a, document);
+        }
+        if (t.service != NULL && send(&t, &a, document, last, &e) != CS_OK) {
+            cs_log(CS_LOG_ERROR, e.text, 1, (cs_log_field[]){CS_LOG_S("plugin", CS_LIT("status"))});
+        }
     }
-    if (m->reporter.service != NULL && send(m, &a, document, last, &e) != CS_OK) {
-        cs_log(CS_LOG_ERROR, e.text, 1, (cs_log_field[]){CS_LOG_S("plugin", CS_LIT("status"))});
-    }
+    cs_service_free(t.service);
     cs_arena_destroy(&a);
 }
 
@@ -106,11 +135,8 @@ static void run(void *self)
 cs_err cs_management__reporter_start(cs_management *m, cs_error *e)
 {
     cs_management__reporter *r = &m->reporter;
-    const cs_config *c = m->o.config;
-    cs_mutex_init(&r->lock);
-    cs_cond_init(&r->wake);
-    r->service = cs_management__service(m, c->status.service);
-    if (c->status.manual || (r->service == NULL && !c->status.console)) {
+    const cs_config *c = m->config;
+    if (!c->discovery.configured && c->status.service.n == 0 && !c->status.console) {
         return CS_OK;
     }
     r->changed = true; /* the first says what there is at the start */
@@ -129,8 +155,7 @@ void cs_management__reporter_stop(cs_management *m)
         cs_cond_signal(&r->wake);
         cs_mutex_unlock(&r->lock);
         cs_thread_join(&r->thread);
+        r->started = false;
         cs_server_on_status(m->o.server, NULL, NULL);
     }
-    cs_mutex_destroy(&r->lock);
-    cs_cond_destroy(&r->wake);
 }

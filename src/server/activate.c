@@ -199,6 +199,23 @@ cs_err cs_server__activate(cs_server *server, const cs_bundle *const *bundles, s
     return r;
 }
 
+cs_err cs_server_bundle_remove(cs_server *server, cs_slice name, cs_error *e)
+{
+    cs_errors errors;
+    cs_errors_init(&errors);
+    cs_err r = CS_OK;
+    cs_txn *txn = cs_store_begin(server->o.store);
+    if (!cs_txn_bundle_remove(txn, name)) {
+        cs_txn_abort(txn); /* it was never active */
+    } else if ((r = cs_txn_commit(txn, &errors)) != CS_OK) {
+        r = cs_fail(e, r, "without the bundle the other policies do not compile");
+    }
+    cs_errors_destroy(&errors);
+    cs_server__status_forget(server->status, name);
+    cs_server_world_changed(server);
+    return r;
+}
+
 /* ---- what PUT stored */
 
 cs_err cs_server__verify_push(const cs_server *server, cs_slice name, cs_slice archive, cs_bundle **out, cs_error *e)

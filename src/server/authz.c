@@ -200,9 +200,10 @@ void cs_server__authorize(cs_server__request *r)
         cs_object_put_text(a, overrides, "role", cs_string(s->o.config->overrides.role));
         cs_object_put_text(a, input, "overrides", overrides);
     }
-    r->eval.key = s->authz_key;
-    r->eval.path = s->authz_path;
-    r->eval.n_path = s->n_authz_path;
+    const cs_server__named *decision = atomic_load_explicit(&s->authz, memory_order_acquire);
+    r->eval.key = decision->key;
+    r->eval.path = decision->path;
+    r->eval.n_path = decision->n;
     r->eval.text = CS_LIT("");
     r->eval.input = input;
     r->eval.strict = false;
@@ -243,7 +244,8 @@ cs_err cs_server_check_authorization(cs_server *s, cs_errors *errors)
     cs_object_put_text(&a, schema, "properties", properties);
     cs_store_reader *reader = cs_store_reader_new(s->o.store);
     const cs_world *world = cs_store_pin(reader);
-    cs_err err = cs_policy_check_input(cs_world_policy(world), s->authz_path, s->n_authz_path, schema, errors);
+    const cs_server__named *decision = atomic_load(&s->authz);
+    cs_err err = cs_policy_check_input(cs_world_policy(world), decision->path, decision->n, schema, errors);
     cs_store_unpin(reader);
     cs_store_reader_free(reader);
     cs_arena_destroy(&a);

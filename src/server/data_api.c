@@ -333,5 +333,5 @@ void cs_server__data_v0(cs_server__request *r)
 
 void cs_server__index_post(cs_server__request *r)
 {
-    query_v0(r, r->server->o.config->default_decision);
+    query_v0(r, cs_server__default_decision(r));
 }

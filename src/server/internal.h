@@ -13,6 +13,7 @@
 #include "effects.h"
 #include "eval.h"
 #include "identity.h"
+#include "live.h"
 #include "route.h"
 
 /* ---- requests */
@@ -161,6 +162,7 @@ cs_server__status *cs_server__status_new(void);
 cs_value cs_server__status_bundle(cs_server__status *s, cs_arena *a, cs_slice name);
 void cs_server__status_forget(cs_server__status *s, cs_slice name);
 void cs_server__status_free(cs_server__status *s);
+bool cs_server__discovery_ready(cs_server__status *s); /* true if there is none */
 /* Names of the bundles not active yet, separated by ", "; empty if all are. */
 void cs_server__status_waiting(cs_server__status *s, cs_buf *out);
 /* {"http_request_duration_seconds": {"name", "help", "type", "metric": […]}, …} (families.c) */
@@ -219,11 +221,16 @@ struct cs_server {
     } refusals; /* recorded in this second */
     _Atomic bool plugins_ok_once;
     cs_arena arena;
-    const cs_value *authz_path; /* keys of the authorization decision */
-    size_t n_authz_path;
+    _Atomic(const cs_server__named *) authz; /* the authorization decision */
+    struct {
+        cs_mutex lock;
+        cs_config *config;    /* NULL = that of the start */
+        cs_value labels;      /* live with it */
+        bool bundles, status; /* there are, or were, such sections */
+    } live;
     const cs_value *gateway_path;
     size_t n_gateway_path;
-    cs_slice gateway_key, authz_key;
+    cs_slice gateway_key;
     uint64_t request_seed; /* made request ids begin with it */
 };
 

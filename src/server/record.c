@@ -6,7 +6,7 @@ enum { SERIES_MAX = 4096, REASONS_MAX = 32 };
 
 void cs_server__make_decision_id(cs_server__request *r)
 {
-    if (r->server->o.decisions == NULL) {
+    if (!cs_decision_log_wants_ids(r->server->o.decisions)) {
         return;
     }
     cs_server__worker *w = r->w;
@@ -168,7 +168,7 @@ void cs_server__record(cs_server__request *r, cs_slice path, cs_slice query, cs_
         count_reasons(w, result);
         watch_drift(r, path, input);
     }
-    if (r->server->o.decisions == NULL) {
+    if (!cs_decision_log_wants_ids(r->server->o.decisions)) {
         return;
     }
     const cs_server__timer timers[] = {

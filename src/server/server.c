@@ -441,9 +441,8 @@ cs_err cs_server_new(const cs_server_options *options, cs_server **out, cs_error
                                        .allow_net = cs_undefined()};
         cs_server__strict_host(&s->workers[i]);
     }
-    keys_of(s, options->config->default_authorization_decision, &s->authz_path, &s->n_authz_path);
+    cs_server__live_init(s);
     keys_of(s, options->config->gateways.decision, &s->gateway_path, &s->n_gateway_path);
-    s->authz_key = CS_LIT("authz");
     s->gateway_key = CS_LIT("gateway");
     cs_err r = options->config->identity.configured ? cs_server__identity_new(options->config, &s->identity, e) : CS_OK;
     if (r != CS_OK) {
@@ -476,6 +475,7 @@ void cs_server_free(cs_server *server)
         cs_server__identity_free(server->identity);
         cs_server__status_free(server->status);
         cs_mutex_destroy(&server->refusals.lock);
+        cs_server__live_destroy(server);
         cs_pq_drift_free(server->drift);
         cs_arena_destroy(&server->arena);
         cs_free(server->workers);

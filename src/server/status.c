@@ -18,9 +18,10 @@ typedef struct bundle_state {
 struct cs_server__status {
     cs_mutex lock;
     CS_VEC(bundle_state *) bundles;
-    bool logs_sent;      /* something is known of the decision log's uploads: */
-    cs_buf logs_message; /* "" = the last one went well */
-    int logs_refused;    /* HTTP; 0 = there was no answer */
+    bundle_state *discovery; /* NULL = there is none */
+    bool logs_sent;          /* something is known of the decision log's uploads: */
+    cs_buf logs_message;     /* "" = the last one went well */
+    int logs_refused;        /* HTTP; 0 = there was no answer */
     void (*changed)(void *self);
     void *changed_self;
 };
@@ -49,6 +50,9 @@ void cs_server__status_free(cs_server__status *s)
         for (size_t i = 0; i < s->bundles.n; i++) {
             state_free(s->bundles.v[i]);
         }
+        if (s->discovery != NULL) {
+            state_free(s->discovery);
+        }
         CS_VEC_FREE(&s->bundles);
         cs_buf_destroy(&s->logs_message);
         cs_mutex_destroy(&s->lock);
@@ -66,17 +70,23 @@ static bundle_state *find(cs_server__status *s, cs_slice name)
     return NULL;
 }
 
+static bundle_state *state_new(cs_slice name)
+{
+    bundle_state *b = cs_zalloc(sizeof *b);
+    cs_buf_init(&b->name);
+    cs_buf_init(&b->revision);
+    cs_buf_init(&b->digest);
+    cs_buf_init(&b->message);
+    cs_buf_init(&b->errors);
+    cs_buf_slice(&b->name, name);
+    return b;
+}
+
 static bundle_state *find_or_add(cs_server__status *s, cs_slice name)
 {
     bundle_state *b = find(s, name);
     if (b == NULL) {
-        b = cs_zalloc(sizeof *b);
-        cs_buf_init(&b->name);
-        cs_buf_init(&b->revision);
-        cs_buf_init(&b->digest);
-        cs_buf_init(&b->message);
-        cs_buf_init(&b->errors);
-        cs_buf_slice(&b->name, name);
+        b = state_new(name);
         CS_VEC_PUSH(&s->bundles, b);
     }
     return b;
@@ -119,7 +129,7 @@ void cs_server_bundle_downloaded(cs_server *server, const cs_server_download *d)
 {
     cs_server__status *s = server->status;
     cs_mutex_lock(&s->lock);
-    bundle_state *b = find_or_add(s, d->name);
+    bundle_state *b = d->discovery ? s->discovery : find_or_add(s, d->name);
     b->requested_ns = cs_time_wall_ns();
     b->request_ns = d->request_ns;
     b->load_ns = 0;
@@ -135,6 +145,7 @@ void cs_server_bundle_downloaded(cs_server *server, const cs_server_download *d)
     bool unchanged = d->status == 304;
     if (unchanged) {
         b->failing = false;
+        cs_buf_clear(&b->message);
     }
     cs_mutex_unlock(&s->lock);
     if (unchanged) {
@@ -172,12 +183,18 @@ static void note_failure(bundle_state *b, const cs_error *error, const cs_errors
     }
 }
 
-static void note_success(bundle_state *b, const cs_bundle *bundle, int64_t duration_ns)
+static void note_active(bundle_state *b)
 {
     b->failing = false;
     b->active = true;
     b->activated_ns = b->tried_ns;
     b->bytes = b->coming_bytes;
+    cs_buf_clear(&b->message);
+}
+
+static void note_success(bundle_state *b, const cs_bundle *bundle, int64_t duration_ns)
+{
+    note_active(b);
     b->load_ns = duration_ns;
     b->iat = bundle->signature.present ? bundle->signature.iat : 0;
     set(&b->revision, bundle->manifest.revision);
@@ -209,6 +226,42 @@ void cs_server_bundle_report(cs_server *server, const cs_bundle *bundle, cs_slic
                              duration_ns);
     }
     tell(server);
+}
+
+/* ---- discovery */
+
+void cs_server_discovery_expect(cs_server *server)
+{
+    cs_server__status *s = server->status;
+    cs_mutex_lock(&s->lock);
+    s->discovery = s->discovery != NULL ? s->discovery : state_new(CS_LIT("discovery"));
+    cs_mutex_unlock(&s->lock);
+}
+
+void cs_server_discovery_report(cs_server *server, cs_slice revision, cs_slice message, const cs_error *error,
+                                const cs_errors *errors)
+{
+    cs_server__status *s = server->status;
+    cs_mutex_lock(&s->lock);
+    bundle_state *b = s->discovery;
+    b->tried_ns = cs_time_wall_ns();
+    if (error != NULL) {
+        note_failure(b, error, errors);
+    } else {
+        note_active(b);
+        set(&b->revision, revision);
+        set(&b->message, message);
+    }
+    cs_mutex_unlock(&s->lock);
+    tell(server);
+}
+
+bool cs_server__discovery_ready(cs_server__status *s)
+{
+    cs_mutex_lock(&s->lock);
+    bool ready = s->discovery == NULL || s->discovery->active;
+    cs_mutex_unlock(&s->lock);
+    return ready;
 }
 
 void cs_server__status_forget(cs_server__status *s, cs_slice name)
@@ -281,25 +334,30 @@ bool cs_server_bundles_ready(cs_server *server)
     cs_server__status_waiting(server->status, &names);
     bool ready = names.n == 0;
     cs_buf_destroy(&names);
-    return ready;
+    return ready && cs_server__discovery_ready(server->status);
 }
 
 cs_value cs_server__plugin_states(cs_server *server, cs_arena *a, bool *all_ok)
 {
-    const cs_config *c = server->o.config;
+    cs_server__live live = cs_server__live_get(server);
     cs_value states = cs_object_new(a, 4);
-    bool ready = cs_server_bundles_ready(server);
-    if (c->n_bundles != 0) {
-        cs_object_put_text(a, states, "bundle", cs_string(ready ? CS_LIT("OK") : CS_LIT("NOT_READY")));
+    bool discovered = cs_server__discovery_ready(server->status), ready = cs_server_bundles_ready(server);
+    if (live.bundles) {
+        cs_buf names;
+        cs_buf_init(&names);
+        cs_server__status_waiting(server->status, &names);
+        cs_object_put_text(a, states, "bundle", cs_string(names.n == 0 ? CS_LIT("OK") : CS_LIT("NOT_READY")));
+        cs_buf_destroy(&names);
     }
-    cs_object_put_text(a, states, "discovery", cs_string(CS_LIT("OK")));
-    if (c->status.console || c->status.prometheus || c->status.service.n != 0) {
+    cs_object_put_text(a, states, "discovery", cs_string(discovered ? CS_LIT("OK") : CS_LIT("NOT_READY")));
+    if (live.status) {
         cs_object_put_text(a, states, "status", cs_string(CS_LIT("OK")));
     }
     if (cs_decision_log_wants_metrics(server->o.decisions)) {
         cs_object_put_text(a, states, "decision_logs", cs_string(CS_LIT("OK")));
     }
-    *all_ok = ready || c->n_bundles == 0;
+    cs_server__live_put(live);
+    *all_ok = ready;
     if (server->o.spend != NULL) {
         cs_spend_health health = cs_spend_health_now(server->o.spend);
         bool good = health.status == 200;
@@ -332,7 +390,7 @@ static void put_failure(cs_arena *a, cs_value v, const bundle_state *b)
 }
 
 /* As OPA's bundle plugin has it; what was not downloaded (files, pushed bundles) was asked for when it was tried. */
-static cs_value bundle_document(cs_arena *a, const bundle_state *b)
+static cs_value bundle_document(cs_arena *a, const bundle_state *b, bool discovery)
 {
     cs_value v = cs_object_new(a, 12), timers = cs_object_new(a, 2);
     int64_t done = b->requested_ns == 0 && b->active ? b->activated_ns : 0;
@@ -347,10 +405,11 @@ static cs_value bundle_document(cs_arena *a, const bundle_state *b)
     if (b->active || b->downloaded_ns != 0) {
         cs_object_put_text(a, v, "type", cs_string(CS_LIT("snapshot")));
     }
-    if (b->active && b->bytes != 0) {
-        cs_object_put_text(a, v, "size", cs_int((int64_t)b->bytes));
+    uint64_t size = discovery ? b->coming_bytes : b->active ? b->bytes : 0;
+    if (size != 0) {
+        cs_object_put_text(a, v, "size", cs_int((int64_t)size));
     }
-    if (b->request_ns != 0) {
+    if (b->request_ns != 0 && !discovery) {
         cs_object_put_text(a, timers, "timer_bundle_request_ns", cs_int(b->request_ns));
     }
     if (b->load_ns != 0) {
@@ -361,6 +420,8 @@ static cs_value bundle_document(cs_arena *a, const bundle_state *b)
     }
     if (b->failing) {
         put_failure(a, v, b);
+    } else if (b->message.n != 0) {
+        cs_object_put_text(a, v, "message", text(a, &b->message));
     }
     return v;
 }
@@ -393,7 +454,10 @@ cs_value cs_server_status_document(cs_server *server, cs_arena *a)
     cs_mutex_lock(&s->lock);
     cs_value bundles = cs_object_new(a, (uint32_t)s->bundles.n);
     for (size_t i = 0; i < s->bundles.n; i++) {
-        cs_object_put(a, bundles, text(a, &s->bundles.v[i]->name), bundle_document(a, s->bundles.v[i]));
+        cs_object_put(a, bundles, text(a, &s->bundles.v[i]->name), bundle_document(a, s->bundles.v[i], false));
+    }
+    if (s->discovery != NULL && s->discovery->requested_ns + s->discovery->tried_ns != 0) {
+        cs_object_put_text(a, out, "discovery", bundle_document(a, s->discovery, true));
     }
     if (s->logs_sent) {
         cs_object_put_text(a, out, "decision_logs", logs_document(a, s));
@@ -402,7 +466,9 @@ cs_value cs_server_status_document(cs_server *server, cs_arena *a)
     if (cs_count(bundles) != 0) {
         cs_object_put_text(a, out, "bundles", bundles);
     }
-    cs_object_put_text(a, out, "labels", server->o.labels);
+    cs_server__live live = cs_server__live_get(server);
+    cs_object_put_text(a, out, "labels", cs_freeze(a, live.labels));
+    cs_server__live_put(live);
     cs_object_put_text(a, out, "plugins", plugins);
     cs_value metrics = cs_object_new(a, 1);
     cs_object_put_text(a, metrics, "prometheus", cs_server__metric_families(server, a));

@@ -35,10 +35,10 @@ void cs_server__health_get(cs_server__request *r)
     cs_slice error = CS_LIT("");
     if (cs_server__flag(r, "bundles") || cs_server__flag(r, "bundle")) {
         cs_server__status_waiting(r->server->status, &waiting);
-        if (waiting.n != 0) {
+        if (waiting.n != 0 || !cs_server__discovery_ready(r->server->status)) {
             size_t n;
-            const char *text = cs_arena_printf(r->arena, &n, "one or more bundles are not activated: %.*s",
-                                               CS_FMT(cs_buf_view(&waiting)));
+            const char *text = cs_arena_printf(r->arena, &n, "one or more bundles are not activated%s%.*s",
+                                               waiting.n != 0 ? ": " : "", CS_FMT(cs_buf_view(&waiting)));
             error = cs_slice_make(text, n);
         }
     }
@@ -118,17 +118,19 @@ static void send_result(cs_server__request *r, cs_value result)
 
 void cs_server__config_get(cs_server__request *r)
 {
-    cs_value config = cs_config_public(r->arena, r->server->o.config);
+    cs_server__live live = cs_server__live_get(r->server);
+    cs_value config = cs_config_public(r->arena, live.config);
     cs_value shown = cs_object_clone(r->arena, config, 1);
-    cs_object_put_text(r->arena, shown, "labels", r->server->o.labels);
+    cs_object_put_text(r->arena, shown, "labels", live.labels);
     send_result(r, shown);
+    cs_server__live_put(live);
 }
 
 void cs_server__status_get(cs_server__request *r)
 {
-    const cs_config *c = r->server->o.config;
-    const cs_value *section = cs_is(c->document, CS_OBJECT) ? cs_object_get_text(c->document, "status") : NULL;
-    if (section == NULL) {
+    cs_server__live live = cs_server__live_get(r->server);
+    cs_server__live_put(live);
+    if (!live.status) {
         cs_server__fail(r, 500, "internal_error", "status plugin not enabled");
         return;
     }

@@ -352,10 +352,8 @@ Test(config, limits_come_into_force_only_when_asked)
 
 Test(config, options_without_effect_are_said_to_be)
 {
-    cs_config_free(must_load("discovery: {resource: x}\nstorage: {disk: {}}\n", NULL));
-    expect("1: warning: discovery has no effect in this version\n"
-           "2: warning: storage has no effect in this version",
-           true);
+    cs_config_free(must_load("labels: {}\nstorage: {disk: {}}\n", NULL));
+    expect("2: warning: storage has no effect in this version", true);
 }
 
 /* docs/config.md is what the rows say. With WRITE_DOCS=1 in the environment it is written instead of compared. */
