@@ -29,6 +29,11 @@ typedef struct builder {
     cs_buf why;       /* what cannot be loaded */
 } builder;
 
+static bool is_plan(const flags *f)
+{
+    return strcmp(f->target, "plan") == 0;
+}
+
 static void say_debug(void *self, const char *line)
 {
     (void)self;
@@ -155,7 +160,8 @@ static cs_err lay_out(builder *b, cs_bundle_file **out, size_t *n, cs_error *e)
     return err == CS_OK ? CS_OK : cs_fail(e, err, "a module cannot be laid out");
 }
 
-/* data.json stands in front of the modules in the archive, and behind them in the signature. */
+/* The archive has data.json, modules, the signature, plans, the manifest; the signature names modules, data.json,
+ * plans, manifest. */
 static cs_err add_signature(builder *b, cs_bundle_file **files, size_t *n, cs_error *e)
 {
     const flags *f = b->f;
@@ -164,20 +170,44 @@ static cs_err add_signature(builder *b, cs_bundle_file **files, size_t *n, cs_er
     if (f->claims == NULL) {
         signing.keyid = cs_slice_of(f->verify.keyid);
     }
-    size_t n_modules = *n - 2;
+    size_t n_last = b->merged.n_plans + 1, n_modules = *n - 1 - n_last;
     cs_bundle_file *signed_files = cs_arena_array(b->arena, cs_bundle_file, *n);
-    memcpy(signed_files, *files + 1, n_modules * sizeof *signed_files);
+    memcpy(signed_files, *files, *n * sizeof *signed_files);
+    memmove(signed_files, signed_files + 1, n_modules * sizeof *signed_files);
     signed_files[n_modules] = (*files)[0];
-    signed_files[n_modules + 1] = (*files)[n_modules + 1];
     cs_slice text;
     CS_TRY(cs_bundle_sign(b->arena, signed_files, *n, &signing, &text, e));
     cs_bundle_file *more = cs_arena_array(b->arena, cs_bundle_file, *n + 1);
-    memcpy(more, *files, *n * sizeof *more);
-    more[*n] = more[*n - 1];
-    more[*n - 1] = (cs_bundle_file){.path = CS_LIT(".signatures.json"), .bytes = text, .written = CS_LIT("")};
+    memcpy(more, *files, (*n - n_last) * sizeof *more);
+    memcpy(more + *n - n_last + 1, *files + *n - n_last, n_last * sizeof *more);
+    more[*n - n_last] = (cs_bundle_file){.path = CS_LIT(".signatures.json"), .bytes = text, .written = CS_LIT("")};
     *files = more;
     (*n)++;
     return CS_OK;
+}
+
+/* The plan behind those that the input has brought. */
+static cs_err add_plan(builder *b, cs_error *e)
+{
+    const flags *f = b->f;
+    cs_build_plan_options options = {
+        .proto = strcmp(f->format, "proto") == 0, .prune = f->prune, .unplanned = f->addons.n > 0};
+    cs_buf text;
+    cs_buf_init(&text);
+    cs_err err = cs_build_plan(b->build, &options, &text, &b->errors, e);
+    if (err == CS_OK) {
+        cs_bundle_file *plans = cs_arena_array(b->arena, cs_bundle_file, b->merged.n_plans + 1);
+        if (b->merged.n_plans > 0) {
+            memcpy(plans, b->merged.plans, b->merged.n_plans * sizeof *plans);
+        }
+        plans[b->merged.n_plans++] = (cs_bundle_file){options.proto ? CS_LIT("plan.pb") : CS_LIT("plan.json"),
+                                                      {cs_arena_dup(b->arena, text.p, text.n), text.n},
+                                                      CS_LIT("")};
+        b->merged.plans = plans;
+    }
+    b->merged.proto = options.proto;
+    cs_buf_destroy(&text);
+    return err;
 }
 
 static cs_err write_bundle(builder *b, cs_error *e)
@@ -213,14 +243,16 @@ static const char *not_possible(const flags *f)
     if (f->plugin != NULL) {
         return "signing plugins are not supported";
     }
-    bool plan = strcmp(f->target, "plan") == 0;
-    if (strcmp(f->format, "json") != 0 && !plan) {
+    if (strcmp(f->format, "json") != 0 && !is_plan(f)) {
         return "plan format \"proto\" is only valid with target \"plan\"";
     }
-    if (f->addons.n > 0 && !plan) {
+    if (f->addons.n > 0 && !is_plan(f)) {
         return "plan addons are only valid with target \"plan\"";
     }
-    return strcmp(f->target, "rego") != 0 ? "only the target rego is supported" : NULL;
+    return strcmp(f->target, "wasm") == 0
+               ? "the target wasm is not supported: no WebAssembly is built here; use the target rego (policies as "
+                 "they are) or plan (OPA's intermediate representation)"
+               : NULL;
 }
 
 static void set_up(builder *b)
@@ -229,6 +261,7 @@ static void set_up(builder *b)
     b->options = (cs_build_options){.rego_version = f->v0 ? 0 : 1,
                                     .optimize = f->optimize,
                                     .capabilities = f->capabilities,
+                                    .keep_print = is_plan(f),
                                     .name_space = cs_slice_of(f->name_space),
                                     .debug = f->debug ? say_debug : NULL};
     b->build = cs_build_new(&b->options);
@@ -245,9 +278,15 @@ static cs_err build(builder *b, const cs_arg_list *paths, cs_error *e)
     if (f->optimize > 0 && cs_build_entrypoint_count(b->build) == 0) {
         return cs_fail(e, CS_ERR_INVALID, "bundle optimizations require at least one entrypoint");
     }
+    if (is_plan(f) && cs_build_entrypoint_count(b->build) == 0) {
+        return cs_fail(e, CS_ERR_INVALID, "plan compilation requires at least one entrypoint");
+    }
     CS_TRY(cs_build_run(b->build, b->merged.data, b->merged.roots, b->merged.n_roots, &b->errors, e));
     if (f->optimize > 0) {
         cs_bundle_add_root(b->arena, &b->merged, cs_slice_of(f->name_space));
+    }
+    if (is_plan(f)) {
+        CS_TRY(add_plan(b, e));
     }
     return write_bundle(b, e);
 }
@@ -306,14 +345,15 @@ int cs_cmd_build(int argc, char **argv)
         {"format", 0, CS_ARG_ENUM, &f.format, "json|proto", "plan output format (with --target=plan)", NULL},
         {"entrypoint", 'e', CS_ARG_LIST, &f.entrypoints, NULL, "slash separated entrypoint path", NULL},
         {"optimize", 'O', CS_ARG_INT, &f.optimize, NULL, "optimization level", NULL},
-        {"prune-unused", 0, CS_ARG_BOOL, &f.prune, NULL, "read what symbolic links in bundles' folders lead to", NULL},
+        {"prune-unused", 0, CS_ARG_BOOL, &f.prune, NULL, "plan no rules that depend on entrypoints", NULL},
         {"debug", 0, CS_ARG_BOOL, &f.debug, NULL, "tell what the optimizer does", NULL},
         {"partial-namespace", 0, CS_ARG_STRING, &f.name_space, NULL, "package of rules that optimizing makes", NULL},
         {"follow-symlinks", 0, CS_ARG_BOOL, &f.follow, NULL, "read what symbolic links in bundles' folders lead to",
          NULL},
-        {"wasm-include-print", 0, CS_ARG_BOOL, &f.wasm_print, NULL,
-         "read what symbolic links in bundles' folders lead to", NULL},
-        {"plan-addons", 0, CS_ARG_LIST, &f.addons, NULL, "read what symbolic links in bundles' folders lead to", NULL},
+        {"wasm-include-print", 0, CS_ARG_BOOL, &f.wasm_print, NULL, "for the target wasm, which is not supported",
+         NULL},
+        {"plan-addons", 0, CS_ARG_LIST, &f.addons, NULL,
+         "what else the plan tells: unplanned_rules (with --target=plan)", NULL},
         {"ignore", 0, CS_ARG_COMMAS, &f.ignore, NULL, "file and folder names to leave out ('.*' are hidden files)",
          NULL},
         {"capabilities", 0, CS_ARG_CAPABILITIES, &f.capabilities, NULL, "version or file of capabilities", NULL},

@@ -22,6 +22,7 @@ typedef struct cs_build_options {
     int64_t optimize;     /* 0 or less = not at all, 1 = rules stay apart, 2 and more = they are inlined */
     cs_slice name_space;  /* package of rules that stand in no package; "" = "partial" */
     bool allow_undefined; /* of functions: calls of those that there are not are no errors */
+    bool keep_print;      /* calls of print stay in what is compiled; by default they are erased */
     /* Told what is done, a line each without its line feed; may be NULL. */
     void (*debug)(void *self, const char *line);
     void *debug_self;
@@ -49,6 +50,17 @@ size_t cs_build_entrypoint_count(const cs_build *build);
  * the compiler refuses is in *errors (then *e is left alone), anything else in *e. */
 CS_MUST_CHECK cs_err cs_build_run(cs_build *build, cs_value data, const cs_slice *roots, size_t n_roots,
                                   cs_errors *errors, cs_error *e);
+
+/* ---- plans: the entrypoints in OPA's intermediate representation (src/rego/ir) */
+typedef struct cs_build_plan_options {
+    bool proto;     /* plan.pb rather than plan.json */
+    bool prune;     /* leave out the rules that depend on an entrypoint; by default they are entrypoints as well */
+    bool unplanned; /* list the rules that nothing has reached */
+} cs_build_plan_options;
+
+/* Appends the plan of what cs_build_run has left. What the compiler refuses is in *errors, anything else in *e. */
+CS_MUST_CHECK cs_err cs_build_plan(cs_build *build, const cs_build_plan_options *options, cs_buf *out,
+                                   cs_errors *errors, cs_error *e);
 
 /* ---- what `inspect` tells of the modules that were added */
 /* What OPA calls the required capabilities: {"builtins", "future_keywords"?, "features"}. Compiles copies. Made in `a`;

@@ -187,6 +187,9 @@ typedef struct cs_bundle_merged {
     cs_slice revision;
     int rego_version;
     cs_value file_rego_versions, metadata; /* objects */
+    const cs_bundle_file *plans;           /* plan.json or plan.pb: carried along, behind everything else */
+    size_t n_plans;
+    bool proto; /* the manifest is .manifest.pb */
 } cs_bundle_merged;
 
 /* CS_ERR_BUNDLE_ROOTS, CS_ERR_CONFLICT with OPA's words. */
@@ -194,7 +197,7 @@ CS_MUST_CHECK cs_err cs_bundle_merge(cs_arena *a, cs_bundle *const *bundles, siz
                                      cs_bundle_merged *out, cs_error *e);
 /* The root, unless it is in one that is there. */
 void cs_bundle_add_root(cs_arena *a, cs_bundle_merged *merged, cs_slice root);
-/* Its files: data.json, the given modules (NULL: its own as they are), .manifest. */
+/* Its files: data.json, the given modules (NULL: its own as they are), plans, and the manifest. */
 CS_MUST_CHECK cs_err cs_bundle_pack(cs_arena *a, const cs_bundle_merged *merged, const cs_bundle_file *modules,
                                     size_t n_modules, cs_bundle_file **files, size_t *n_files, cs_error *e);
 

@@ -146,7 +146,7 @@ cs_err cs_bundle_pack(cs_arena *a, const cs_bundle_merged *merged, const cs_bund
                       cs_bundle_file **files, size_t *n_files, cs_error *e)
 {
     size_t n = 0, count = modules != NULL ? n_modules : merged->n_modules;
-    cs_bundle_file *list = cs_arena_array(a, cs_bundle_file, count + 2);
+    cs_bundle_file *list = cs_arena_array(a, cs_bundle_file, count + merged->n_plans + 2);
     cs_buf text;
     cs_buf_init(&text);
     cs_json_write(&text, merged->data, CS_JSON_HTML);
@@ -164,7 +164,11 @@ cs_err cs_bundle_pack(cs_arena *a, const cs_bundle_merged *merged, const cs_bund
         }
         list[n++] = (cs_bundle_file){path, modules != NULL ? modules[i].bytes : merged->modules[i]->text, CS_LIT("")};
     }
-    list[n++] = (cs_bundle_file){CS_LIT(".manifest"), write_manifest(a, merged), CS_LIT("")};
+    for (size_t i = 0; i < merged->n_plans; i++) {
+        list[n++] = merged->plans[i];
+    }
+    cs_slice manifest = merged->proto ? cs_bundle__manifest_to_proto(a, merged) : write_manifest(a, merged);
+    list[n++] = (cs_bundle_file){merged->proto ? CS_LIT(".manifest.pb") : CS_LIT(".manifest"), manifest, CS_LIT("")};
     *files = list;
     *n_files = n;
     return CS_OK;

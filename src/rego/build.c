@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "countersign/base/encode.h"
 #include "countersign/base/mem.h"
 #include "rego/builtin/builtin.h"
 #include "rego/format/format.h"
@@ -132,13 +133,14 @@ cs_err cs_build__compile(cs_build *b, cs_compiled **out, cs_errors *errors, cs_e
     }
     cs_policy_options policy = {.capabilities = b->options.capabilities,
                                 .check_only = b->options.optimize == 0,
+                                .print = b->options.keep_print ? CS_PRINT_KEEP : CS_PRINT_ERASE,
                                 .allow_undefined = b->options.allow_undefined};
     return cs_compile_modules(&b->ast, modules, (uint32_t)b->pieces.n, &(cs_compile_options){.policy = &policy}, out,
                               errors);
 }
 
 /* ---- entrypoints */
-static void add_ref(cs_build *b, cs_term *ref)
+void cs_build__add_entrypoint(cs_build *b, cs_term *ref, cs_slice name)
 {
     for (size_t i = 0; i < b->entrypoints.n; i++) {
         if (cs_term_equal(b->entrypoints.v[i], ref)) {
@@ -146,6 +148,16 @@ static void add_ref(cs_build *b, cs_term *ref)
         }
     }
     CS_VEC_PUSH_IN(&b->arena, &b->entrypoints, ref);
+    CS_VEC_PUSH_IN(&b->arena, &b->names, name);
+}
+
+/* A key of a path: a number if it looks like one. */
+static cs_term *key_of(cs_build *b, cs_slice text)
+{
+    const cs_loc none = {.nowhere = true};
+    uint64_t number;
+    bool is_number = cs_slice_u64(text, &number) && number <= INT64_MAX;
+    return is_number ? cs_term_scalar(&b->ast, cs_int((int64_t)number), none) : cs_term_string(&b->ast, text, none);
 }
 
 void cs_build_add_entrypoint(cs_build *b, cs_slice path)
@@ -158,7 +170,7 @@ void cs_build_add_entrypoint(cs_build *b, cs_slice path)
     while (rest.n > 0) {
         size_t slash = cs_slice_find_byte(rest, '/', 0);
         cs_slice text = cs_slice_sub(rest, 0, slash == SIZE_MAX ? rest.n : slash);
-        cs_term *key = cs_term_string(&b->ast, text, none);
+        cs_term *key = key_of(b, text);
         CS_VEC_PUSH_IN(&b->arena, &parts, key);
         if (slash != SIZE_MAX && slash + 1 == rest.n) {
             key = cs_term_string(&b->ast, CS_LIT(""), none); /* a slash at the end begins a name */
@@ -166,7 +178,7 @@ void cs_build_add_entrypoint(cs_build *b, cs_slice path)
         }
         rest = slash == SIZE_MAX ? CS_LIT("") : cs_slice_sub(rest, slash + 1, rest.n);
     }
-    add_ref(b, cs_term_list(&b->ast, CS_TERM_REF, parts.v, (uint32_t)parts.n, none));
+    cs_build__add_entrypoint(b, cs_term_list(&b->ast, CS_TERM_REF, parts.v, (uint32_t)parts.n, none), path);
 }
 
 cs_term *cs_build__rule_ref(cs_build *b, const cs_rule *r)
@@ -179,6 +191,37 @@ cs_term *cs_build__rule_ref(cs_build *b, const cs_rule *r)
         v[package.n] = cs_term_string(&b->ast, cs_sym_slice(head.v[0]->u.var), head.v[0]->loc);
     }
     return cs_term_list(&b->ast, CS_TERM_REF, v, package.n + head.n, (cs_loc){.nowhere = true});
+}
+
+/* As Go's url.PathEscape. */
+static void escape_segment(cs_buf *out, cs_slice s)
+{
+    for (size_t i = 0; i < s.n; i++) {
+        cs_slice one = cs_slice_sub(s, i, i + 1);
+        if (strchr("$&+=:@", s.p[i]) && s.p[i]) {
+            cs_buf_slice(out, one);
+        } else {
+            cs_percent_encode(out, one);
+        }
+    }
+}
+
+cs_slice cs_build__path_name(cs_build *b, const cs_term *ref)
+{
+    cs_buf text;
+    cs_buf_init(&text);
+    for (uint32_t i = 1; i < ref->u.list.n; i++) {
+        const cs_term *t = ref->u.list.v[i];
+        cs_buf_text(&text, i > 1 ? "/" : "");
+        if (cs_term_is_string(t)) {
+            escape_segment(&text, cs_text(t->u.value));
+        } else {
+            cs_term_print(&text, t);
+        }
+    }
+    cs_slice name = {cs_arena_dup(&b->arena, text.n ? text.p : "", text.n), text.n};
+    cs_buf_destroy(&text);
+    return name;
 }
 
 typedef struct annotated {
@@ -229,7 +272,7 @@ void cs_build_annotated(cs_build *b)
         qsort(list.v, list.n, sizeof *list.v, by_path);
     }
     for (size_t i = 0; i < list.n; i++) {
-        add_ref(b, list.v[i].ref);
+        cs_build__add_entrypoint(b, list.v[i].ref, cs_build__path_name(b, list.v[i].ref));
     }
 }
 
@@ -240,9 +283,8 @@ size_t cs_build_entrypoint_count(const cs_build *b)
 
 cs_err cs_build_run(cs_build *b, cs_value data, const cs_slice *roots, size_t n_roots, cs_errors *errors, cs_error *e)
 {
-    cs_compiled *compiled = NULL;
     return b->options.optimize > 0 ? cs_build__optimize(b, data, roots, n_roots, errors, e)
-                                   : cs_build__compile(b, &compiled, errors, e);
+                                   : cs_build__compile(b, &b->compiled, errors, e);
 }
 
 /* ---- the result */

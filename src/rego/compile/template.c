@@ -49,6 +49,7 @@ static bool part_term(cs_compiler *c, const cs_term *t, uint32_t i, cs_term **ou
         return false;
     }
     if ((*out)->kind == CS_TERM_CALL) {
+        (*out)->loc.nowhere = true; /* OPA has no place for a call, nor for what is made around it */
         const cs_builtin *b = cs_compile__builtin(c, (*out)->u.list.v[0]);
         if (b && (b->flags & CS_BUILTIN_RELATION)) {
             (void)cs_compile__error(c, CS_ERR_REGO_COMPILE, (cs_loc){0},
