@@ -231,7 +231,7 @@ static cs_err write_bundle(builder *b, cs_error *e)
 
 /* ---- from the beginning to the end */
 /* What is asked for and cannot be done, or NULL. */
-static const char *not_possible(const flags *f)
+static const char *not_possible(cs_arena *a, const flags *f)
 {
     bool verifying = f->verify.key != NULL && f->verify.key[0] != '\0';
     if (f->key == NULL && (f->claims != NULL || f->plugin != NULL)) {
@@ -245,6 +245,12 @@ static const char *not_possible(const flags *f)
     }
     if (strcmp(f->format, "json") != 0 && !is_plan(f)) {
         return "plan format \"proto\" is only valid with target \"plan\"";
+    }
+    for (size_t i = 0; i < f->addons.n; i++) {
+        if (strcmp(f->addons.v[i], "unplanned_rules") != 0) {
+            return cs_arena_printf(a, NULL, "unsupported plan addon \"%s\" (want one of [unplanned_rules])",
+                                   f->addons.v[i]);
+        }
     }
     if (f->addons.n > 0 && !is_plan(f)) {
         return "plan addons are only valid with target \"plan\"";
@@ -373,8 +379,8 @@ int cs_cmd_build(int argc, char **argv)
         /* said already */
     } else if (paths.n == 0) {
         status = cs_args_wrong("expected at least one path");
-    } else if (not_possible(&f) != NULL) {
-        printf("error: %s\n", not_possible(&f));
+    } else if (not_possible(&a, &f) != NULL) {
+        printf("error: %s\n", not_possible(&a, &f));
         status = 1;
     } else {
         status = run(&a, &f, &paths);

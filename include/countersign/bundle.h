@@ -33,6 +33,7 @@ typedef struct cs_bundle_file {
 
 typedef struct cs_bundle_manifest {
     bool present; /* there was a .manifest */
+    bool proto;   /* it was .manifest.pb */
     cs_slice revision;
     cs_slice *roots; /* without slashes at the ends; {""} by default */
     size_t n_roots;
@@ -61,6 +62,9 @@ typedef struct cs_bundle {
     size_t n_modules, cap_modules;
     cs_bundle_file *files; /* every file in the order of the archive, .signatures.json and ignored ones included */
     size_t n_files, cap_files;
+    cs_bundle_file
+        *plans; /* plan.json, plan.pb; path: where it was read, as a module's url; written: as errors name it */
+    size_t n_plans, cap_plans;
     bool delta;     /* patch.json only */
     cs_value patch; /* its operations, an array */
 } cs_bundle;

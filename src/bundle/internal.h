@@ -47,20 +47,20 @@ CS_MUST_CHECK cs_err cs_bundle__insert(cs_arena *a, cs_value *root, const cs_sli
 CS_MUST_CHECK cs_err cs_bundle__package(cs_arena *a, cs_slice file, cs_slice text, cs_value *path, cs_error *e);
 
 /* ---- manifest.c */
-CS_MUST_CHECK cs_err cs_bundle__read_manifest(cs_bundle *bundle, cs_slice text, cs_error *e);
+CS_MUST_CHECK cs_err cs_bundle__read_manifest(cs_bundle *bundle, cs_slice text, bool proto, cs_error *e);
 /* Without a .manifest. */
 void cs_bundle__default_manifest(cs_bundle *bundle);
 /* Roots against each other, against modules, patches and data. */
 CS_MUST_CHECK cs_err cs_bundle__check_manifest(const cs_bundle *bundle, cs_error *e);
-/* ---- manifest_proto.c: .manifest.pb (OPA's v1/bundle/manifest.proto) */
-cs_slice cs_bundle__manifest_to_proto(cs_arena *a, const cs_bundle_merged *m);
-/* The same as a document of JSON. false: it is no such message. */
-bool cs_bundle__manifest_of_proto(cs_arena *a, cs_slice bytes, cs_value *out);
-
 int cs_bundle__rego_version(const cs_bundle *bundle, cs_slice path, int otherwise);
 /* "[a b]" as Go prints a list of strings. */
 void cs_bundle__print_roots(cs_buf *out, const cs_slice *roots, size_t n);
 bool cs_bundle__root_contains_keys(const cs_slice *roots, size_t n, const cs_slice *keys, size_t n_keys);
+
+/* ---- manifest_proto.c: .manifest.pb (OPA's v1/bundle/manifest.proto) */
+cs_slice cs_bundle__manifest_to_proto(cs_arena *a, const cs_bundle_merged *m);
+/* The same as a document of JSON. false: it is no such message. */
+bool cs_bundle__manifest_of_proto(cs_arena *a, cs_slice bytes, cs_value *out);
 
 /* ---- signature.c */
 /* Verifies every file of the bundle; fills bundle->signature. `folder` stands in front of the names in the signature

@@ -121,14 +121,20 @@ void cs_bundle__default_manifest(cs_bundle *b)
     make_document(b);
 }
 
-cs_err cs_bundle__read_manifest(cs_bundle *b, cs_slice text, cs_error *e)
+cs_err cs_bundle__read_manifest(cs_bundle *b, cs_slice text, bool proto, cs_error *e)
 {
     cs_bundle__default_manifest(b);
     cs_bundle_manifest *m = &b->manifest;
     m->present = true;
+    m->proto = proto;
     cs_value document;
     cs_error inner = {0};
-    if (cs_json_read(&b->arena, text, &(cs_json_options){.prefix = true}, &document, NULL, &inner) != CS_OK) {
+    if (proto) {
+        if (!cs_bundle__manifest_of_proto(&b->arena, text, &document)) {
+            return cs_fail(e, CS_ERR_BUNDLE_INVALID,
+                           "bundle load failed on manifest decode: proto: cannot parse invalid wire-format data");
+        }
+    } else if (cs_json_read(&b->arena, text, &(cs_json_options){.prefix = true}, &document, NULL, &inner) != CS_OK) {
         return cs_fail(e, CS_ERR_BUNDLE_INVALID, "bundle load failed on manifest decode: %s", inner.text);
     }
     if (cs_is(document, CS_NULL)) {

@@ -176,7 +176,7 @@ static bool take_fields(cs_arena *a, cs_slice bytes, uint32_t depth, cs_value *o
     bool bad = false;
     *out = cs_object_new(a, 0);
     while (!bad && cs_pb_next(&bytes, &f, &bad)) {
-        cs_value key, value = cs_null();
+        cs_value key = cs_undefined(), value = cs_null();
         bad = f.number == 1 && !(take_entry(a, f.bytes, &key, &of) && take_value(a, of.bytes, depth, &value));
         if (f.number == 1 && !bad) {
             cs_object_put(a, *out, key, value);
@@ -227,12 +227,13 @@ bool cs_bundle__manifest_of_proto(cs_arena *a, cs_slice bytes, cs_value *out)
     bool bad = false, with_roots = false;
     *out = cs_object_new(a, 0);
     while (!bad && cs_pb_next(&bytes, &f, &bad)) {
-        bad = !take_field(a, &f, *out, versions);
         with_roots = with_roots || f.number == ROOTS || (f.number == ROOTS_SET && f.value != 0);
         if (f.number == ROOTS) {
             cs_value root;
-            bad = bad || !take_text(a, f.bytes, &root);
+            bad = !take_text(a, f.bytes, &root);
             CS_VEC_PUSH_IN(a, &roots, root);
+        } else {
+            bad = !take_field(a, &f, *out, versions);
         }
     }
     if (with_roots) {

@@ -79,6 +79,58 @@ static void merge_modules(cs_bundle *const *bundles, size_t n, cs_arena *a, cs_b
     }
 }
 
+/* Plans, and the manifests that go with them, are all of one form. */
+static cs_err merge_plans(cs_bundle *const *bundles, size_t n, cs_arena *a, cs_bundle_merged *out, cs_error *e)
+{
+    CS_VEC(cs_bundle_file) plans = {0};
+    cs_slice form = CS_LIT("");
+    for (size_t i = 0; i < n; i++) {
+        const cs_bundle *b = bundles[i];
+        for (size_t k = 0; k < b->n_plans; k++) {
+            cs_slice base = cs_bundle__base(b->plans[k].path);
+            if (form.n > 0 && !cs_slice_eq(form, base) && n > 1) {
+                return cs_fail(e, CS_ERR_INVALID,
+                               "bundle merge failed: cannot merge bundles with mixed plan formats (%.*s and %.*s)",
+                               CS_FMT(form), CS_FMT(base));
+            }
+            form = form.n > 0 ? form : base;
+            cs_slice path = rooted(a, b->plans[k].path);
+            cs_bundle_file plan = {cs_slice_sub(path, 1, path.n), b->plans[k].bytes, b->plans[k].written};
+            CS_VEC_PUSH_IN(a, &plans, plan);
+        }
+        if (b->manifest.proto != bundles[0]->manifest.proto) {
+            return cs_fail(e, CS_ERR_INVALID, "bundle merge failed: cannot merge bundles with mixed manifest formats");
+        }
+    }
+    out->plans = plans.v;
+    out->n_plans = plans.n;
+    return CS_OK;
+}
+
+/* A plan and the manifest beside it are of one form. */
+static cs_err check_forms(const cs_bundle_merged *m, cs_error *e)
+{
+    for (size_t i = 0; i < m->n_plans; i++) {
+        bool proto = cs_slice_is(cs_bundle__base(m->plans[i].path), "plan.pb");
+        cs_buf name;
+        cs_buf_init(&name);
+        cs_quote(&name, m->plans[i].written);
+        cs_err err = CS_OK;
+        if (proto && !m->proto) {
+            err = cs_fail(e, CS_ERR_INVALID,
+                          "bundle has JSON manifest but proto plan %s; SetManifestProto(true) required",
+                          cs_buf_cstr(&name));
+        } else if (!proto && m->proto) {
+            err = cs_fail(e, CS_ERR_INVALID,
+                          "bundle has proto manifest but JSON plan %s; SetManifestProto must agree with plan format",
+                          cs_buf_cstr(&name));
+        }
+        cs_buf_destroy(&name);
+        CS_TRY(err);
+    }
+    return CS_OK;
+}
+
 cs_err cs_bundle_merge(cs_arena *a, cs_bundle *const *bundles, size_t n, const cs_bundle_build *build,
                        cs_bundle_merged *out, cs_error *e)
 {
@@ -93,6 +145,7 @@ cs_err cs_bundle_merge(cs_arena *a, cs_bundle *const *bundles, size_t n, const c
     const cs_bundle_manifest *first = &bundles[0]->manifest;
     *out = (cs_bundle_merged){.rego_version =
                                   n == 1 && first->rego_version >= 0 ? first->rego_version : build->rego_version};
+    CS_TRY(merge_plans(bundles, n, a, out, e));
     CS_TRY(merge_roots(bundles, n, a, out, e));
     CS_TRY(merge_data(bundles, n, a, &out->data, e));
     merge_modules(bundles, n, a, out);
@@ -146,6 +199,7 @@ cs_err cs_bundle_pack(cs_arena *a, const cs_bundle_merged *merged, const cs_bund
                       cs_bundle_file **files, size_t *n_files, cs_error *e)
 {
     size_t n = 0, count = modules != NULL ? n_modules : merged->n_modules;
+    CS_TRY(check_forms(merged, e));
     cs_bundle_file *list = cs_arena_array(a, cs_bundle_file, count + merged->n_plans + 2);
     cs_buf text;
     cs_buf_init(&text);

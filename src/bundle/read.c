@@ -168,10 +168,23 @@ static cs_err take_manifest(cs_bundle *b, const cs_bundle_file *file, const cs_b
                        CS_FMT((*before)->written), CS_FMT(file->written));
     }
     *before = file;
-    if (cs_slice_ends(file->path, CS_LIT(".manifest.pb"))) {
-        return cs_fail(e, CS_ERR_BUNDLE_INVALID, "protobuf manifests (%.*s) are not supported", CS_FMT(file->written));
-    }
-    return cs_bundle__read_manifest(b, file->bytes, e);
+    return cs_bundle__read_manifest(b, file->bytes, cs_slice_ends(file->path, CS_LIT(".manifest.pb")), e);
+}
+
+static void add_plan(cs_bundle *b, const origin *from, const cs_bundle_file *file)
+{
+    cs_bundle_file plan = *file;
+    plan.path = from->url.n > 0 ? cs_bundle__join(&b->arena, from->url, file->path) : file->path;
+    plan.written = from->folder.n > 0 ? cs_bundle__join(&b->arena, from->folder, file->path)
+                                      : cs_bundle__concat(&b->arena, CS_LIT("/"), file->path);
+    struct {
+        cs_bundle_file *v;
+        size_t n, cap;
+    } list = {b->plans, b->n_plans, b->cap_plans};
+    CS_VEC_PUSH_IN(&b->arena, &list, plan);
+    b->plans = list.v;
+    b->n_plans = list.n;
+    b->cap_plans = list.cap;
 }
 
 /* What a file is goes by its name alone; the rest is kept but not looked at. */
@@ -187,7 +200,11 @@ static cs_err read_file(cs_bundle *b, const origin *from, const cs_bundle_file *
     if (cs_slice_ends(file->path, CS_LIT(".manifest")) || cs_slice_ends(file->path, CS_LIT(".manifest.pb"))) {
         return take_manifest(b, file, manifest, e);
     }
-    return cs_slice_is(cs_bundle__base(file->path), "patch.json") ? read_patch(b, file, e) : CS_OK;
+    cs_slice base = cs_bundle__base(file->path);
+    if (cs_slice_is(base, "plan.json") || cs_slice_is(base, "plan.pb")) {
+        add_plan(b, from, file);
+    }
+    return cs_slice_is(base, "patch.json") ? read_patch(b, file, e) : CS_OK;
 }
 
 static cs_err check_delta(const cs_bundle *b, cs_error *e)

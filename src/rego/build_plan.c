@@ -35,11 +35,46 @@ static void rules_of(cs_build *b, const cs_term *ref, rule_list *out)
     }
 }
 
+/* ---- where such a rule's ref stands when it is refused: OPA keeps one head for the refs of a package, and that is
+ * where the module names one of the package's rules last */
+typedef struct last_ref {
+    const cs_module *module;
+    cs_loc loc;
+} last_ref;
+
+static bool see_ref(void *self, cs_term *t)
+{
+    last_ref *last = self;
+    cs_terms package = last->module->package->u.list;
+    if (t->kind != CS_TERM_REF || t->u.list.n <= package.n || !t->loc.source) {
+        return true;
+    }
+    for (uint32_t i = 0; i < package.n; i++) {
+        if (!cs_term_equal(t->u.list.v[i], package.v[i])) {
+            return true;
+        }
+    }
+    if (t->loc.offset >= last->loc.offset) {
+        last->loc = t->loc;
+    }
+    return true;
+}
+
+static cs_loc place_of(const cs_module *m)
+{
+    last_ref last = {.module = m, .loc = m->package_loc};
+    for (uint32_t i = 0; i < m->n_rules; i++) {
+        cs_walk_rule(&(cs_walker){.self = &last, .term = see_ref}, m->rules[i]);
+    }
+    return last.loc;
+}
+
 /* ---- rules that read an entrypoint: what runs the plan has no rules to fall back on where they are asked for */
 static void add_dependents(cs_build *b, const rule_list *read, ref_list *out)
 {
     for (uint32_t i = 0; i < b->compiled->n_modules; i++) {
         const cs_module *m = b->compiled->modules[i];
+        const cs_loc place = place_of(m);
         for (uint32_t k = 0; k < m->n_rules; k++) {
             bool depends = false;
             for (const cs_rule *r = m->rules[k]; r && !depends; r = r->other) {
@@ -50,6 +85,9 @@ static void add_dependents(cs_build *b, const rule_list *read, ref_list *out)
             if (depends) {
                 cs_term *ref = cs_build__rule_ref(b, m->rules[k]);
                 ref->u.list.n = cs_ref_ground_prefix(ref);
+                cs_term *head = cs_term_copy(&b->ast, ref->u.list.v[0]);
+                head->loc = place;
+                ref->u.list.v[0] = head;
                 CS_VEC_PUSH_IN(&b->arena, out, ref);
             }
         }

@@ -71,7 +71,11 @@ void cs_ir__put(cs_ir_planner *p, cs_ir_block *block, cs_ir_kind kind, bool plac
     s->kind = kind;
     memcpy(s->fields, fields, sizeof s->fields);
     if (placed && p->loc) {
-        s->place = cs_ir__place(p, p->loc);
+        if (p->loc != p->placed) {
+            p->place = cs_ir__place(p, p->loc);
+            p->placed = p->loc;
+        }
+        s->place = p->place;
     }
     CS_VEC_PUSH_IN(p->arena, block, s);
 }

@@ -10,6 +10,7 @@
 #ifndef CS_REGO_IR_INTERNAL_H
 #define CS_REGO_IR_INTERNAL_H
 
+#include "rego/compile/names.h"
 #include "rego/ir/code.h"
 
 enum { CS_IR_INPUT = 0, CS_IR_DATA = 1, CS_IR_FIRST_LOCAL = 2 };
@@ -42,16 +43,11 @@ void cs_ir__show(cs_ir_planner *p, const cs_term *ref);
 uint32_t cs_ir__arity(const cs_ir_node *node); /* of its function; 0 for anything else */
 
 /* ---- the state */
-typedef struct cs_ir_var {
-    const cs_sym *name;
-    int32_t local;
-} cs_ir_var;
-
 /* Variables of a body; those of bodies within have a scope of their own. */
 typedef struct cs_ir_scope cs_ir_scope;
 struct cs_ir_scope {
     cs_ir_scope *outer;
-    CS_VEC(cs_ir_var) vars;
+    cs_names *vars; /* with their locals */
 };
 
 /* The functions planned under the `with`s in force, and the variables they get besides input and data. */
@@ -92,9 +88,11 @@ struct cs_ir_planner {
     int32_t key;          /* of the scan that was begun last */
     cs_slice function;    /* the name that cs_ir__rules ended with */
     int32_t next_local;
-    const cs_loc *loc; /* of what is being planned; NULL: none */
-    uint32_t depth;    /* blocks open around `block` */
-    cs_err err;        /* set by cs_ir__fail */
+    const cs_loc *loc;    /* of what is being planned; NULL: none */
+    const cs_loc *placed; /* whose place is known: `place` */
+    cs_ir_place place;
+    uint32_t depth; /* blocks open around `block` */
+    cs_err err;     /* set by cs_ir__fail */
     cs_error *e;
     const cs_sym *input, *data;
 };

@@ -88,6 +88,7 @@ void cs_ir__push_scope(cs_ir_planner *p)
 {
     cs_ir_scope *s = cs_arena_new(p->arena, cs_ir_scope);
     s->outer = p->scope;
+    s->vars = cs_names_new(p->arena);
     p->scope = s;
 }
 
@@ -99,10 +100,9 @@ void cs_ir__pop_scope(cs_ir_planner *p)
 int32_t cs_ir__local_of(const cs_ir_planner *p, const cs_sym *var)
 {
     for (const cs_ir_scope *s = p->scope; s; s = s->outer) {
-        for (size_t i = s->vars.n; i > 0; i--) {
-            if (s->vars.v[i - 1].name == var) {
-                return s->vars.v[i - 1].local;
-            }
+        const int32_t *local = cs_names_get(s->vars, var);
+        if (local) {
+            return *local;
         }
     }
     return -1;
@@ -116,8 +116,9 @@ cs_ir_operand cs_ir__operand_of(const cs_ir_planner *p, const cs_sym *var)
 
 void cs_ir__bind(cs_ir_planner *p, const cs_sym *var, int32_t local)
 {
-    cs_ir_var v = {var, local};
-    CS_VEC_PUSH_IN(p->arena, &p->scope->vars, v);
+    int32_t *kept = cs_arena_new(p->arena, int32_t);
+    *kept = local;
+    cs_names_put(p->scope->vars, var, kept);
 }
 
 typedef struct seen {
