@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Plans of `build -t plan`, to the byte, against what OPA 1.22.2 wrote for the modules in plan/: plan_cases.json has
-the digests, which RECORD=1 with OPA set writes anew. With OPA set, its answers of today are compared, too, and a plan that
-differs is shown. What a bundle with a plan does afterwards (inspect, eval, build again) is compared in the same way."""
+the digests, which RECORD=1 with OPA set writes anew. With OPA set, its answers of today are compared, too, and a plan
+that differs is shown. What a bundle with a plan does afterwards (inspect, eval, build again) is compared likewise."""
 import hashlib
 import json
 import os
