@@ -212,8 +212,9 @@ bench: build $(PERF_BIN) ## this server and opa in turn, ratios; evaluation alon
 	@$(B)/release/tests/perf/restart_bench 1000000
 
 STEPS ?= 1000000
-simulate: $(B)/release/tests/simulate/money ## the ledger and holds against the rules, step by step: SEED=1 STEPS=1000000
-	@$< $(SEED) $(STEPS)
+simulate: $(B)/release/tests/simulate/money $(B)/release/tests/simulate/replicas ## money and holds against the rules, step by step: SEED=1 STEPS=1000000
+	@$(B)/release/tests/simulate/money $(SEED) $(STEPS)
+	@$(B)/release/tests/simulate/replicas $(SEED) $(STEPS)
 
 libraries: build ## folders of Rego with tests, by both programs: DIR="dir ...", FLAGS="--flags=--v0-compatible --each"
 	@OPA=$(OPA) COUNTERSIGN=$(B)/countersign tests/libraries/run $(FLAGS) $(DIR)

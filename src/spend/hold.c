@@ -123,6 +123,12 @@ void cs_spend__hold_drop(cs_spend__hold *hold)
     cs_free(hold);
 }
 
+int64_t cs_spend__hold_clock(cs_spend *s)
+{
+    int64_t lag = s->shared ? cs_journal_lag(s->journal, NULL, NULL) : 0;
+    return s->mono_ns(s->now_self) - lag;
+}
+
 cs_hold_state cs_spend__hold_state(const cs_spend__hold *hold, int64_t mono_ns)
 {
     return hold->state == CS_HOLD_PENDING && hold->deadline <= mono_ns ? CS_HOLD_EXPIRED : hold->state;
@@ -173,7 +179,7 @@ static bool still_counts(cs_spend *s, cs_spend__hold *hold, int64_t now)
     for (uint32_t i = 0; i < hold->n_pins; i++) {
         cs_spend__shard *shard = cs_spend__shard_of(s, hold->pins[i].account->name);
         cs_mutex_lock(&shard->lock);
-        cs_spend__pins_expire(hold->pins[i].account, s->mono_ns(s->now_self));
+        cs_spend__pins_expire(hold->pins[i].account, cs_spend__hold_clock(s));
         counts = counts || cs_spend__pin_counts(&hold->pins[i], now);
         cs_mutex_unlock(&shard->lock);
     }
@@ -195,7 +201,7 @@ void cs_spend__hold_forget(cs_spend *s, cs_spend__hold *hold)
 void cs_spend__holds_sweep(cs_spend *s)
 {
     int64_t now = s->now_ns(s->now_self);
-    int64_t mono = s->mono_ns(s->now_self);
+    int64_t mono = cs_spend__hold_clock(s);
     cs_spend__holds *t = s->holds;
     for (int i = 0; i < SWEEP && t->list.first != NULL; i++) {
         cs_spend__hold *hold = t->list.first;
@@ -339,7 +345,7 @@ static cs_hold_verdict pin_all(cs_spend *s, const cs_spend__chain *chain, cs_hol
                                cs_spend__hold **made, cs_error *why)
 {
     int64_t now = s->now_ns(s->now_self);
-    int64_t mono = s->mono_ns(s->now_self);
+    int64_t mono = cs_spend__hold_clock(s);
     for (size_t i = 0; i < chain->n; i++) {
         cs_spend__pins_expire(chain->accounts[i], mono);
     }
@@ -351,7 +357,7 @@ static cs_hold_verdict pin_all(cs_spend *s, const cs_spend__chain *chain, cs_hol
         cs_spend__read_scope(holds[placed].scope, &scope);
         cs_spend__hold *hold = cs_spend__hold_make(chain->accounts[0], &holds[placed], &scope);
         made[placed] = hold;
-        hold->deadline = mono + (hold->expires_ns - hold->placed_ns);
+        hold->deadline = s->mono_ns(s->now_self) + (hold->expires_ns - hold->placed_ns);
         if (cs_spend__hold_find_early(s->holds, &holds[placed]) != NULL) {
             continue;
         }
@@ -424,7 +430,7 @@ void cs_spend__hold_becomes(cs_spend *s, cs_spend__hold *hold, int64_t nanos)
     cs_spend__chain_lock(s, hold->account->name, true, &chain);
     unpin(hold); /* its accounts are the chain's, unless limits change, which takes the table's lock */
     hold->pinned = nanos;
-    pin(hold, &chain, s->mono_ns(s->now_self), s->now_ns(s->now_self));
+    pin(hold, &chain, cs_spend__hold_clock(s), s->now_ns(s->now_self));
     cs_spend__chain_unlock(s, &chain);
 }
 
@@ -434,7 +440,7 @@ bool cs_spend__hold_fits(cs_spend *s, const cs_spend__hold *hold, const cs_hold 
     bool fits = hold->n_pins > 0;
     bool doubt = false;
     for (size_t i = 0; i < chain->n; i++) {
-        cs_spend__pins_expire(chain->accounts[i], s->mono_ns(s->now_self));
+        cs_spend__pins_expire(chain->accounts[i], cs_spend__hold_clock(s));
     }
     for (uint32_t i = 0; fits && i < hold->n_pins; i++) {
         fits = hold->pins[i].where == CS_SPEND__PIN_PENDING && covered(&hold->pins[i], asked, now, true, &doubt, NULL);
@@ -490,6 +496,6 @@ void cs_spend__hold_pin(cs_spend *s, cs_spend__hold *hold)
 {
     cs_spend__chain chain;
     cs_spend__chain_lock(s, hold->account->name, true, &chain);
-    pin(hold, &chain, s->mono_ns(s->now_self), s->now_ns(s->now_self));
+    pin(hold, &chain, cs_spend__hold_clock(s), s->now_ns(s->now_self));
     cs_spend__chain_unlock(s, &chain);
 }

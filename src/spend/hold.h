@@ -135,6 +135,9 @@ bool cs_spend__hold_fits(cs_spend *s, const cs_spend__hold *hold, const cs_hold 
                          const struct cs_spend__chain *chain);
 /* The holds of a request; NULL, or a chain by `sibling`. */
 cs_spend__hold *cs_spend__holds_of(struct cs_spend__holds *t, cs_slice tenant, cs_slice request_id);
+/* The clock that deadlines are compared with: the monotonic one, as of what is read of the log. Of a hold that seems to
+ * have expired while a replica falls behind, the settlement may be in what it has not read. */
+int64_t cs_spend__hold_clock(cs_spend *s);
 cs_hold_state cs_spend__hold_state(const cs_spend__hold *hold, int64_t mono_ns);
 void cs_spend__hold_copy(const cs_spend__hold *hold, int64_t mono_ns, cs_arena *a, cs_hold *out);
 void cs_spend__read_scope(cs_value scope, cs_spend__pairs *out);

@@ -36,7 +36,7 @@ void cs_spend__hold_copy(const cs_spend__hold *hold, int64_t mono_ns, cs_arena *
 
 bool cs_hold_get(cs_spend *s, cs_slice id, cs_arena *a, cs_hold *out)
 {
-    int64_t mono = s->mono_ns(s->now_self);
+    int64_t mono = cs_spend__hold_clock(s);
     cs_mutex_lock(&s->holds->lock);
     const cs_spend__hold *hold = cs_map_get(&s->holds->by_id, id);
     bool found = hold != NULL && !hold->early;

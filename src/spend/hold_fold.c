@@ -212,7 +212,7 @@ static void reject(cs_spend *s, const cs_event *event, const cs_hold *holds, siz
 
 static void doubt(cs_spend *s, const cs_hold *holds, size_t n)
 {
-    int64_t mono = s->mono_ns(s->now_self);
+    int64_t mono = cs_spend__hold_clock(s);
     for (size_t i = 0; i < n; i++) {
         cs_spend__hold *hold = cs_map_get(&s->holds->by_id, holds[i].id);
         for (uint32_t k = 0; hold != NULL && k < hold->n_pins; k++) {
@@ -275,7 +275,7 @@ static bool resolve(cs_spend *s, const cs_event *event, cs_spend__hold *hold, cs
     if (hold->state != CS_HOLD_PENDING) {
         return false;
     }
-    bool over = event->past ? event->arrived_ns >= hold->expires_ns : hold->deadline <= s->mono_ns(s->now_self);
+    bool over = event->past ? event->arrived_ns >= hold->expires_ns : hold->deadline <= cs_spend__hold_clock(s);
     if (hold->committed) {
         cs_spend__hold_touch(s->holds, hold);
     }

@@ -351,7 +351,7 @@ static void add_held(void *self, cs_spend__account *account)
 static void gather_holds(void *self, cs_metrics_sink *sink)
 {
     cs_spend *s = self;
-    held h = {.mono_ns = s->mono_ns(s->now_self)};
+    held h = {.mono_ns = cs_spend__hold_clock(s)};
     cs_spend__each_account(s, add_held, &h);
     cs_metrics_emit(sink, (cs_slice[]){CS_LIT("pending")}, (double)h.pending);
     for (cs_hold_state state = 0; state < CS_HOLD_STATES; state++) {
@@ -366,7 +366,7 @@ static void gather_holds(void *self, cs_metrics_sink *sink)
 static void gather_holds_nanos(void *self, cs_metrics_sink *sink)
 {
     cs_spend *s = self;
-    held h = {.mono_ns = s->mono_ns(s->now_self)};
+    held h = {.mono_ns = cs_spend__hold_clock(s)};
     cs_spend__each_account(s, add_held, &h);
     for (size_t i = 0; i < h.sums.n; i++) {
         cs_metrics_emit(sink, (cs_slice[]){cs_slice_of(h.sums.v[i].currency)}, h.sums.v[i].nanos);

@@ -111,7 +111,7 @@ bool cs_spend__copy_tenant(cs_spend *s, cs_arena *a, cs_slice tenant, bool whole
     cs_spend__account *account = cs_spend__account_find(shard, tenant);
     bool found = exists(account);
     if (found) {
-        cs_spend__pins_expire(account, s->mono_ns(s->now_self));
+        cs_spend__pins_expire(account, cs_spend__hold_clock(s));
         cs_spend__copy_account(a, account, now, whole, out);
     }
     cs_mutex_unlock(&shard->lock);
@@ -142,7 +142,7 @@ static int by_name(const void *x, const void *y)
 
 cs_spend__copy *cs_spend__copy_all(cs_spend *s, cs_arena *a, size_t *n)
 {
-    copying c = {.a = a, .now_ns = s->now_ns(s->now_self), .mono_ns = s->mono_ns(s->now_self)};
+    copying c = {.a = a, .now_ns = s->now_ns(s->now_self), .mono_ns = cs_spend__hold_clock(s)};
     cs_spend__each_account(s, copy_each, &c);
     if (c.copies.n > 0) {
         qsort(c.copies.v, c.copies.n, sizeof *c.copies.v, by_name);

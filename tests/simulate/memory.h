@@ -16,17 +16,7 @@ typedef struct record {
     int64_t arrived_ns;
 } record;
 
-/* A row of the snapshot, or a change of one that is under way ('P', 'A', 'D'). */
-typedef struct memory_row {
-    size_t fold;
-    char op;
-    cs_slice key, value; /* owned */
-} memory_row;
-
-struct cs_snapshot {
-    cs_journal *journal;
-    size_t fold;
-};
+#include "memory_row.h"
 
 enum { FOLDS = 8 };
 /* What becomes of what a fold appends: given to the journal; then taken into the log, or failed. */
@@ -47,21 +37,6 @@ struct cs_journal {
     memory_fate inner;                                      /* GIVEN: what folds append has to wait for memory_pump */
     void (*watch)(const cs_event *event, memory_fate fate); /* of what folds append; NULL = nobody */
 };
-
-static inline cs_slice memory_copy(cs_slice s)
-{
-    char *p = cs_alloc(s.n + 1);
-    if (s.n > 0) {
-        memcpy(p, s.p, s.n);
-    }
-    p[s.n] = 0;
-    return cs_slice_make(p, s.n);
-}
-static inline void memory_row_free(const memory_row *row)
-{
-    cs_free((char *)(uintptr_t)row->key.p);
-    cs_free((char *)(uintptr_t)row->value.p);
-}
 
 #include "memory_rows.h"
 
@@ -98,31 +73,7 @@ void cs_journal_get_status(cs_journal *j, cs_journal_status *out)
 {
     *out = (cs_journal_status){.caught_up = true, .as_of_ns = j->now_ns};
 }
-cs_journal_batch *cs_journal_batch_new(cs_journal_done *done, void *self)
-{
-    cs_journal_batch *batch = cs_zalloc(sizeof *batch);
-    cs_arena_init(&batch->arena, 0);
-    batch->done = done;
-    batch->self = self;
-    return batch;
-}
-void cs_journal_batch_add(cs_journal_batch *batch, const cs_event *event)
-{
-    if (batch->n == batch->cap) {
-        cs_event *more = cs_arena_array(&batch->arena, cs_event, batch->cap * 2 + 4);
-        if (batch->n > 0) {
-            memcpy(more, batch->events, batch->n * sizeof *more);
-        }
-        batch->events = more;
-        batch->cap = batch->cap * 2 + 4;
-    }
-    batch->events[batch->n++] = *event;
-}
-void cs_journal_batch_free(cs_journal_batch *batch)
-{
-    cs_arena_destroy(&batch->arena);
-    cs_free(batch);
-}
+#include "memory_batch.h"
 
 #include "memory_append.h"
 

@@ -2,18 +2,6 @@
 #ifndef CS_TESTS_MEMORY_APPEND_H
 #define CS_TESTS_MEMORY_APPEND_H
 
-static void memory_fold(cs_journal *j, cs_event *event)
-{
-    event->outcome = CS_EVENT_UNSEEN;
-    for (size_t i = 0; i < j->n_folds; i++) {
-        const cs_fold *fold = &j->folds[i];
-        if (cs_slice_starts(event->type, cs_slice_of(fold->types))) {
-            cs_event_outcome outcome = fold->apply(fold->self, event);
-            event->outcome = outcome > event->outcome ? outcome : event->outcome;
-        }
-    }
-}
-
 static bool memory_redundant(const cs_journal *j, const cs_event *event)
 {
     bool known = false;

@@ -86,15 +86,14 @@ static void memory_drop_changes(cs_journal *j)
 static void memory_cut(cs_journal *j)
 {
     j->cutting = true;
-    j->cut_at = j->records.n;
     for (size_t i = 0; i < j->n_folds; i++) {
         j->outs[i] = (cs_snapshot){.journal = j, .fold = i};
         j->folds[i].cut(j->folds[i].self, &j->outs[i]);
     }
 }
 
-/* Some rows of it; when all are out it is durable, or with `fails` it never was. */
-static void memory_save(cs_journal *j, size_t rows, bool fails)
+/* Some rows of it; when all are out it is durable (true), or with `fails` it never was. */
+static bool memory_save(cs_journal *j, size_t rows, bool fails)
 {
     bool all = true;
     j->room = rows;
@@ -102,7 +101,7 @@ static void memory_save(cs_journal *j, size_t rows, bool fails)
         all = j->folds[i].save(j->folds[i].self, INT64_MAX);
     }
     if (!all && !fails) {
-        return;
+        return false;
     }
     for (size_t i = 0; i < j->n_folds; i++) {
         j->folds[i].saved(j->folds[i].self, !fails);
@@ -112,9 +111,9 @@ static void memory_save(cs_journal *j, size_t rows, bool fails)
             memory_apply(j, &j->changes.v[i]);
         }
         j->changes.n = 0;
-        j->snapshot_at = j->cut_at;
     }
     memory_drop_changes(j);
+    return !fails;
 }
 
 /* The snapshot is lost: the log alone is left. */
@@ -124,7 +123,6 @@ static void memory_lose_snapshot(cs_journal *j)
         memory_row_free(&j->rows.v[i]);
     }
     j->rows.n = 0;
-    j->snapshot_at = 0;
 }
 
 #endif

@@ -41,6 +41,7 @@ static void crash(void)
     }
     if (below(5) == 0) {
         memory_lose_snapshot(journal);
+        journal->snapshot_at = 0;
     }
     start();
 }
@@ -75,8 +76,11 @@ static void advance(void)
 static void snapshot(void)
 {
     if (journal->cutting) {
-        memory_save(journal, 1 + (size_t)below(20), below(30) == 0);
+        if (memory_save(journal, 1 + (size_t)below(20), below(30) == 0)) {
+            journal->snapshot_at = journal->cut_at;
+        }
     } else if (below(10) == 0) {
+        journal->cut_at = journal->records.n;
         memory_cut(journal);
     }
 }
