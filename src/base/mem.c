@@ -5,8 +5,10 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "countersign/base/err.h"
+#include "countersign/base/pages.h"
 
 /* Bytes in use, spread over cache lines so that threads that allocate do not meet. One thread may allocate and another
  * free, so a shard may be negative; only the sum means something. */
@@ -128,6 +130,72 @@ void cs_free(void *p)
         count(-(int64_t)malloc_usable_size(p));
         free(p);
     }
+}
+
+/* ---- large tables */
+
+#define PAGE ((size_t)4096)
+#define LARGE_PAGE ((size_t)2 << 20)
+
+static size_t whole_pages(size_t bytes)
+{
+    size_t page = bytes >= LARGE_PAGE ? LARGE_PAGE : PAGE;
+    size_t whole = (bytes + page - 1) & ~(page - 1);
+    if (whole < bytes) {
+        out_of_memory();
+    }
+    return whole;
+}
+
+/* Fresh pages; large ones begin where a large page can. */
+static char *map(size_t whole)
+{
+    size_t slack = whole >= LARGE_PAGE ? LARGE_PAGE : 0;
+    char *p = mmap(NULL, whole + slack, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (p == MAP_FAILED) {
+        out_of_memory();
+    }
+    if (slack != 0) {
+        size_t before = (LARGE_PAGE - (uintptr_t)p % LARGE_PAGE) % LARGE_PAGE;
+        if (before != 0) {
+            (void)munmap(p, before);
+        }
+        if (before != slack) {
+            (void)munmap(p + before + whole, slack - before);
+        }
+        p += before;
+        (void)madvise(p, whole, MADV_HUGEPAGE); /* a wish */
+    }
+    return p;
+}
+
+void *cs_pages(void *p, size_t from, size_t to)
+{
+    size_t before = p != NULL ? whole_pages(from) : 0;
+    size_t after = to != 0 ? whole_pages(to) : 0;
+    count((int64_t)after - (int64_t)before);
+    if (p != NULL && to != 0 && to < from) {
+        memset((char *)p + to, 0, (from < after ? from : after) - to);
+    }
+    if (after == before) {
+        return p;
+    }
+    if (after < before && (after >= LARGE_PAGE || before < LARGE_PAGE)) {
+        (void)munmap((char *)p + after, before - after);
+        return after != 0 ? p : NULL;
+    }
+    char *fresh = after != 0 ? map(after) : NULL;
+    if (before >= LARGE_PAGE && after >= LARGE_PAGE) { /* its page tables move, not what is in it */
+        if (mremap(p, before, after, MREMAP_MAYMOVE | MREMAP_FIXED, fresh) == MAP_FAILED) {
+            out_of_memory();
+        }
+    } else if (before != 0) {
+        if (after != 0) {
+            memcpy(fresh, p, before < after ? before : after);
+        }
+        (void)munmap(p, before);
+    }
+    return fresh;
 }
 
 char *cs_strdup(const char *text)

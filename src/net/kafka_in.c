@@ -11,7 +11,10 @@
 #include "countersign/base/log.h"
 #include "countersign/base/time.h"
 
-enum { BATCH = 8192 };
+/* As many as stay in the cache from taking them to giving them back. */
+enum { BATCH = 512 };
+/* So many messages ahead their heads, and then the beginnings of their values, are brought into the cache. */
+enum { HEADS_AHEAD = 16, VALUES_AHEAD = 8, LINE = 64, VALUE_LINES = 6 };
 #define LOOK_EVERY_NS (20 * CS_NS_PER_MS)
 #define CONTACT_NS (2500 * CS_NS_PER_MS) /* the watch asks every second */
 
@@ -464,9 +467,24 @@ static bool verified(cs_kafka_in *in, cs_kafka__part *part, const cs_kafka_recor
     return false;
 }
 
+static void look_ahead(const cs_kafka_in *in)
+{
+    if (in->at + HEADS_AHEAD < in->n_messages) {
+        __builtin_prefetch(in->messages[in->at + HEADS_AHEAD]);
+    }
+    if (in->at + VALUES_AHEAD < in->n_messages) {
+        const rd_kafka_message_t *m = in->messages[in->at + VALUES_AHEAD];
+        const char *value = m->payload;
+        for (size_t i = 0; i < VALUE_LINES && i * LINE < m->len; i++) {
+            __builtin_prefetch(value + i * LINE);
+        }
+    }
+}
+
 bool cs_kafka_in_next(cs_kafka_in *in, cs_kafka_record *record)
 {
     while (in->at < in->n_messages) {
+        look_ahead(in);
         rd_kafka_message_t *m = in->messages[in->at++];
         cs_kafka__part *part = part_of(in, m);
         if (part == NULL || !part->seen.started) {

@@ -1,7 +1,8 @@
 /* The ledger from inside.
  *
  *   event.c    spend event (CloudEvents data) → amount, currency, tenant
- *   seen.c     ids seen                waiting.c  corrections that wait for what they correct
+ *   seen.c     ids seen                seen_table.c  the table that they lie in
+ *   waiting.c  corrections that wait for what they correct
  *   book.c     sums in 15-minute buckets of one tenant and currency
  *   window.c   "day" in a zone → [start, end)
  *   limit.c    data.tenants → limits      tier.c  data.countersign.tiers; the tier that a tenant stands in

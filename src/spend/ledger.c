@@ -121,7 +121,7 @@ static placing place_by_time(const cs_spend *s, const cs_event *event, uint32_t 
     return p;
 }
 
-static placing place_by_link(const cs_spend *s, cs_spend__id original, uint32_t arrival)
+static placing place_by_link(cs_spend *s, cs_spend__id original, uint32_t arrival)
 {
     placing p = {.slot = arrival, .last_ns = INT64_MIN, .late = true, .root = original};
     const cs_spend__seen_entry *found = cs_spend__seen_find(&s->seen, original, arrival);
@@ -265,7 +265,7 @@ static const cs_spend__event *read_event(cs_spend *s, const cs_event *event, cs_
     return room;
 }
 
-static const cs_spend__seen_entry *known(const cs_spend *s, const cs_event *event, const cs_spend__event *spend,
+static const cs_spend__seen_entry *known(cs_spend *s, const cs_event *event, const cs_spend__event *spend,
                                          cs_spend__id *id)
 {
     *id = spend->hash[1] != 0 ? (cs_spend__id){spend->hash[0], spend->hash[1]}
@@ -340,7 +340,6 @@ static void look_ahead(cs_spend *s, cs_spend__ahead next)
     cs_spend__ahead before = *slot;
     *slot = next;
     if (before.account != NULL) {
-        cs_spend__seen_prefetch_entry(&s->seen, before.id);
         cs_spend__account_prefetch_books(s, before.account);
         if (s->cost != NULL) {
             cs_spend__cost_prefetch(s->cost, before.cost_hash);

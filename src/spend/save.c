@@ -378,6 +378,7 @@ static cs_err restore(void *self, cs_slice key, cs_slice value, cs_error *e)
         cs_bytes v = cs_bytes_of(value);
         s->seen.key[0] = cs_bytes_u64(&v);
         s->seen.key[1] = cs_bytes_u64(&v);
+        s->seen.source_n = 0;
         uint32_t clock = cs_bytes_u32(&v);
         good = cs_bytes_whole(&in) && cs_bytes_whole(&v);
         cs_spend__seen_tick(&s->seen, clock);

@@ -56,10 +56,11 @@ void cs_spend__waits_remove(cs_spend__waits *w, cs_spend__id id);
 /* 16 bytes an id. Times are slots: an arrival by its lower 16 bits, the rest is known from the clock of the set; where
  * it counts by the distance from its arrival. A correction that came first counts after its own arrival. */
 typedef struct cs_spend__seen_entry {
-    uint64_t print; /* fingerprint of the id; 0 = an empty place */
+    uint64_t print; /* of its fingerprint, with `more`; 0 = an empty place */
     uint64_t arrived : 16;
     uint64_t back : 17;    /* arrival + CS_SPEND__BACK_AHEAD - slot that it counts in; or one of the following */
-    uint64_t content : 31; /* hash of what must be equal in a duplicate */
+    uint64_t content : 19; /* hash of what must be equal in a duplicate */
+    uint64_t more : 12;
 } cs_spend__seen_entry;
 enum { CS_SPEND__BACK_AHEAD = 45000, CS_SPEND__BACK_WAITING = 0x1ffff, CS_SPEND__BACK_UNKNOWN = 0x1fffe };
 
@@ -67,10 +68,27 @@ enum { CS_SPEND__BACK_AHEAD = 45000, CS_SPEND__BACK_WAITING = 0x1ffff, CS_SPEND_
 #define CS_SPEND__WHERE_WAITING INT64_C(-1) /* it waits for what it corrects */
 #define CS_SPEND__WHERE_UNKNOWN INT64_C(-2) /* too far from its arrival to be remembered */
 
+/* ---- seen_table.c */
 typedef struct cs_spend__seen_table {
-    cs_spend__seen_entry *v;
-    uint32_t n, cap;
+    cs_spend__seen_entry *v; /* NULL = none yet */
+    uint64_t n;
+    uint64_t homes, next; /* their number, and what it is about to become; equal while it does not change */
+    uint64_t frontier;    /* fingerprints from here on (growing), or below it (shrinking), have their homes by `next` */
+    uint64_t at;          /* the place that is looked at next; growing: the one behind it */
+    uint64_t places;      /* in which there may be an entry */
+    uint64_t last;        /* no entry is behind it */
+    uint64_t bytes;       /* that it takes */
 } cs_spend__seen_table;
+void cs_spend__seen_table_destroy(cs_spend__seen_table *t);
+uint64_t cs_spend__seen_home(const cs_spend__seen_table *t, uint64_t print);
+/* The entry of an id; NULL without one. Good until the next put or remove. */
+cs_spend__seen_entry *cs_spend__seen_get(const cs_spend__seen_table *t, uint64_t print, uint32_t more);
+/* Replaces the entry of the same id. */
+void cs_spend__seen_put(cs_spend__seen_table *t, const cs_spend__seen_entry *e);
+/* What is in this place. Another may be in it then. */
+void cs_spend__seen_remove(cs_spend__seen_table *t, uint64_t place);
+/* Much was removed: less memory will do, as soon as some more were put. */
+void cs_spend__seen_fit(cs_spend__seen_table *t);
 
 /* A log of changes for snapshots: pieces of one day of arrival each. */
 typedef struct cs_spend__piece {
@@ -87,13 +105,14 @@ void cs_spend__pieces_free(cs_spend__pieces *p);
 
 typedef struct cs_spend__seen {
     uint64_t key[2];
-    cs_spend__seen_table *tables;
+    uint64_t behind_source[4]; /* the hash of an id as far as the last source, which is mostly the next one's too */
+    char source[64];
+    uint32_t source_n; /* 0 = none is kept */
+    cs_spend__seen_table table;
     uint32_t keep;            /* slots that an id is remembered */
     uint32_t clock;           /* slot; what was remembered until then may be dropped. 0 = not set */
     uint32_t swept, sweeping; /* the clock of the last sweep that ended, and of the one under way */
-    size_t sweep_at;          /* next table of it */
-    uint64_t n;               /* ids held */
-    uint64_t bytes;           /* that they take */
+    uint64_t sweep_at;        /* next place of it */
     bool logs;                /* changes are noted for snapshots, in: */
     cs_spend__pieces log;
 } cs_spend__seen;
@@ -101,11 +120,10 @@ typedef struct cs_spend__seen {
 /* keep_ns: at most 400 days. */
 void cs_spend__seen_init(cs_spend__seen *s, int64_t keep_ns);
 void cs_spend__seen_destroy(cs_spend__seen *s);
-cs_spend__id cs_spend__seen_id(const cs_spend__seen *s, cs_slice source, cs_slice id);
+cs_spend__id cs_spend__seen_id(cs_spend__seen *s, cs_slice source, cs_slice id);
 uint32_t cs_spend__seen_content(const cs_spend__seen *s, const cs_spend__event *event);
-/* Brings the table of an id into the cache; then, when that has had time to come, the places where it would be. */
+/* Brings the places where an id would be into the cache. */
 void cs_spend__seen_prefetch(const cs_spend__seen *s, cs_spend__id id);
-void cs_spend__seen_prefetch_entry(const cs_spend__seen *s, cs_spend__id id);
 /* Nobody asks any more about arrivals long before `slot`: sets the clock forward. */
 void cs_spend__seen_tick(cs_spend__seen *s, uint32_t slot);
 /* What is remembered of an id at an arrival; NULL if nothing, or no more. Good until the next add or tick. */

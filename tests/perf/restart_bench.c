@@ -126,8 +126,8 @@ int main(int argc, char **argv)
     cs_journal *j = open_all(&spend);
     fill(j, tenants, ids);
     uint64_t log_bytes = spend->seen.log.n * (sizeof(cs_spend__piece) + ((size_t)64 << 10));
-    double each = (double)(cs_mem_in_use() - before - spend->seen.bytes - log_bytes) / (double)tenants;
-    double id = (double)spend->seen.bytes / (double)spend->seen.n;
+    double each = (double)(cs_mem_in_use() - before - spend->seen.table.bytes - log_bytes) / (double)tenants;
+    double id = (double)spend->seen.table.bytes / (double)spend->seen.table.n;
     start(j);
     atomic_fetch_add(&j->applied, 1); /* there is something that no snapshot has */
     while (figure("countersign_snapshot_seconds") <= 0) {
@@ -144,7 +144,7 @@ int main(int argc, char **argv)
     start(j);
     double restart = (double)(cs_time_mono_ns() - began) / 1e9;
     cpu = cpu_s() - cpu;
-    bool whole = spend->seen.n == ids;
+    bool whole = spend->seen.table.n == ids;
     printf("{\"bench\":\"restart\",\"tenants\":%llu,\"ids\":%llu,\"whole\":%s,\"restart_s\":%.2f,\"restart_cpu_s\":%."
            "2f,\"snapshot_s\":%.2f,"
            "\"stall_ms\":%.1f,\"file_mb\":%.0f,\"bytes_a_tenant\":%.0f,\"bytes_an_id\":%.1f}\n",

@@ -14,12 +14,19 @@ static inline void cs_bytes_put_u8(cs_buf *out, uint8_t v)
     cs_buf_byte(out, (char)v);
 }
 
+/* At most 8 bytes at a place that has room for them; returns the place behind. */
+static inline char *cs_bytes_set(char *at, uint64_t v, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        at[i] = (char)(uint8_t)(v >> (8 * i));
+    }
+    return at + n;
+}
+
 static inline void cs_bytes__put(cs_buf *out, uint64_t v, size_t n)
 {
     char bytes[8];
-    for (size_t i = 0; i < n; i++) {
-        bytes[i] = (char)(uint8_t)(v >> (8 * i));
-    }
+    (void)cs_bytes_set(bytes, v, n);
     cs_buf_put(out, bytes, n);
 }
 

@@ -9,7 +9,7 @@
 
 TestSuite(seen, .timeout = 60);
 
-static cs_spend__id id_of(const cs_spend__seen *s, uint64_t n)
+static cs_spend__id id_of(cs_spend__seen *s, uint64_t n)
 {
     char text[24];
     int length = snprintf(text, sizeof text, "%llu", (unsigned long long)n);
@@ -26,7 +26,7 @@ Test(seen, forgets_by_arrival)
         cr_assert_null(cs_spend__seen_find(&s, id, i));
         cs_spend__seen_add(&s, id, i, i, i - i % 7);
     }
-    cr_assert_lt(s.n, s.keep + 2 * 4096 + 200, "what is over is swept: %llu", (unsigned long long)s.n);
+    cr_assert_lt(s.table.n, s.keep + 2 * 4096 + 200, "what is over is swept: %llu", (unsigned long long)s.table.n);
     for (uint32_t i = 1; i < 40000; i++) {
         const cs_spend__seen_entry *found = cs_spend__seen_find(&s, id_of(&s, i), 39999);
         cr_assert_eq(found != NULL, 39999 - i <= s.keep, "%u", i);
@@ -44,10 +44,10 @@ Test(seen, takes_at_most_24_bytes_an_id)
     cs_spend__seen_tick(&s, 2000000);
     for (uint64_t i = 0; i < 400000; i++) {
         cs_spend__seen_add(&s, id_of(&s, i), (uint32_t)i, 2000000, 2000000);
-        cr_assert(i < 300000 || s.bytes <= 24 * (i + 1), "%llu bytes for %llu", (unsigned long long)s.bytes,
+        cr_assert(i < 300000 || s.table.bytes <= 24 * (i + 1), "%llu bytes for %llu", (unsigned long long)s.table.bytes,
                   (unsigned long long)i);
     }
-    cr_assert_eq(s.n, 400000);
+    cr_assert_eq(s.table.n, 400000);
     for (uint64_t i = 0; i < 800000; i++) {
         const cs_spend__seen_entry *e = cs_spend__seen_find(&s, id_of(&s, i), 2000000);
         cr_assert_eq(e != NULL, i < 400000);
@@ -68,7 +68,7 @@ Test(seen, survives_long_silence_and_strange_clocks)
         cs_spend__seen_tick(&s, at);
         cr_assert_eq(cs_spend__seen_find(&s, old, at) != NULL, at <= 2000000 + s.keep, "%u", at);
     }
-    cr_assert_eq(s.n, 0);
+    cr_assert_eq(s.table.n, 0);
     cs_spend__seen_add(&s, id_of(&s, 2), 2, 1, 1); /* arrived in 1970: long over */
     cr_assert_null(cs_spend__seen_find(&s, id_of(&s, 2), s.clock + 1));
     cs_spend__seen_add(&s, id_of(&s, 3), 3, 4000000,
@@ -100,7 +100,7 @@ Test(seen, is_restored_from_its_log)
             cr_assert(cs_spend__seen_restore(&back, s.log.v[i].day, cs_buf_view(&s.log.v[i].bytes)));
             cr_assert(!cs_spend__seen_restore(&back, s.log.v[i].day, cs_slice_make(s.log.v[i].bytes.p, 17)));
         }
-        cr_assert_eq(back.n, 50000);
+        cr_assert_eq(back.table.n, 50000);
         for (uint32_t i = 0; i < 50000; i++) {
             const cs_spend__seen_entry *e = cs_spend__seen_find(&back, id_of(&back, i), s.clock);
             int64_t where = i % 9 == 0 ? 2000000 - 5 : (int64_t)(2000000 + i / 20) - i % 300;
@@ -109,6 +109,80 @@ Test(seen, is_restored_from_its_log)
     }
     cs_spend__seen_destroy(&s);
     cs_spend__seen_destroy(&back);
+}
+
+static uint64_t draw(uint64_t *state)
+{
+    uint64_t z = (*state += UINT64_C(0x9e3779b97f4a7c15));
+    z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+    z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
+    return z ^ (z >> 31);
+}
+
+/* Every entry is where a search finds it, in order, and there are as many as there should be. */
+static void check_table(const cs_spend__seen_table *t)
+{
+    uint64_t before = 0;
+    uint64_t n = 0;
+    for (uint64_t i = 0; t->v != NULL && i <= t->places; i++) {
+        const cs_spend__seen_entry *e = &t->v[i];
+        if (e->print != 0) {
+            cr_assert(e->print >= before && i < t->places && i <= t->last);
+            cr_assert_eq(cs_spend__seen_get(t, e->print, (uint32_t)e->more), e);
+            before = e->print;
+            n++;
+        }
+    }
+    cr_assert_eq(n, t->n);
+}
+
+/* Grows, shrinks, fills and empties at every moment of its changes; some fingerprints differ in `more` alone, and some
+ * are crowded at one end. */
+Test(seen, table_is_whole_at_every_moment)
+{
+    enum { IDS = 4000, STEPS = 60000 };
+    static cs_spend__seen_entry ids[IDS];
+    static bool in[IDS];
+    for (uint64_t seed = 1; seed <= 4; seed++) {
+        uint64_t state = seed;
+        cs_spend__seen_table t = {.n = 0};
+        memset(in, 0, sizeof in);
+        for (size_t i = 0; i < IDS; i++) {
+            uint64_t print = i % 16 == 3   ? ids[i - 1].print
+                             : i % 16 == 5 ? UINT64_MAX - 1 - i
+                                           : draw(&state) >> (i % 3);
+            ids[i] = (cs_spend__seen_entry){.print = print != 0 ? print : 1, .content = i};
+            ids[i].more = i % 0x1000;
+        }
+        size_t upto = 50;
+        bool fills = true;
+        for (size_t step = 0; step < STEPS; step++) {
+            if (step % 1500 == 0) {
+                upto = draw(&state) % IDS;
+                fills = draw(&state) % 2 == 0;
+            }
+            size_t i = draw(&state) % (upto + 1);
+            cs_spend__seen_entry *e = cs_spend__seen_get(&t, ids[i].print, (uint32_t)ids[i].more);
+            cr_assert_eq(e != NULL, in[i], "%zu", i);
+            cr_assert(e == NULL || e->content == ids[i].content);
+            bool puts = draw(&state) % 8 == 0 ? !fills : fills;
+            if (puts) {
+                cs_spend__seen_put(&t, &ids[i]);
+                in[i] = true;
+            } else if (e != NULL) {
+                cs_spend__seen_remove(&t, (uint64_t)(e - t.v));
+                in[i] = false;
+            }
+            cs_spend__seen_fit(&t);
+            if (step % 211 == 0) {
+                check_table(&t);
+            }
+        }
+        for (size_t i = 0; i < IDS; i++) {
+            cr_assert_eq(cs_spend__seen_get(&t, ids[i].print, (uint32_t)ids[i].more) != NULL, in[i]);
+        }
+        cs_spend__seen_table_destroy(&t);
+    }
 }
 
 Test(seen, finds_what_waits_by_root_and_by_id)
