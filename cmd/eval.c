@@ -31,6 +31,18 @@ static const char both_kinds[] =
     "cannot use --show-builtin-errors with --strict-builtin-errors, --strict-builtin-errors will return the first "
     "built-in error encountered immediately";
 
+/* Without modules a schema that is none is no failure of loading: the query is compiled without it, and only when it is
+ * to be evaluated it turns out that something was wrong. */
+static cs_err load_without_schema(const cs_eval_flags *f, cs_cmd_loaded *loaded, cs_errors *errors, cs_error *e)
+{
+    cs_cmd_sources sources = f->sources;
+    sources.schema = NULL;
+    cs_cmd_loaded_free(loaded);
+    cs_errors_destroy(errors);
+    cs_errors_init(errors);
+    return cs_cmd_load(&sources, loaded, errors, e);
+}
+
 static int load_and_evaluate(const cs_eval_flags *f, cs_slice text)
 {
     cs_arena a;
@@ -50,6 +62,10 @@ static int load_and_evaluate(const cs_eval_flags *f, cs_slice text)
         return 2;
     }
     cs_err loading = cs_cmd_load(&f->sources, &loaded, &errors, &e);
+    if (loading != CS_OK && errors.n > 0 && f->sources.bundles.n == 0 && !loaded.saw_modules) {
+        loading = load_without_schema(f, &loaded, &errors, &e);
+        out.bad_schema = loading == CS_OK;
+    }
     if (text.n == 0) {
         cs_cmd_problem empty = {.message = CS_LIT("cannot evaluate empty query")};
         CS_VEC_PUSH_IN(&a, &out.problems.list, empty);

@@ -25,6 +25,7 @@ typedef struct cs_eval_output {
     cs_arena *arena; /* of everything in it */
     cs_cmd_problems problems;
     cs_value input;
+    bool bad_schema;   /* that of the input is none, which nothing but an evaluation tells */
     size_t n_harmless; /* problems that are errors of built-ins only collected */
     cs_value answers;  /* [[bindings, values]…]; undefined if there was an error */
     const cs_query *query;

@@ -322,6 +322,11 @@ void cs_eval__run(const cs_eval_flags *f, cs_cmd_loaded *loaded, cs_slice text, 
     } else if (cs_query_prepare(loaded->policy, text, &options, &query, &errors) != CS_OK) {
         cs_cmd_problems_add_list(&out->problems, &errors);
         report_no_coverage(f, NULL, out);
+    } else if (out->bad_schema) {
+        cs_cmd_problem problem = {.message = CS_LIT("compiler has errors"), .code = CS_LIT("eval_internal_error")};
+        CS_VEC_PUSH_IN(out->arena, &out->problems.list, problem);
+        cs_query_release(query);
+        report_no_coverage(f, NULL, out);
     } else {
         if (f->timeout[0] && cs_time_parse_duration(cs_slice_of(f->timeout), false, &timeout) && timeout > 0) {
             r.eval.deadline_mono_ns = cs_time_mono_ns() + timeout;

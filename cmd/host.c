@@ -11,6 +11,7 @@ static cs_host host;
 static void make_host(void)
 {
     host = *cs_host_system();
+    host.schema_files = true;
     host.network = cs_network_new(&(cs_network_options){.read_env = cs_config_env});
 }
 

@@ -308,6 +308,7 @@ cs_err cs_cmd_load(const cs_cmd_sources *sources, cs_cmd_loaded *out, cs_errors 
                                  .capabilities = sources->capabilities,
                                  .check_only = sources->check_only,
                                  .schemas = schemas,
+                                 .host = cs_cmd_host(),
                                  .schema_annotations = true,
                                  .print = sources->print,
                                  .instrument = sources->instrument,

@@ -29,7 +29,7 @@ typedef struct cs_host {
     void (*print)(void *self, cs_slice file, uint32_t row, cs_slice line);
     /* What opa.runtime() answers: an object. */
     cs_value (*runtime)(void *self, cs_arena *arena);
-    /* For http.send and net.lookup_ip_addr; NULL = there is none, and they fail. */
+    /* For http.send, net.lookup_ip_addr and JSON Schemas that stand elsewhere; NULL = there is none, and they fail. */
     cs_network *network;
     /* For http.send with `cache`; NULL = nothing is kept. */
     cs_http_cache *http_cache;
@@ -37,6 +37,8 @@ typedef struct cs_host {
     void (*test_case)(void *self, cs_value name);
     /* The hosts that may be asked: an array of strings; anything else = any. */
     cs_value allow_net;
+    /* May JSON Schemas refer to files ("file:///a.json")? For tools: a service takes schemas from its callers. */
+    bool schema_files;
 } cs_host;
 
 /* A host for tests and tools: clock fixed at `now_ns`, random bytes from `seed`, print dropped, empty runtime. `*host`

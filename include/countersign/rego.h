@@ -87,6 +87,7 @@ typedef struct cs_policy_options {
     /* Schemas by name, an object of arrays of keys ("schema.a.b" is ["a", "b"]) to JSON Schemas; [] is the input's.
      * Undefined: there are none. They must live as long as the policy. */
     cs_value schemas;
+    const cs_host *host; /* whose network schemas are fetched by that others refer to; it waits. NULL = none */
     /* What modules and queries may use; NULL = all that there is. Must live as long as the policy. Its allow_net is the
      * host's business (host.h). */
     const cs_capabilities *capabilities;

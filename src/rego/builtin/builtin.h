@@ -33,8 +33,9 @@ typedef struct cs_builtin_state {
     bool waiting;          /* the function called last waits for it, and is to be called again with the same operands */
     cs_exchange_wake *wake;
     void *wake_self;
-    int64_t deadline_mono_ns;   /* 0 = none */
-    struct cs_http_state *http; /* http.c: what one evaluation remembers */
+    int64_t deadline_mono_ns;        /* 0 = none */
+    struct cs_http_state *http;      /* http.c: what one evaluation remembers */
+    struct cs_schema_state *schemas; /* schema_fetch.c: the same */
     uint64_t http_requests, http_cache_hits;
     int64_t http_ns;
 } cs_builtin_state;

@@ -25,7 +25,7 @@ typedef struct remembered {
     cs_http_failure failure;
 } remembered;
 
-typedef struct job {
+typedef struct cs_http_job {
     cs_value request, key;
     cs_slice key_text;
     bool raise, shared; /* the cache of many evaluations is used */
@@ -39,6 +39,8 @@ typedef struct job {
     int64_t retries, attempt, deadline_ns;
     int64_t started_ns;
     cs_slice referer;
+    bool of_schema; /* cs_http__get: what a redirect may do is the schemas' business */
+    int hops;
 } job;
 
 struct cs_http_state {
@@ -141,6 +143,15 @@ static void put_method(cs_sink *s, cs_slice method)
     }
 }
 
+static cs_slice printed_url(cs_call *call, const cs_url *u)
+{
+    cs_sink s;
+    cs_slice text;
+    cs_sink__init(&s, call);
+    cs_url__print(&s, u);
+    return cs_sink__slice_done(&s, &text) == CS_OK ? text : CS_LIT("");
+}
+
 /* The URL of a request as Go prints it, a password hidden or the user left out. */
 static cs_slice url_text(cs_call *call, const cs_http_plan *plan, bool with_user)
 {
@@ -168,8 +179,7 @@ static cs_slice url_text(cs_call *call, const cs_http_plan *plan, bool with_user
         cs_sink__slice(&s, cs_slice_sub(cs_slice_make(rest.p, rest.n), 2, rest.n));
         return cs_sink__slice_done(&s, &text) == CS_OK ? text : CS_LIT("");
     }
-    cs_url__print(&s, &u);
-    return cs_sink__slice_done(&s, &text) == CS_OK ? text : CS_LIT("");
+    return printed_url(call, &u);
 }
 
 /* `Get "http://…": why`, and what is said of a timeout that is raised. */
@@ -370,6 +380,25 @@ static bool is_below(cs_slice name, cs_slice domain)
             cs_slice_eq_nocase(cs_slice_sub(name, name.n - domain.n, name.n), domain));
 }
 
+/* Why a redirect is not followed to there; "" = it is. */
+static cs_slice refused(cs_call *call, job *j, const cs_url *to)
+{
+    const cs_host *host = call->state->host;
+    if (j->of_schema) {
+        const char *why = ++j->hops >= CS_HTTP_SCHEMA_HOPS
+                              ? cs_arena_printf(call->arena, NULL, "stopped after %d redirects", CS_HTTP_SCHEMA_HOPS)
+                          : cs_http__host_allowed(host, cs_url__hostname(to->host))
+                              ? ""
+                              : cs_arena_printf(call->arena, NULL, "remote reference loading disabled: %.*s",
+                                                CS_FMT(printed_url(call, to)));
+        return cs_slice_of(why);
+    }
+    cs_slice name = cs_slice_sub(to->host, 0, cs_slice_find_byte(to->host, ':', 0));
+    return cs_slice_of(cs_http__host_allowed(host, name)
+                           ? ""
+                           : cs_arena_printf(call->arena, NULL, "disallowed host: %.*s", CS_FMT(name)));
+}
+
 /* true: j->hop is the next request. A failure is in *f. */
 static bool redirect(cs_call *call, job *j, const cs_http_response *r, cs_http_failure *f)
 {
@@ -397,13 +426,11 @@ static bool redirect(cs_call *call, job *j, const cs_http_response *r, cs_http_f
     h->host = there.scheme.n != 0 ? CS_LIT("") : h->host;
     j->no_secrets = j->no_secrets || !is_below(cs_url__hostname(u.host), cs_url__hostname(j->plan.url.host));
     h->url = u;
-    cs_slice host = cs_slice_sub(u.host, 0, cs_slice_find_byte(u.host, ':', 0));
-    if (!cs_http__host_allowed(call->state->host, host)) {
-        cs_slice why = cs_slice_of(cs_arena_printf(call->arena, NULL, "disallowed host: %.*s", CS_FMT(host)));
+    cs_slice why = refused(call, j, &u);
+    if (why.n != 0) {
         *f = network_failure(call, j, to, why, false);
-        return false;
     }
-    return true;
+    return why.n == 0;
 }
 
 /* ---- one request to its end */
@@ -461,6 +488,18 @@ static bool run(cs_call *call, job *j, cs_http_response *r, cs_http_failure *f)
             return true;
         }
     }
+}
+
+bool cs_http__get(cs_call *call, cs_http_job **of, const cs_url *url, cs_http_response *r, cs_http_failure *f)
+{
+    if (*of == NULL) {
+        *of = cs_arena_new(call->state->arena, struct cs_http_job);
+        (*of)->of_schema = true;
+        (*of)->plan = (cs_http_plan){
+            .method = CS_LIT("GET"), .url = *url, .enable_redirect = true, .timeout_ns = CS_HTTP_SCHEMA_NS};
+        rewind_job(*of);
+    }
+    return run(call, *of, r, f);
 }
 
 /* Sets the job up for its next request. `request`: the object, or for a revalidation what the cache knows it by. */

@@ -75,6 +75,14 @@ cs_value cs_http__to_value(cs_call *call, const cs_http_response *r, bool force_
 /* One of the statuses that may be remembered. */
 bool cs_http__cacheable(int status);
 
+/* ---- http.c, for others than http.send */
+#define CS_HTTP_SCHEMA_HOPS 10
+#define CS_HTTP_SCHEMA_NS INT64_C(30000000000)
+typedef struct cs_http_job cs_http_job;
+/* GET of a schema, redirects followed. *of is NULL at first. false: not over yet, call again with the same. true: *r
+ * is the answer unless there is a failure in *f. `url` must live as long as the evaluation. */
+bool cs_http__get(cs_call *call, cs_http_job **of, const cs_url *url, cs_http_response *r, cs_http_failure *f);
+
 /* ---- http_fresh.c */
 #define CS_HTTP_NEVER INT64_MIN /* an answer that says nothing of its end is stale from the start */
 bool cs_http__may_store(const cs_http_response *r);

@@ -1,4 +1,5 @@
-/* json.verify_schema and json.match_schema. */
+/* json.verify_schema and json.match_schema, and schemas for the type checker. A schema that refers to others elsewhere
+ * is compiled again from the start when one of them has come. */
 #include "rego/builtin/schema.h"
 
 #include "countersign/json.h"
@@ -89,7 +90,10 @@ cs_err cs_builtin__json_verify_schema(cs_call *call, cs_value *out)
     inner.e = &e;
     cs_err err = load(&inner, call->args[0], &document);
     if (err == CS_OK) {
-        err = cs_schema__compile(&inner, document, &schema);
+        err = cs_schema__compile(&inner, document, true, &schema);
+    }
+    if (call->state->waiting) {
+        return cs_call__give(out, cs_undefined());
     }
     if (err != CS_OK && err != CS_ERR_EVAL_BUILTIN) {
         return cs_fail(call->e, err, "%s", e.text);
@@ -105,7 +109,28 @@ cs_err cs_builtin__json_match_schema(cs_call *call, cs_value *out)
     cs_schema *schema;
     CS_TRY(load(call, call->args[0], &document));
     CS_TRY(load(call, call->args[1], &schema_document));
-    CS_TRY(cs_schema__compile(call, schema_document, &schema));
+    cs_err err = cs_schema__compile(call, schema_document, true, &schema);
+    if (call->state->waiting) {
+        return cs_call__give(out, cs_undefined());
+    }
+    CS_TRY(err);
     CS_TRY(cs_schema__validate(call, schema, document, &wrong));
     return cs_call__give(out, pair(call, wrong.n == 0, wrong));
+}
+
+cs_err cs_schema__read(cs_arena *a, const cs_host *host, cs_value document, cs_schema **out, cs_error *e)
+{
+    enum { LOOK_NS = 1000000000 };
+    cs_builtin_state state;
+    cs_builtin_state_init(&state, a, host);
+    cs_call call = {.arena = a, .state = &state, .e = e};
+    cs_err err = cs_schema__compile(&call, document, false, out);
+    while (state.waiting) {
+        state.waiting = false;
+        while (!host->network->wait(state.exchange, LOOK_NS)) {
+        }
+        err = cs_schema__compile(&call, document, false, out);
+    }
+    cs_builtin_state_destroy(&state);
+    return err;
 }

@@ -1,6 +1,6 @@
 /* JSON Schema (drafts 4, 6 and 7, or what the words are whose draft is not said) as OPA's validator has it: schemas are
- * compiled into a graph in the call's arena, documents are checked against it. Only for json.verify_schema and
- * json.match_schema. Nothing is fetched from elsewhere. */
+ * compiled into a graph in the call's arena, documents are checked against it. For json.verify_schema,
+ * json.match_schema and the type checker. */
 #ifndef CS_REGO_BUILTIN_SCHEMA_H
 #define CS_REGO_BUILTIN_SCHEMA_H
 
@@ -37,6 +37,7 @@ struct cs_schema {
     cs_schema_draft draft;
     bool is_bool, pass; /* true and false as schemas */
     cs_schema *ref;     /* then nothing else counts */
+    cs_slice reference; /* its text */
     unsigned types;     /* 0: any */
     cs_list type_names; /* in their order */
     cs_schemas properties, pattern_properties;
@@ -58,8 +59,11 @@ struct cs_schema {
     cs_schema * not, *if_, *then, *else_;
 };
 
-/* Errors in OPA's words, without "jsonschema: ". */
-CS_MUST_CHECK cs_err cs_schema__compile(cs_call *call, cs_value document, cs_schema **out);
+/* Errors in OPA's words, without "jsonschema: ". `patterns`: what is no regular expression is an error. What the schema
+ * refers to is fetched: while call->state->waiting the result is an error, and the call is to be made again. */
+CS_MUST_CHECK cs_err cs_schema__compile(cs_call *call, cs_value document, bool patterns, cs_schema **out);
+/* The same without patterns, for who can wait. */
+CS_MUST_CHECK cs_err cs_schema__read(cs_arena *a, const cs_host *host, cs_value document, cs_schema **out, cs_error *e);
 /* *out is the list of what is wrong: {desc, error, field, type}. */
 CS_MUST_CHECK cs_err cs_schema__validate(cs_call *call, const cs_schema *schema, cs_value document, cs_value *out);
 /* Has the text that format? Unknown formats fit everything. */

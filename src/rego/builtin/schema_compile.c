@@ -13,6 +13,7 @@ typedef struct compiler {
     cs_value refs; /* reference to place in ref_schemas */
     cs_schemas ref_schemas;
     int depth;
+    bool patterns;
 } compiler;
 
 static cs_err compile(compiler *c, cs_value node, const cs_schema *parent, cs_schema *out);
@@ -130,6 +131,7 @@ static cs_err compile_ref(compiler *c, cs_value m, cs_schema *s, bool *done)
     cs_sink__init(&text, c->call);
     cs_url__print(&text, &url);
     CS_TRY(cs_sink__slice_done(&text, &name));
+    s->reference = name;
     const cs_value *known = cs_object_get(c->refs, cs_string(name));
     if (known) {
         s->ref = c->ref_schemas.v[known->u.i];
@@ -397,7 +399,7 @@ static cs_err compile_strings(const compiler *c, cs_value m, cs_schema *s)
     CS_TRY(compile_counts(c, m, "minLength", "maxLength", true, &s->min_length, &s->max_length));
     CS_TRY(get_string(c, m, "pattern", &v));
     if (v) {
-        if (cs_regex__match(&quiet, cs_text(*v), (cs_slice){"", 0}, &unused) != CS_OK) {
+        if (c->patterns && cs_regex__match(&quiet, cs_text(*v), (cs_slice){"", 0}, &unused) != CS_OK) {
             return bad(c, "pattern", " must be a valid regex", "");
         }
         s->pattern = *v;
@@ -539,9 +541,9 @@ static cs_err compile(compiler *c, cs_value node, const cs_schema *parent, cs_sc
     return err;
 }
 
-cs_err cs_schema__compile(cs_call *call, cs_value document, cs_schema **out)
+cs_err cs_schema__compile(cs_call *call, cs_value document, bool patterns, cs_schema **out)
 {
-    compiler c = {.call = call, .refs = cs_object_new(call->arena, 0)};
+    compiler c = {.call = call, .patterns = patterns, .refs = cs_object_new(call->arena, 0)};
     CS_TRY(cs_schema__pool_init(call, &c.pool, document));
     cs_schema *root = new_schema(&c, CS_LIT("(Root)"));
     root->draft = c.pool.root.draft == CS_DRAFT_UNSET ? CS_DRAFT_ANY : c.pool.root.draft;

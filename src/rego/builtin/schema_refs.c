@@ -2,8 +2,6 @@
  * identifier is found by it. */
 #include "rego/builtin/schema_refs.h"
 
-#include "rego/builtin/uri.h"
-
 /* Levels of schemas inside of each other. */
 #define DEEPEST 2000
 
@@ -169,16 +167,24 @@ static cs_err draft_of(cs_call *call, cs_value document, cs_schema_draft *out)
     return CS_OK;
 }
 
+/* Takes a whole document in under the name that it has. */
+static cs_err take_in(cs_schema_pool *pool, const cs_url *base, cs_slice name, cs_value document,
+                      cs_schema_document *out)
+{
+    place at = {.base = *base};
+    CS_TRY(draft_of(pool->call, document, &at.draft));
+    CS_TRY(rewrite(pool, at, document, &out->document));
+    out->draft = at.draft;
+    (void)pool_add(pool, name, out->document, at.draft);
+    return CS_OK;
+}
+
 cs_err cs_schema__pool_init(cs_call *call, cs_schema_pool *pool, cs_value document)
 {
-    place at = {.depth = 0};
+    cs_url base;
     *pool = (cs_schema_pool){.call = call, .names = cs_object_new(call->arena, 0)};
-    CS_TRY(cs_url__parse(call, (cs_slice){"", 0}, &at.base));
-    CS_TRY(draft_of(call, document, &at.draft));
-    CS_TRY(rewrite(pool, at, document, &pool->root.document));
-    pool->root.draft = at.draft;
-    (void)pool_add(pool, (cs_slice){"", 0}, pool->root.document, at.draft);
-    return CS_OK;
+    CS_TRY(cs_url__parse(call, (cs_slice){"", 0}, &base));
+    return take_in(pool, &base, (cs_slice){"", 0}, document, &pool->root);
 }
 
 /* "~1" is '/', "~0" is '~'. */
@@ -251,5 +257,8 @@ cs_err cs_schema__pool_get(cs_schema_pool *pool, cs_slice reference, cs_schema_d
     if (file ? !cs_slice_starts(url.path, CS_LIT("/")) : !(url.scheme.n && url.host.n)) {
         return cs_call_error(pool->call, "Reference %.*s must be canonical", CS_FMT(reference));
     }
-    return cs_call_error(pool->call, "remote reference loading disabled: %.*s", CS_FMT(reference));
+    cs_value document;
+    CS_TRY(cs_schema__fetch(pool->call, &bare, whole, &document));
+    CS_TRY(take_in(pool, &bare, whole, document, out));
+    return point(pool->call, out->document, url.fragment, &out->document);
 }

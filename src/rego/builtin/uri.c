@@ -124,6 +124,11 @@ static cs_err unescape(cs_call *call, cs_slice s, part where, cs_slice *out)
     return CS_OK;
 }
 
+cs_err cs_url__unescape_query(cs_call *call, cs_slice text, cs_slice *out)
+{
+    return unescape(call, text, PART_QUERY, out);
+}
+
 /* ------------------------------------------------------------------------------------------------ urlquery */
 
 cs_err cs_builtin__urlquery_encode(cs_call *call, cs_value *out)
@@ -501,8 +506,10 @@ static void put_authority(cs_sink *s, const cs_url *url)
     }
     if (url->has_user) {
         escape(s, url->user, PART_USER);
-        cs_sink__text(s, url->has_password ? ":" : "");
-        escape(s, url->password, PART_USER);
+        if (url->has_password) {
+            cs_sink__byte(s, ':');
+            escape(s, url->password, PART_USER);
+        }
         cs_sink__byte(s, '@');
     }
     escape(s, url->host, PART_HOST);

@@ -21,6 +21,8 @@ CS_MUST_CHECK cs_err cs_url__resolve(cs_call *call, const cs_url *base, const cs
 void cs_url__print_path(cs_sink *s, const cs_url *url);
 /* Go's url.QueryEscape. */
 void cs_url__escape_query(cs_sink *s, cs_slice text);
+/* And url.QueryUnescape. */
+CS_MUST_CHECK cs_err cs_url__unescape_query(cs_call *call, cs_slice text, cs_slice *out);
 void cs_url__print(cs_sink *s, const cs_url *url);
 /* The name without the port and the brackets of an IPv6 address. */
 cs_slice cs_url__hostname(cs_slice host);

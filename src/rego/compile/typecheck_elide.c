@@ -135,6 +135,7 @@ static const char *cut(elider *e, const cs_type *t, int depth)
     case CS_TYPE_BOOL:
     case CS_TYPE_NUMBER:
     case CS_TYPE_STRING:
+    case CS_TYPE_RECURSIVE:
         break;
     }
     return whole(e, t);

@@ -91,6 +91,7 @@ const cs_type *cs_type_node__extent(cs_type_checker *tc, const cs_type_node *nod
 /* ---- merging the definitions of a rule */
 static bool is_object(const cs_type *t)
 {
+    t = cs_type_bare(t);
     return t && t->kind == CS_TYPE_OBJECT;
 }
 
@@ -134,8 +135,11 @@ static const cs_type *merge_object_with_union(cs_type_checker *tc, const cs_type
 
 static const cs_type *merge(cs_type_checker *tc, const cs_type *a, const cs_type *b)
 {
+    const cs_type *given = a ? a : b;
+    a = cs_type_bare(a);
+    b = cs_type_bare(b);
     if (!a || !b) {
-        return a ? a : b;
+        return given;
     }
     if (is_object(a) && is_object(b) && a->n == 0 && b->n == 0) {
         if (!a->dynamic || !b->dynamic) {
@@ -179,13 +183,13 @@ void cs_type_node__insert(cs_type_checker *tc, cs_type_node **root, const cs_val
     for (uint32_t i = 1; i < n; i++) {
         cs_type_node *above = cs_type_node__at(tc, root, path, i);
         if (is_object(above->type)) {
-            above->type = insert_into(tc, above->type, path + i, n - i, type);
+            above->type = insert_into(tc, cs_type_bare(above->type), path + i, n - i, type);
         }
     }
     cs_type_node *node = cs_type_node__at(tc, root, path, n);
     node->type = merge(tc, node->type, type);
     if (is_object(type) && is_object(node->type) && !cs_is_undefined(node->children)) {
-        leafs l = {tc, node->type, cs_arena_array(tc->arena, cs_value, cs_limits_get()->rego_depth + 2)};
+        leafs l = {tc, cs_type_bare(node->type), cs_arena_array(tc->arena, cs_value, cs_limits_get()->rego_depth + 2)};
         for (uint32_t i = 0; i < cs_count(node->children); i++) {
             insert_leafs(&l, child_number(node, i), 0);
         }
@@ -196,7 +200,7 @@ void cs_type_node__insert(cs_type_checker *tc, cs_type_node **root, const cs_val
 /* ---- asking */
 bool cs_types__is_empty(const cs_type *t)
 {
-    t = cs_type_unnamed(t);
+    t = cs_type_bare(t);
     if (!t || (t->kind != CS_TYPE_OBJECT && t->kind != CS_TYPE_ARRAY && t->kind != CS_TYPE_SET)) {
         return false;
     }

@@ -25,7 +25,7 @@ static void add_key(cs_type_checker *tc, key_list *keys, cs_value key)
 
 static void keys_of_type(cs_type_checker *tc, const cs_type *t, key_list *keys)
 {
-    t = cs_type_unnamed(t);
+    t = cs_type_bare(t);
     for (uint32_t i = 0; t && i < t->n; i++) {
         if (t->kind == CS_TYPE_OBJECT) {
             add_key(tc, keys, t->keys[i]);

@@ -49,7 +49,7 @@ static const cs_type *annotated_type(cs_type_checker *tc, cs_value annotation, c
     const cs_value *definition = cs_object_get_text(annotation, "definition");
     *error = NULL;
     if (!named) {
-        return definition ? cs_schema__type(a, *definition, error) : NULL;
+        return definition ? cs_schema__type(a, tc->c->policy->host, *definition, error) : NULL;
     }
     cs_value schemas = tc->c->policy->schemas;
     if (cs_is_undefined(schemas)) {
@@ -65,7 +65,7 @@ static const cs_type *annotated_type(cs_type_checker *tc, cs_value annotation, c
     if (known) {
         return (const cs_type *)(intptr_t)known->u.i;
     }
-    const cs_type *t = cs_schema__type(a, *schema, error);
+    const cs_type *t = cs_schema__type(a, tc->c->policy->host, *schema, error);
     if (t) {
         if (cs_is_undefined(tc->schema_types)) {
             tc->schema_types = cs_object_new(a, 0);
@@ -88,6 +88,7 @@ static const cs_type *wrapped(cs_arena *a, const cs_value *path, uint32_t n, con
 /* `t` with `type` at a path. */
 static const cs_type * override(cs_arena *a, const cs_type *t, const cs_value *path, uint32_t n, const cs_type *type)
 {
+    t = cs_type_bare(t);
     if (!t || t->kind != CS_TYPE_OBJECT) {
         return wrapped(a, path, n, type, &cs_type_any, &cs_type_any);
     }
@@ -204,7 +205,7 @@ bool cs_types__load_input(cs_type_checker *tc, cs_type_env *base)
         return true;
     }
     const char *error;
-    const cs_type *type = cs_schema__type(tc->arena, *schema, &error);
+    const cs_type *type = cs_schema__type(tc->arena, tc->c->policy->host, *schema, &error);
     if (!type) {
         (void)cs_compile__error(tc->c, CS_ERR_REGO_TYPE, (cs_loc){0}, "%s", error);
         return false;

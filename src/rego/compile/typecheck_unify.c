@@ -31,6 +31,7 @@ bool cs_types__unknown(const cs_type *t)
     case CS_TYPE_STRING:
     case CS_TYPE_ANY:
     case CS_TYPE_NAMED:
+    case CS_TYPE_RECURSIVE: /* looked at where it begins */
         break;
     }
     return false;
@@ -98,10 +99,8 @@ static bool functions_unify(cs_type_checker *tc, const cs_type *a, const cs_type
     return true;
 }
 
-bool cs_types__unifies(cs_type_checker *tc, const cs_type *a, const cs_type *b)
+static bool unifies(cs_type_checker *tc, const cs_type *a, const cs_type *b)
 {
-    a = cs_type_unnamed(a);
-    b = cs_type_unnamed(b);
     if (!a || !b) {
         return false;
     }
@@ -127,9 +126,31 @@ bool cs_types__unifies(cs_type_checker *tc, const cs_type *a, const cs_type *b)
     case CS_TYPE_STRING:
     case CS_TYPE_ANY:
     case CS_TYPE_NAMED:
+    case CS_TYPE_RECURSIVE:
         break;
     }
     return true;
+}
+
+/* Two recursive types that never differ are stepped into so often. */
+#define TURNS 1000
+
+bool cs_types__unifies(cs_type_checker *tc, const cs_type *a, const cs_type *b)
+{
+    a = cs_type_unnamed(a);
+    b = cs_type_unnamed(b);
+    bool turn = cs_type_bare(a) != a || cs_type_bare(b) != b;
+    if (!turn) {
+        return unifies(tc, a, b);
+    }
+    tc->turns = tc->within ? tc->turns + 1 : 0;
+    if (tc->turns > TURNS) {
+        return true;
+    }
+    tc->within++;
+    bool yes = unifies(tc, cs_type_bare(a), cs_type_bare(b));
+    tc->within--;
+    return yes;
 }
 
 /* ---- a term and a type */
@@ -178,6 +199,7 @@ static bool unify_set(const cs_type_env *env, const cs_term *t, const cs_type *t
 
 static bool unify_composite(const cs_type_env *env, const cs_term *t, const cs_type *type, bool in_union)
 {
+    type = cs_type_bare(type);
     if (!type) {
         return false;
     }

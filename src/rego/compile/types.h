@@ -40,6 +40,7 @@ struct cs_type_checker {
     CS_VEC(const cs_type *) closure_types;
     cs_syms relaxed;          /* a with-target's text → cs_type_node of the documents that it may change */
     cs_value schema_types;    /* of schemas by name: addresses; undefined while there are none */
+    uint32_t turns, within;   /* typecheck_unify.c: steps into recursive types */
     struct cs_edges *readers; /* of each rule, the rules that read it; made on first use */
 };
 

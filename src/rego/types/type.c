@@ -129,10 +129,15 @@ const cs_type *cs_type_of(cs_arena *a, cs_value v)
 
 /* ------------------------------------------------------------------------------------------------ order */
 
-static int compare_lists(const cs_type *x, const cs_type *y)
+/* How often a comparison may step from a recursive type into what it is before two are taken for the same. */
+#define TURNS 1000
+
+static int compare(const cs_type *x, const cs_type *y, int *turns);
+
+static int compare_lists(const cs_type *x, const cs_type *y, int *turns)
 {
     for (uint32_t i = 0; i < x->n && i < y->n; i++) {
-        int c = cs_type_compare(x->of[i], y->of[i]);
+        int c = compare(x->of[i], y->of[i], turns);
         if (c != 0) {
             return c;
         }
@@ -140,41 +145,43 @@ static int compare_lists(const cs_type *x, const cs_type *y)
     return x->n < y->n ? -1 : x->n > y->n;
 }
 
-static int compare_objects(const cs_type *x, const cs_type *y)
+static int compare_objects(const cs_type *x, const cs_type *y, int *turns)
 {
     if (!x->dynamic != !y->dynamic) {
         return x->dynamic ? 1 : -1;
     }
-    int c = cs_type_compare(x->key, y->key);
+    int c = compare(x->key, y->key, turns);
     if (c == 0) {
-        c = cs_type_compare(x->dynamic, y->dynamic);
+        c = compare(x->dynamic, y->dynamic, turns);
     }
     for (uint32_t i = 0; c == 0 && i < x->n && i < y->n; i++) {
         c = cs_compare(x->keys[i], y->keys[i]);
         if (c == 0) {
-            c = cs_type_compare(x->of[i], y->of[i]);
+            c = compare(x->of[i], y->of[i], turns);
         }
     }
     return c != 0 ? c : x->n < y->n ? -1 : x->n > y->n;
 }
 
-static int compare_functions(const cs_type *x, const cs_type *y)
+static int compare_functions(const cs_type *x, const cs_type *y, int *turns)
 {
     if (x->n != y->n) {
         return x->n < y->n ? -1 : 1;
     }
-    int c = compare_lists(x, y);
+    int c = compare_lists(x, y, turns);
     if (c == 0) {
-        c = cs_type_compare(x->dynamic, y->dynamic);
+        c = compare(x->dynamic, y->dynamic, turns);
     }
-    return c != 0 ? c : cs_type_compare(x->variadic, y->variadic);
+    return c != 0 ? c : compare(x->variadic, y->variadic, turns);
 }
 
-int cs_type_compare(const cs_type *x, const cs_type *y)
+static int compare(const cs_type *x, const cs_type *y, int *turns)
 {
-    x = cs_type_unnamed(x);
-    y = cs_type_unnamed(y);
-    if (x == y) {
+    const cs_type *from_x = cs_type_unnamed(x), *from_y = cs_type_unnamed(y);
+    x = cs_type_bare(x);
+    y = cs_type_bare(y);
+    *turns += from_x != x || from_y != y;
+    if (x == y || *turns > TURNS) {
         return 0;
     }
     if (!x || !y) {
@@ -185,25 +192,32 @@ int cs_type_compare(const cs_type *x, const cs_type *y)
     }
     switch (x->kind) {
     case CS_TYPE_ARRAY: {
-        int c = cs_type_compare(x->dynamic, y->dynamic);
-        return c != 0 ? c : compare_lists(x, y);
+        int c = compare(x->dynamic, y->dynamic, turns);
+        return c != 0 ? c : compare_lists(x, y, turns);
     }
     case CS_TYPE_OBJECT:
-        return compare_objects(x, y);
+        return compare_objects(x, y, turns);
     case CS_TYPE_SET:
-        return cs_type_compare(x->dynamic, y->dynamic);
+        return compare(x->dynamic, y->dynamic, turns);
     case CS_TYPE_ANY:
-        return compare_lists(x, y);
+        return compare_lists(x, y, turns);
     case CS_TYPE_FUNCTION:
-        return compare_functions(x, y);
+        return compare_functions(x, y, turns);
     case CS_TYPE_NULL:
     case CS_TYPE_BOOL:
     case CS_TYPE_NUMBER:
     case CS_TYPE_STRING:
     case CS_TYPE_NAMED:
+    case CS_TYPE_RECURSIVE:
         break;
     }
     return 0;
+}
+
+int cs_type_compare(const cs_type *x, const cs_type *y)
+{
+    int turns = 0;
+    return compare(x, y, &turns);
 }
 
 /* ------------------------------------------------------------------------------------------------ unions */
@@ -309,7 +323,7 @@ static const cs_type *select_in_set(cs_arena *a, const cs_type *t, cs_value key)
 
 const cs_type *cs_type_select(cs_arena *a, const cs_type *t, cs_value key)
 {
-    t = cs_type_unnamed(t);
+    t = cs_type_bare(t);
     if (!t) {
         return NULL;
     }
@@ -343,7 +357,7 @@ const cs_type *cs_type_select(cs_arena *a, const cs_type *t, cs_value key)
 
 const cs_type *cs_type_keys(cs_arena *a, const cs_type *t)
 {
-    t = cs_type_unnamed(t);
+    t = cs_type_bare(t);
     if (!t) {
         return NULL;
     }
@@ -371,7 +385,7 @@ const cs_type *cs_type_keys(cs_arena *a, const cs_type *t)
 
 const cs_type *cs_type_values(cs_arena *a, const cs_type *t)
 {
-    t = cs_type_unnamed(t);
+    t = cs_type_bare(t);
     if (!t) {
         return NULL;
     }

@@ -16,19 +16,20 @@ typedef enum cs_type_kind {
     CS_TYPE_SET,
     CS_TYPE_ANY, /* with `of`: a union; without: anything */
     CS_TYPE_FUNCTION,
-    CS_TYPE_NAMED /* an argument's or a result's name and description around a type */
+    CS_TYPE_NAMED,    /* an argument's or a result's name and description around a type */
+    CS_TYPE_RECURSIVE /* a type within itself: `name` is the reference, `dynamic` the type (NULL while it is made) */
 } cs_type_kind;
 
 typedef struct cs_type cs_type;
 struct cs_type {
     cs_type_kind kind;
-    const cs_type **of;   /* ARRAY: static items; ANY: alternatives, in cs_type_compare order; FUNCTION: arguments;
-                             OBJECT: values   of the static keys */
-    const cs_value *keys; /* OBJECT: the static keys, sorted */
-    uint32_t n;           /* how many in `of` */
-    const cs_type *key;   /* OBJECT: type of dynamic keys */
-    const cs_type
-        *dynamic; /* ARRAY: other items; OBJECT: dynamic values; SET: elements; NAMED: the type; FUNCTION: the result */
+    const cs_type **of;     /* ARRAY: static items; ANY: alternatives, in cs_type_compare order; FUNCTION: arguments;
+                               OBJECT: values   of the static keys */
+    const cs_value *keys;   /* OBJECT: the static keys, sorted */
+    uint32_t n;             /* how many in `of` */
+    const cs_type *key;     /* OBJECT: type of dynamic keys */
+    const cs_type *dynamic; /* ARRAY: other items; OBJECT: dynamic values; SET: elements; NAMED: the type; FUNCTION: the
+                               result; RECURSIVE: the type */
     const cs_type *variadic; /* FUNCTION */
     cs_slice name;           /* NAMED */
     cs_slice description;    /* NAMED; empty if there is none */
@@ -57,6 +58,12 @@ const cs_type *cs_type_of(cs_arena *a, cs_value v);
 static inline const cs_type *cs_type_unnamed(const cs_type *t)
 {
     return t && t->kind == CS_TYPE_NAMED ? t->dynamic : t;
+}
+/* The type itself, neither named nor a reference to it from within. */
+static inline const cs_type *cs_type_bare(const cs_type *t)
+{
+    t = cs_type_unnamed(t);
+    return t && t->kind == CS_TYPE_RECURSIVE ? t->dynamic : t;
 }
 static inline bool cs_type_is_any(const cs_type *t)
 {

@@ -277,6 +277,11 @@ void cs_type_print(cs_buf *out, const cs_type *t)
         cs_buf_text(out, ": ");
         cs_type_print(out, t->dynamic);
         return;
+    case CS_TYPE_RECURSIVE:
+        cs_buf_text(out, "recursive(");
+        cs_buf_slice(out, t->name);
+        cs_buf_text(out, ")");
+        return;
     case CS_TYPE_NULL:
     case CS_TYPE_BOOL:
     case CS_TYPE_NUMBER:
@@ -334,6 +339,10 @@ cs_value cs_type_to_json(cs_arena *a, const cs_type *t)
         return named;
     }
     cs_value out = cs_object_new(a, 4);
+    if (t->kind == CS_TYPE_RECURSIVE) {
+        cs_object_put_text(a, out, "name", cs_string(t->name));
+        return out;
+    }
     cs_object_put_text(a, out, "type", cs_string(cs_slice_of(names[t->kind])));
     if (t->kind == CS_TYPE_OBJECT) {
         object_json(a, t, out);
