@@ -118,7 +118,7 @@ cs_err cs_builtin__json_match_schema(cs_call *call, cs_value *out)
     return cs_call__give(out, pair(call, wrong.n == 0, wrong));
 }
 
-cs_err cs_schema__read(cs_arena *a, const cs_host *host, cs_value document, cs_schema **out, cs_error *e)
+cs_err cs_schema_read(cs_arena *a, const cs_host *host, cs_value document, cs_schema **out, cs_error *e)
 {
     enum { LOOK_NS = 1000000000 };
     cs_builtin_state state;

@@ -63,7 +63,7 @@ struct cs_schema {
  * refers to is fetched: while call->state->waiting the result is an error, and the call is to be made again. */
 CS_MUST_CHECK cs_err cs_schema__compile(cs_call *call, cs_value document, bool patterns, cs_schema **out);
 /* The same without patterns, for who can wait. */
-CS_MUST_CHECK cs_err cs_schema__read(cs_arena *a, const cs_host *host, cs_value document, cs_schema **out, cs_error *e);
+CS_MUST_CHECK cs_err cs_schema_read(cs_arena *a, const cs_host *host, cs_value document, cs_schema **out, cs_error *e);
 /* *out is the list of what is wrong: {desc, error, field, type}. */
 CS_MUST_CHECK cs_err cs_schema__validate(cs_call *call, const cs_schema *schema, cs_value document, cs_value *out);
 /* Has the text that format? Unknown formats fit everything. */

@@ -1,6 +1,8 @@
 /* SetGraph, CheckRecursion: which rules read which, and that none reads itself. */
 #include "rego/compile/graph.h"
 
+#include <stdlib.h>
+
 /* ---- the rules that a ref may refer to */
 static bool may_intersect(const cs_rule *r, const cs_term *ref, uint32_t from)
 {
@@ -303,6 +305,69 @@ typedef struct step {
     size_t edge;
 } step;
 
+typedef struct placed {
+    const cs_rule *rule;
+    uint32_t id;
+} placed;
+
+static int by_place(const void *x, const void *y)
+{
+    const placed *a = x, *b = y;
+    int c = cs_compile__loc_compare(a->rule->loc, b->rule->loc);
+    c = c ? c : cs_term_compare(a->rule->head.ref, b->rule->head.ref);
+    return c ? c : a->id < b->id ? -1 : a->id > b->id;
+}
+
+static int by_number(const void *x, const void *y)
+{
+    const uint32_t *a = x, *b = y;
+    return *a < *b ? -1 : *a > *b;
+}
+
+/* The order in which OPA checks types, which shows where a rule with an error has further definitions: rules by their
+ * places, each behind what it depends on, that by place too. There are no cycles any more. */
+static void sort_by_place(cs_compiler *c, cs_graph *g)
+{
+    placed *all = cs_arena_array(&c->scratch, placed, g->n + 1);
+    uint32_t *rank = cs_arena_array(&c->scratch, uint32_t, g->n + 1);
+    uint32_t **next = (uint32_t **)cs_arena_zalloc(&c->scratch, (g->n + 1U) * sizeof *next);
+    step *stack = cs_arena_array(&c->scratch, step, g->n + 2);
+    for (uint32_t i = 0; i < g->n; i++) {
+        all[i] = (placed){g->rules[i], i};
+    }
+    qsort(all, g->n, sizeof *all, by_place);
+    for (uint32_t i = 0; i < g->n; i++) {
+        rank[all[i].id] = i;
+    }
+    uint32_t n_order = 0;
+    for (uint32_t i = 0; i < g->n; i++) {
+        uint32_t n = 0;
+        if (!next[i]) {
+            stack[n++] = (step){i, 0};
+        }
+        while (n) {
+            step *top = &stack[n - 1];
+            const struct cs_edges *edges = &g->edges[all[top->rule].id];
+            if (!next[top->rule]) {
+                next[top->rule] = cs_arena_array(&c->scratch, uint32_t, edges->n + 1);
+                for (size_t k = 0; k < edges->n; k++) {
+                    next[top->rule][k] = rank[edges->v[k].to];
+                }
+                qsort(next[top->rule], edges->n, sizeof **next, by_number);
+            }
+            if (top->edge == edges->n) {
+                g->order[n_order++] = all[top->rule].id;
+                n--;
+            } else {
+                uint32_t other = next[top->rule][top->edge++];
+                if (!next[other]) {
+                    stack[n++] = (step){other, 0};
+                }
+            }
+        }
+    }
+}
+
 /* A path from `from` back to itself into `path` (room for g->n + 1); its length, 0 if there is none. */
 static uint32_t find_cycle(cs_compiler *c, const cs_graph *g, uint32_t from, bool outright, uint32_t *path)
 {
@@ -422,6 +487,7 @@ void cs_stage__check_recursion(cs_compiler *c)
     if (g->n_order < g->n) {
         cs_tree__walk(c->compiled->root, check_node, c);
     } else {
+        sort_by_place(c, g);
         close(c, g);
     }
 }

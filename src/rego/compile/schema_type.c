@@ -43,9 +43,13 @@ static const cs_type *fail(reader *r, const char *format, ...)
 static void assume_type(reader *r, cs_schema *s, unsigned type, const char *name)
 {
     if (!(s->types & type)) {
-        cs_call call = {.arena = r->arena};
+        cs_value *names = cs_arena_array(r->arena, cs_value, s->type_names.n + 1);
+        for (size_t i = 0; i < s->type_names.n; i++) {
+            names[i] = s->type_names.v[i];
+        }
+        names[s->type_names.n] = cs_string(cs_slice_of(name));
         s->types |= type;
-        cs_list__add(&call, &s->type_names, cs_string(cs_slice_of(name)));
+        s->type_names = (cs_list){names, s->type_names.n + 1, s->type_names.n + 1};
     }
 }
 
@@ -312,7 +316,7 @@ const cs_type *cs_schema__type(cs_arena *a, const cs_host *host, cs_value schema
     cs_schema *compiled;
     cs_error e;
     const cs_type *t = NULL;
-    if (cs_schema__read(a, host ? host : cs_host_system(), schema, &compiled, &e) != CS_OK) {
+    if (cs_schema_read(a, host ? host : cs_host_system(), schema, &compiled, &e) != CS_OK) {
         (void)fail(&r, "unable to compile the schema: %s", e.text);
     } else {
         t = read_schema(&r, compiled, CS_LIT(""));
