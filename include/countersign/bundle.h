@@ -93,6 +93,7 @@ typedef struct cs_bundle_options {
     const cs_bundle_verify *verify;
     bool skip_verify;        /* neither look at nor ask for signatures */
     int rego_version;        /* of modules whose manifest says nothing: 0, 1 or 2 */
+    bool persist;            /* it will be kept for the next start: deltas are refused */
     uint64_t max_file_bytes; /* 0 = the limit bundle_bytes */
     const cs_slice *ignore;  /* patterns of --ignore */
     size_t n_ignore;

@@ -79,6 +79,8 @@ typedef struct cs_server_download {
     int64_t request_ns; /* how long it took */
 } cs_server_download;
 void cs_server_bundle_downloaded(cs_server *server, const cs_server_download *download);
+/* What came can be read: it is a bundle, or a delta of one. */
+void cs_server_bundle_came(cs_server *server, cs_slice name, bool discovery, bool delta);
 /* What became of a try to activate it. `error` is NULL after a success; errors may be NULL. */
 void cs_server_bundle_report(cs_server *server, const cs_bundle *bundle, cs_slice name, const cs_error *error,
                              const cs_errors *errors, int64_t duration_ns);

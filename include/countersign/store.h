@@ -126,6 +126,11 @@ typedef struct cs_txn_bundle {
 /* Erases what stands under the bundle's old and new roots, writes its data and policies. CS_ERR_BUNDLE_ROOTS if another
  * active bundle, or a live document, has one of its roots. */
 CS_MUST_CHECK cs_err cs_txn_bundle_put(cs_txn *txn, const cs_txn_bundle *bundle, cs_error *e);
+/* A delta: changes what stands under the roots of the bundle, which must be the same, by an array of {op, path, value?}
+ * with op upsert, remove or replace; `data` and `modules` are not looked at. CS_ERR_BUNDLE_INVALID,
+ * CS_ERR_STORAGE_NOT_FOUND, CS_ERR_INVALID, CS_ERR_CONFLICT with OPA's words; then the transaction can only be aborted.
+ */
+CS_MUST_CHECK cs_err cs_txn_bundle_patch(cs_txn *txn, const cs_txn_bundle *bundle, cs_value operations, cs_error *e);
 /* Erases it with all it brought. false if there is none. */
 bool cs_txn_bundle_remove(cs_txn *txn, cs_slice name);
 

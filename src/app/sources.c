@@ -73,6 +73,7 @@ cs_bundle_options cs_app__bundle_options(cs_app *app, const cs_config *c, const 
     cs_bundle_options options = common(app);
     options.name = b->name;
     options.max_file_bytes = b->size_limit_bytes;
+    options.persist = b->persist;
     options.skip_verify = app->o->skip_verify;
     if (b->signing || c->n_keys != 0) {
         cs_bundle_key *keys = cs_arena_array(a, cs_bundle_key, c->n_keys + 1);

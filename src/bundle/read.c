@@ -125,6 +125,33 @@ static void add_module(cs_bundle *b, cs_bundle_module module)
     b->cap_modules = list.cap;
 }
 
+/* As Go's decoder complains. */
+static cs_err bad_patch(cs_value v, const char *into, cs_error *e)
+{
+    const char *kind = cs_is(v, CS_STRING)   ? "string"
+                       : cs_is(v, CS_NUMBER) ? "number"
+                       : cs_is(v, CS_BOOL)   ? "bool"
+                       : cs_is(v, CS_ARRAY)  ? "array"
+                                             : "object";
+    return cs_fail(e, CS_ERR_BUNDLE_INVALID, "bundle load failed on patch decode: json: cannot unmarshal %s into %s",
+                   kind, into);
+}
+
+static cs_err check_operation(cs_value operation, cs_error *e)
+{
+    if (!cs_is(operation, CS_OBJECT) && !cs_is(operation, CS_NULL)) {
+        return bad_patch(operation, "Go struct field Patch.data of type bundle.PatchOperation", e);
+    }
+    cs_value op = cs_object_member(operation, "op"), path = cs_object_member(operation, "path");
+    if (!cs_is(op, CS_STRING) && !cs_is(op, CS_NULL) && !cs_is_undefined(op)) {
+        return bad_patch(op, "Go struct field PatchOperation.data.op of type string", e);
+    }
+    if (!cs_is(path, CS_STRING) && !cs_is(path, CS_NULL) && !cs_is_undefined(path)) {
+        return bad_patch(path, "Go struct field PatchOperation.data.path of type string", e);
+    }
+    return CS_OK;
+}
+
 static cs_err read_patch(cs_bundle *b, const cs_bundle_file *file, cs_error *e)
 {
     cs_value document;
@@ -132,9 +159,15 @@ static cs_err read_patch(cs_bundle *b, const cs_bundle_file *file, cs_error *e)
     if (cs_json_read(&b->arena, file->bytes, &(cs_json_options){.prefix = true}, &document, NULL, &inner) != CS_OK) {
         return cs_fail(e, CS_ERR_BUNDLE_INVALID, "bundle load failed on patch decode: %s", inner.text);
     }
+    if (!cs_is(document, CS_OBJECT) && !cs_is(document, CS_NULL)) {
+        return bad_patch(document, "Go value of type bundle.Patch", e);
+    }
     const cs_value *data = cs_is(document, CS_OBJECT) ? cs_object_get_text(document, "data") : NULL;
-    if (!cs_is(document, CS_OBJECT) || (data != NULL && !cs_is(*data, CS_ARRAY) && !cs_is(*data, CS_NULL))) {
-        return cs_fail(e, CS_ERR_BUNDLE_INVALID, "bundle load failed on patch decode: data must be an array");
+    if (data != NULL && !cs_is(*data, CS_ARRAY) && !cs_is(*data, CS_NULL)) {
+        return bad_patch(*data, "Go struct field Patch.data of type []bundle.PatchOperation", e);
+    }
+    for (uint32_t i = 0; data != NULL && cs_is(*data, CS_ARRAY) && i < data->n; i++) {
+        CS_TRY(check_operation(data->u.items[i], e));
     }
     if (data != NULL && cs_count(*data) > 0) {
         b->patch = *data;
@@ -207,7 +240,7 @@ static cs_err read_file(cs_bundle *b, const origin *from, const cs_bundle_file *
     return cs_slice_is(base, "patch.json") ? read_patch(b, file, e) : CS_OK;
 }
 
-static cs_err check_delta(const cs_bundle *b, cs_error *e)
+static cs_err check_delta(const cs_bundle *b, bool persist, cs_error *e)
 {
     if (!b->delta) {
         return CS_OK;
@@ -217,17 +250,33 @@ static cs_err check_delta(const cs_bundle *b, cs_error *e)
         return cs_fail(e, CS_ERR_BUNDLE_INVALID, "delta bundle expected to contain only patch file but %s files found",
                        what);
     }
-    return CS_OK;
+    return !persist ? CS_OK
+                    : cs_fail(e, CS_ERR_BUNDLE_INVALID,
+                              "'persist' property is true in config. persisting delta bundle to disk is not supported");
 }
 
-static bool has_patch(const cs_bundle *b)
+/* Has it operations? They must be read before the signature is looked at: deltas have none. */
+static cs_err find_patch(cs_bundle *b, cs_error *e)
 {
     for (size_t i = 0; i < b->n_files; i++) {
         if (cs_slice_is(cs_bundle__base(b->files[i].path), "patch.json")) {
-            return true;
+            CS_TRY(read_patch(b, &b->files[i], e));
         }
     }
-    return false;
+    return CS_OK;
+}
+
+static cs_err verify(cs_bundle *b, const cs_bundle_options *options, const origin *from, cs_error *e)
+{
+    const cs_bundle_verify *v = options->verify;
+    CS_TRY(find_patch(b, e));
+    if (!b->delta) {
+        return cs_bundle__verify(b, options, from->folder, e);
+    }
+    if (v != NULL && !v->optional && !v->unsigned_deltas) {
+        return cs_fail(e, CS_ERR_BUNDLE_INVALID, "delta bundles do not support signature verification");
+    }
+    return CS_OK;
 }
 
 static cs_err include_manifest(cs_bundle *b, cs_error *e)
@@ -269,10 +318,7 @@ static cs_err finish(cs_bundle *b, const cs_bundle_options *options, const origi
         return CS_OK;
     }
     if (!options->skip_verify) {
-        if (has_patch(b) && options->verify != NULL && !options->verify->optional) {
-            return cs_fail(e, CS_ERR_BUNDLE_INVALID, "delta bundles do not support signature verification");
-        }
-        CS_TRY(cs_bundle__verify(b, options, from->folder, e));
+        CS_TRY(verify(b, options, from, e));
     }
     const cs_bundle_file *manifest = NULL;
     for (size_t i = 0; i < b->n_files; i++) {
@@ -283,7 +329,7 @@ static cs_err finish(cs_bundle *b, const cs_bundle_options *options, const origi
         m->rego_version = cs_bundle__rego_version(b, m->path, options->rego_version);
         CS_TRY(ask_about(options, m, e));
     }
-    CS_TRY(check_delta(b, e));
+    CS_TRY(check_delta(b, options->persist, e));
     CS_TRY(cs_bundle__check_manifest(b, e));
     return options->include_manifest ? include_manifest(b, e) : CS_OK;
 }

@@ -106,6 +106,9 @@ static cs_err activate(cs_management *m, cs_slice archive, bool keep, cs_error *
     cs_slice message = CS_LIT("");
     cs_bundle_options options = m->o.read_options(m->o.self, m->o.config, &d->bundle, &a);
     cs_err r = cs_bundle_read(archive, &options, &bundle, e);
+    if (r == CS_OK && keep) {
+        cs_server_bundle_came(m->o.server, CS_LIT(""), true, bundle->delta);
+    }
     if (r == CS_OK && bundle->delta) {
         r = cs_fail(e, CS_ERR_BUNDLE_INVALID, "a delta bundle is no configuration");
     }

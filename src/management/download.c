@@ -183,6 +183,7 @@ static cs_err activate(cs_management__download *d, const cs_http_answer *answer,
         cs_management__say(d, "Bundle load failed.", e, errors);
         return r;
     }
+    cs_server_bundle_came(m->o.server, d->bundle->name, false, bundle->delta);
     r = cs_server_activate(m->o.server, (const cs_bundle *const *)&bundle, 1, errors, e);
     cs_bundle_free(bundle);
     if (r != CS_OK) {

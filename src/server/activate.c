@@ -113,7 +113,7 @@ static cs_err put(cs_server *server, cs_txn *txn, const cs_bundle *bundle, cs_er
                        .manifest = bundle->manifest.document,
                        .modules = modules,
                        .n_modules = bundle->n_modules};
-    CS_TRY(cs_txn_bundle_put(txn, &b, e));
+    CS_TRY(bundle->delta ? cs_txn_bundle_patch(txn, &b, bundle->patch, e) : cs_txn_bundle_put(txn, &b, e));
     cs_value data;
     CS_TRY(cs_txn_read(txn, NULL, 0, &data, e));
     return cs_server__check_documents(server, data, bundle, a, e);
@@ -142,8 +142,7 @@ static cs_err activate(cs_server *server, const cs_bundle *const *bundles, size_
     cs_txn *txn = cs_store_begin(server->o.store);
     cs_value before = list_of(txn);
     for (size_t i = 0; i < n; i++) {
-        cs_err r = bundles[i]->delta ? cs_fail(e, CS_ERR_BUNDLE_INVALID, "delta bundles cannot be activated")
-                                     : put(server, txn, bundles[i], e);
+        cs_err r = put(server, txn, bundles[i], e);
         if (r != CS_OK) {
             cs_txn_abort(txn);
             cs_arena_destroy(&scratch);

@@ -8,6 +8,7 @@ typedef struct bundle_state {
     cs_buf name, revision, digest, message;
     cs_buf errors; /* of the policy, as JSON; "" = none */
     bool expected, active, failing;
+    bool delta; /* the last archive */
     int64_t iat, activated_ns, tried_ns;
     int64_t requested_ns, answered_ns, downloaded_ns; /* the last request, the last good answer, the last archive */
     int refused;                  /* HTTP status of the last answer, if it was no good one; else 0 */
@@ -133,15 +134,9 @@ void cs_server_bundle_downloaded(cs_server *server, const cs_server_download *d)
     b->requested_ns = cs_time_wall_ns();
     b->request_ns = d->request_ns;
     b->load_ns = 0;
-    bool good = d->status == 200 || d->status == 304;
-    b->refused = good ? 0 : d->status;
-    if (good) {
-        b->answered_ns = b->requested_ns;
-    }
-    if (d->status == 200) {
-        b->downloaded_ns = b->requested_ns;
-        b->coming_bytes = d->bytes;
-    }
+    b->refused = d->status == 200 || d->status == 304 ? 0 : d->status;
+    b->coming_bytes = d->status == 200 ? d->bytes : b->coming_bytes;
+    b->answered_ns = d->status == 304 ? b->requested_ns : b->answered_ns;
     bool unchanged = d->status == 304;
     if (unchanged) {
         b->failing = false;
@@ -151,6 +146,16 @@ void cs_server_bundle_downloaded(cs_server *server, const cs_server_download *d)
     if (unchanged) {
         tell(server);
     }
+}
+
+void cs_server_bundle_came(cs_server *server, cs_slice name, bool discovery, bool delta)
+{
+    cs_server__status *s = server->status;
+    cs_mutex_lock(&s->lock);
+    bundle_state *b = discovery ? s->discovery : find_or_add(s, name);
+    b->answered_ns = b->downloaded_ns = b->requested_ns;
+    b->delta = delta;
+    cs_mutex_unlock(&s->lock);
 }
 
 void cs_server_logs_report(cs_server *server, const cs_error *error, int status)
@@ -212,6 +217,7 @@ void cs_server_bundle_report(cs_server *server, const cs_bundle *bundle, cs_slic
                    cs_config_find_push(server->o.config, name) == NULL &&
                    !(b->failing && cs_slice_is(cs_buf_view(&b->message), error->text));
     b->tried_ns = cs_time_wall_ns();
+    b->delta = bundle != NULL ? bundle->delta : b->delta;
     if (error != NULL || (errors != NULL && errors->n != 0)) {
         note_failure(b, error, errors);
     } else {
@@ -403,7 +409,7 @@ static cs_value bundle_document(cs_arena *a, const bundle_state *b, bool discove
     cs_object_put_text(a, v, "last_successful_request", instant_or_never(a, b->answered_ns + done));
     cs_object_put_text(a, v, "last_request", instant_or_never(a, b->requested_ns != 0 ? b->requested_ns : b->tried_ns));
     if (b->active || b->downloaded_ns != 0) {
-        cs_object_put_text(a, v, "type", cs_string(CS_LIT("snapshot")));
+        cs_object_put_text(a, v, "type", cs_string(b->delta ? CS_LIT("delta") : CS_LIT("snapshot")));
     }
     uint64_t size = discovery ? b->coming_bytes : b->active ? b->bytes : 0;
     if (size != 0) {

@@ -61,6 +61,9 @@ void cs_store__bundles_release(cs_store__bundles *b);
 /* A copy without the bundle `drop` ("" = none) and with `add` (NULL = none), whose segment reference is taken. */
 cs_store__bundles *cs_store__bundles_with(const cs_store__bundles *b, cs_slice drop, const cs_store__bundle *add);
 
+/* Manifest and etag to data.system.bundles.<name>. */
+void cs_store__put_about(cs_txn *txn, const cs_txn_bundle *bundle);
+
 /* ---- the overlay, as it was put (overlay.c): immutable, shared by the worlds that it lies over */
 typedef struct cs_store__overlay {
     _Atomic uint32_t refs;

@@ -229,6 +229,17 @@ static cs_err put_data(cs_txn *txn, const cs_txn_bundle *bundle, cs_value data, 
 
 static cs_err check_roots(const cs_txn *txn, const cs_txn_bundle *bundle, cs_error *e);
 
+void cs_store__put_about(cs_txn *txn, const cs_txn_bundle *bundle)
+{
+    cs_arena *a = &txn->tail->arena;
+    if (!cs_is_undefined(bundle->manifest)) {
+        cs_slice entry[4] = {CS_LIT("system"), CS_LIT("bundles"), bundle->name, CS_LIT("manifest")};
+        txn->data = cs_store__put(a, txn->data, entry, 4, cs_freeze(a, bundle->manifest));
+        entry[3] = CS_LIT("etag");
+        txn->data = cs_store__put(a, txn->data, entry, 4, cs_string_copy(a, bundle->etag));
+    }
+}
+
 cs_err cs_txn_bundle_put(cs_txn *txn, const cs_txn_bundle *bundle, cs_error *e)
 {
     CS_TRY(check_roots(txn, bundle, e));
@@ -250,12 +261,7 @@ cs_err cs_txn_bundle_put(cs_txn *txn, const cs_txn_bundle *bundle, cs_error *e)
     txn->data_changed = true;
     erase_roots(txn, a, bundle->roots, bundle->n_roots);
     CS_TRY(put_data(txn, bundle, cs_freeze(&segment->arena, bundle->data), e));
-    if (!cs_is_undefined(bundle->manifest)) {
-        cs_slice entry[4] = {CS_LIT("system"), CS_LIT("bundles"), bundle->name, CS_LIT("manifest")};
-        txn->data = cs_store__put(a, txn->data, entry, 4, cs_freeze(a, bundle->manifest));
-        entry[3] = CS_LIT("etag");
-        txn->data = cs_store__put(a, txn->data, entry, 4, cs_string_copy(a, bundle->etag));
-    }
+    cs_store__put_about(txn, bundle);
     edit_modules(txn);
     for (size_t i = 0; i < bundle->n_modules; i++) {
         const cs_policy_source *m = &bundle->modules[i];
