@@ -61,8 +61,10 @@ typedef struct cs_config {
     cs_config_decision_logs decision_logs;
     struct {
         bool console, prometheus;
-        cs_slice service, partition; /* "" = none */
-        bool manual;                 /* trigger: manual */
+        cs_slice service, partition;   /* "" = none */
+        bool manual;                   /* trigger: manual */
+        const double *loading_buckets; /* prometheus_config…bundle_loading_duration_ns.buckets */
+        size_t n_loading_buckets;      /* 0 = the default ones */
     } status;
     struct {
         int64_t max_size_bytes, threshold_percent, stale_period_ns;

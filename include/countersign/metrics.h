@@ -37,6 +37,9 @@ void cs_metrics_free(cs_metrics *m);
  * marked) become "_other". Never NULL. */
 cs_series *cs_metrics_series(cs_metrics *m, cs_metric metric, const cs_slice *values);
 
+/* Other bounds for the buckets of a histogram, for series that are made from now on. Copied; once a metric. */
+void cs_metrics_buckets(cs_metrics *m, cs_metric metric, const double *bounds, size_t n);
+
 /* Counters. */
 void cs_series_add(cs_series *s, uint32_t worker, uint64_t n);
 /* Gauges. A gauge without labels shows up in the text once it was set. */
@@ -55,6 +58,8 @@ double cs_series_value(const cs_series *s);
 typedef struct cs_metrics_sink cs_metrics_sink;
 typedef void cs_metrics_gather(void *self, cs_metrics_sink *sink);
 void cs_metrics_on_gather(cs_metrics *m, cs_metric metric, cs_metrics_gather *gather, void *self);
+/* Takes it away, unless another one has taken its place. */
+void cs_metrics_end_gather(cs_metrics *m, cs_metric metric, const void *self);
 void cs_metrics_emit(cs_metrics_sink *sink, const cs_slice *values, double value);
 
 /* Appends everything in the text exposition format 0.0.4 (Content-Type CS_METRICS_CONTENT_TYPE), process_* included. */

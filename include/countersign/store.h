@@ -159,6 +159,8 @@ cs_value cs_txn_seen(const cs_txn *txn, int64_t now_ns, bool *over);
 /* Compiles what was written so far, if policies changed, and checks that no rule claims what is data. commit does it
  * when it was not done. */
 CS_MUST_CHECK cs_err cs_txn_compile(cs_txn *txn, cs_errors *errors);
+/* Where compiling and committing leave how long parsing and compiling took; they must outlive the transaction. */
+void cs_txn_timers(cs_txn *txn, int64_t *parse_ns, int64_t *compile_ns);
 /* The package of a policy as segments of text (without `data`), in the transaction's arena: of the one compiled last,
  * or the one in force. false if there is no such policy. */
 bool cs_txn_policy_package(cs_txn *txn, cs_slice id, const cs_slice **path, size_t *n);

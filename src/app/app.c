@@ -186,9 +186,9 @@ static cs_err start(cs_app *app, cs_errors *errors, cs_error *e)
     app->metrics = cs_metrics_new(workers);
     cs_slice no_version = CS_LIT("none");
     cs_series_set(cs_metrics_series(app->metrics, CS_METRIC_GO_INFO, &no_version), 1);
-    if (app->config->status.prometheus) {
-        cs_slice version = CS_LIT(CS_VERSION_OPA);
-        cs_series_set(cs_metrics_series(app->metrics, CS_METRIC_INFO, &version), 1);
+    if (app->config->status.n_loading_buckets != 0) {
+        cs_metrics_buckets(app->metrics, CS_METRIC_BUNDLE_STAGES, app->config->status.loading_buckets,
+                           app->config->status.n_loading_buckets);
     }
     cs_store_options store = {
         .readers = workers + 16, .rego_version = app->o->rego_version, .print = cs_server_print()};

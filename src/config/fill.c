@@ -46,6 +46,21 @@ static void fill_push(cs_config__filler *f)
     }
 }
 
+static const double *fill_buckets(cs_config__filler *f, const char *path, size_t *n)
+{
+    const cs_node *buckets = cs_config__find(f, path);
+    *n = buckets != NULL ? buckets->members.n : 0;
+    double *bounds = cs_arena_array(&f->config->arena, double, *n + 1);
+    for (size_t i = 0; i < *n; i++) {
+        cs_value v = buckets->members.v[i].node->scalar;
+        bounds[i] = cs_is(v, CS_NUMBER) ? cs_number_double(v) : 0;
+        if (i > 0 && bounds[i] <= bounds[i - 1]) {
+            cs_config__problem(f->report, false, buckets, "buckets must grow");
+        }
+    }
+    return bounds;
+}
+
 static void fill_opa(cs_config__filler *f)
 {
     cs_config *c = f->config;
@@ -67,18 +82,10 @@ static void fill_opa(cs_config__filler *f)
     c->server.encoding_gzip_min_length = (uint64_t)cs_config__integer(f, "server.encoding.gzip.min_length");
     c->server.encoding_gzip_level = (int)cs_config__integer(f, "server.encoding.gzip.compression_level");
     c->server.workers = (uint64_t)cs_config__integer(f, "server.workers");
-    const cs_node *buckets = cs_config__find(f, "server.metrics.prom.http_request_duration_seconds.buckets");
-    size_t n = buckets != NULL ? buckets->members.n : 0;
-    double *bounds = cs_arena_array(&c->arena, double, n + 1);
-    for (size_t i = 0; i < n; i++) {
-        cs_value v = buckets->members.v[i].node->scalar;
-        bounds[i] = cs_is(v, CS_NUMBER) ? cs_number_double(v) : 0;
-        if (i > 0 && bounds[i] <= bounds[i - 1]) {
-            cs_config__problem(f->report, false, buckets, "buckets must grow");
-        }
-    }
-    c->server.duration_buckets = bounds;
-    c->server.n_duration_buckets = n;
+    c->server.duration_buckets =
+        fill_buckets(f, "server.metrics.prom.http_request_duration_seconds.buckets", &c->server.n_duration_buckets);
+    c->status.loading_buckets = fill_buckets(
+        f, "status.prometheus_config.collectors.bundle_loading_duration_ns.buckets", &c->status.n_loading_buckets);
 }
 
 static bool are_names(cs_value v)

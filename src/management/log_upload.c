@@ -30,8 +30,9 @@ struct cs_log_upload {
     cs_log_upload_options o;
     cs_service *service;
     cs_thread thread;
-    _Atomic bool abort; /* ends requests under way */
-    cs_mutex lock;      /* of what follows */
+    _Atomic bool abort;   /* ends requests under way */
+    _Atomic size_t shown; /* what waits, for metrics */
+    cs_mutex lock;        /* of what follows */
     cs_cond wake;
     bool stop, full; /* full: a chunk is ready, and the trigger is `immediate` */
     queue waiting;
@@ -109,6 +110,46 @@ static void push(cs_log_upload *u, item *i)
     }
 }
 
+/* ---- how much waits */
+
+/* Under the lock; for scrapes, which must not wait for it: counting under it waits for them. */
+static void note_waiting(cs_log_upload *u)
+{
+    const queue *q = &u->waiting;
+    atomic_store_explicit(&u->shown, settings(u)->by_events ? q->n : q->bytes + u->chunks.text.n, memory_order_relaxed);
+}
+
+/* Those of the other kind of buffer are not told. */
+static void gather(void *self, cs_metrics_sink *sink, bool events)
+{
+    const cs_log_upload *u = self;
+    if (settings(u)->by_events == events) {
+        cs_metrics_emit(sink, NULL, (double)atomic_load_explicit(&u->shown, memory_order_relaxed));
+    }
+}
+
+static void gather_events(void *self, cs_metrics_sink *sink)
+{
+    gather(self, sink, true);
+}
+
+static void gather_bytes(void *self, cs_metrics_sink *sink)
+{
+    gather(self, sink, false);
+}
+
+static void measure(cs_log_upload *u, bool on)
+{
+    cs_metrics *m = u->o.metrics;
+    if (m != NULL && on) {
+        cs_metrics_on_gather(m, CS_METRIC_LOGS_BUFFER_EVENTS, gather_events, u);
+        cs_metrics_on_gather(m, CS_METRIC_LOGS_BUFFER_BYTES, gather_bytes, u);
+    } else if (m != NULL) { /* another uploader may have taken over */
+        cs_metrics_end_gather(m, CS_METRIC_LOGS_BUFFER_EVENTS, u);
+        cs_metrics_end_gather(m, CS_METRIC_LOGS_BUFFER_BYTES, u);
+    }
+}
+
 /* ---- records */
 
 /* Under the lock: a bucket of as many as a second brings, at least one. */
@@ -161,6 +202,7 @@ void cs_log_upload_put(cs_log_upload *u, cs_slice record)
             note_too_large(u);
         }
     }
+    note_waiting(u);
     bool wake = u->full;
     cs_mutex_unlock(&u->lock);
     if (wake) {
@@ -243,6 +285,7 @@ static cs_err upload(cs_log_upload *u, bool whole, size_t *sent, int *status, cs
             push(u, i);
         }
     }
+    note_waiting(u);
     cs_mutex_unlock(&u->lock);
     return r;
 }
@@ -329,6 +372,7 @@ cs_err cs_log_upload_start(const cs_log_upload_options *options, cs_log_upload *
     cs_mutex_init(&u->lock);
     cs_cond_init(&u->wake);
     cs_chunks_init(&u->chunks, settings(u)->upload_bytes);
+    measure(u, true);
     u->tokens = 1e9;
     u->tokens_mono = cs_time_mono_ns();
     if (!settings(u)->manual) {
@@ -374,6 +418,7 @@ void cs_log_upload_stop(cs_log_upload *u, int64_t grace_ns)
     if (u == NULL) {
         return;
     }
+    measure(u, false);
     set_stop(u, true);
     deadline d = {.upload = u, .until_mono = cs_time_mono_ns() + grace_ns};
     cs_thread watcher;

@@ -28,6 +28,8 @@ typedef struct cs_metrics__family {
     cs_map by_values; /* label values, each with its length in front -> series */
     cs_metrics_gather *gather;
     void *gather_self;
+    double *bounds; /* instead of the table's; NULL = those */
+    size_t bounds_n;
 } cs_metrics__family;
 
 struct cs_metrics {

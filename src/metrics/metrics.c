@@ -194,8 +194,9 @@ static cs_series *series_new(const cs_metrics *m, cs_metric metric, const cs_sli
     s->shards = m->shards;
     size_t cells = 2;
     if (rows[metric].kind == CS_METRIC_HISTOGRAM) {
-        s->bounds = buckets_of[metric].bounds;
-        s->bounds_n = buckets_of[metric].n;
+        const cs_metrics__family *f = &m->families[metric];
+        s->bounds = f->bounds != NULL ? f->bounds : buckets_of[metric].bounds;
+        s->bounds_n = f->bounds != NULL ? f->bounds_n : buckets_of[metric].n;
         cells = s->bounds_n + 2;
     }
     s->stride = (cells + 7) & ~(size_t)7;
@@ -270,9 +271,10 @@ cs_metrics *cs_metrics_new(unsigned shards)
     cs_metrics *m = cs_zalloc(sizeof *m);
     m->shards = shards;
     cs_mutex_init(&m->lock);
-    /* What has no labels exists from the start, so that a rate over it can be asked for before it first happens. */
+    /* What has no labels exists from the start, so that a rate over it can be asked for before it first happens; but
+     * OPA's do not in OPA. */
     for (size_t i = 0; i < CS_METRIC_COUNT; i++) {
-        if (rows[i].labels[0] == '\0') {
+        if (rows[i].labels[0] == '\0' && strncmp(rows[i].name, "countersign_", 12) == 0) {
             (void)cs_metrics_series(m, (cs_metric)i, NULL);
         }
     }
@@ -290,10 +292,23 @@ void cs_metrics_free(cs_metrics *m)
             series_free(f->series.v[j]);
         }
         CS_VEC_FREE(&f->series);
+        cs_free(f->bounds);
         cs_map_destroy(&f->by_values);
     }
     cs_mutex_destroy(&m->lock);
     cs_free(m);
+}
+
+void cs_metrics_buckets(cs_metrics *m, cs_metric metric, const double *bounds, size_t n)
+{
+    cs_mutex_lock(&m->lock);
+    cs_metrics__family *f = &m->families[metric];
+    if (f->bounds == NULL) {
+        f->bounds = cs_alloc_array(n, sizeof *f->bounds);
+        memcpy(f->bounds, bounds, n * sizeof *bounds);
+        f->bounds_n = n;
+    }
+    cs_mutex_unlock(&m->lock);
 }
 
 void cs_metrics_on_gather(cs_metrics *m, cs_metric metric, cs_metrics_gather *gather, void *self)
@@ -301,5 +316,14 @@ void cs_metrics_on_gather(cs_metrics *m, cs_metric metric, cs_metrics_gather *ga
     cs_mutex_lock(&m->lock);
     m->families[metric].gather = gather;
     m->families[metric].gather_self = self;
+    cs_mutex_unlock(&m->lock);
+}
+
+void cs_metrics_end_gather(cs_metrics *m, cs_metric metric, const void *self)
+{
+    cs_mutex_lock(&m->lock);
+    if (m->families[metric].gather_self == self) {
+        m->families[metric].gather = NULL;
+    }
     cs_mutex_unlock(&m->lock);
 }

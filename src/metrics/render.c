@@ -37,6 +37,24 @@ static void put_number(cs_buf *out, double value)
     }
 }
 
+/* As Go writes bounds, since they are a label: with an exponent from a million on, and below a ten-thousandth. */
+static void put_bound(cs_buf *out, double value)
+{
+    char text[40];
+    if (isinf(value) || value <= 0 || (value < 1e6 && value >= 1e-4)) {
+        put_number(out, value);
+        return;
+    }
+    for (int digits = 0; digits <= 16; digits++) {
+        (void)snprintf(text, sizeof text, "%.*e", digits, value);
+        double back = strtod(text, NULL);
+        if (!(back < value) && !(back > value)) {
+            break;
+        }
+    }
+    cs_buf_text(out, text);
+}
+
 /* Backslash, newline and, in label values, the quote. */
 static void put_escaped(cs_buf *out, cs_slice text, bool quoted)
 {
@@ -84,7 +102,7 @@ static void put_name(cs_metrics_sink *sink, const char *suffix, const cs_slice *
     }
     if (le != NULL) {
         cs_buf_text(out, n == 0 ? "{le=\"" : ",le=\"");
-        put_number(out, *le);
+        put_bound(out, *le);
         cs_buf_byte(out, '"');
     }
     cs_buf_text(out, n > 0 || le != NULL ? "} " : " ");

@@ -149,12 +149,17 @@ static cs_err activate(cs_server *server, const cs_bundle *const *bundles, size_
             return r;
         }
     }
+    int64_t parse_ns = 0, compile_ns = 0;
+    cs_txn_timers(txn, &parse_ns, &compile_ns);
     cs_value dropped = n != 0 ? dropped_ids(server, txn, before, bundles[0], &scratch) : cs_undefined();
     cs_err r = CS_OK;
     if (cs_txn_commit(txn, errors) != CS_OK) {
         r = cs_fail(e, CS_ERR_BUNDLE_COMPILE, "the bundle's policy does not compile");
     } else {
         cs_pq_drift_remember(server->drift, dropped);
+    }
+    for (size_t i = 0; i < n; i++) {
+        cs_server__status_timers(server->status, bundles[i]->name, parse_ns, compile_ns);
     }
     cs_arena_destroy(&scratch);
     return r;

@@ -162,6 +162,7 @@ cs_server__status *cs_server__status_new(void);
 cs_value cs_server__status_bundle(cs_server__status *s, cs_arena *a, cs_slice name);
 void cs_server__status_forget(cs_server__status *s, cs_slice name);
 void cs_server__status_free(cs_server__status *s);
+void cs_server__status_timers(cs_server__status *s, cs_slice name, int64_t parse_ns, int64_t compile_ns);
 bool cs_server__discovery_ready(cs_server__status *s); /* true if there is none */
 /* Names of the bundles not active yet, separated by ", "; empty if all are. */
 void cs_server__status_waiting(cs_server__status *s, cs_buf *out);

@@ -5,7 +5,7 @@
 #include "countersign/base/log.h"
 #include "countersign/base/mem.h"
 #include "countersign/base/time.h"
-#include "internal.h"
+#include "status.h"
 #include "override.h"
 
 enum { TAG_MAIN = 0, TAG_DIAGNOSTIC = 1, SERIES_MAX = 4096 };
@@ -452,6 +452,7 @@ cs_err cs_server_new(const cs_server_options *options, cs_server **out, cs_error
     if (cs_config_find_push(options->config, CS_LIT(CS_OVERRIDE_NAME)) != NULL) {
         s->override = cs_override__new(s);
     }
+    cs_server__status_measure(s, true);
     *out = s;
     return CS_OK;
 }
@@ -473,6 +474,7 @@ void cs_server_free(cs_server *server)
         cs_http_server_free(server->http);
         cs_override__free(server->override);
         cs_server__identity_free(server->identity);
+        cs_server__status_measure(server, false);
         cs_server__status_free(server->status);
         cs_mutex_destroy(&server->refusals.lock);
         cs_server__live_destroy(server);

@@ -1,31 +1,7 @@
 /* What is known of the bundles and plugins: the readiness behind /health, /v1/status, the activation metric. */
-#include "countersign/base/mem.h"
-#include "countersign/base/time.h"
-#include "countersign/base/vec.h"
-#include "internal.h"
+#include "status.h"
 
-typedef struct bundle_state {
-    cs_buf name, revision, digest, message;
-    cs_buf errors; /* of the policy, as JSON; "" = none */
-    bool expected, active, failing;
-    bool delta; /* the last archive */
-    int64_t iat, activated_ns, tried_ns;
-    int64_t requested_ns, answered_ns, downloaded_ns; /* the last request, the last good answer, the last archive */
-    int refused;                  /* HTTP status of the last answer, if it was no good one; else 0 */
-    uint64_t coming_bytes, bytes; /* of the last archive, and of the active one */
-    int64_t request_ns, load_ns;  /* how long these took; 0 = unknown */
-} bundle_state;
-
-struct cs_server__status {
-    cs_mutex lock;
-    CS_VEC(bundle_state *) bundles;
-    bundle_state *discovery; /* NULL = there is none */
-    bool logs_sent;          /* something is known of the decision log's uploads: */
-    cs_buf logs_message;     /* "" = the last one went well */
-    int logs_refused;        /* HTTP; 0 = there was no answer */
-    void (*changed)(void *self);
-    void *changed_self;
-};
+typedef cs_server__bundle_state bundle_state;
 
 cs_server__status *cs_server__status_new(void)
 {
@@ -119,6 +95,7 @@ void cs_server_on_status(cs_server *server, void (*changed)(void *self), void *s
 static void tell(cs_server *server)
 {
     cs_server__status *s = server->status;
+    cs_server__status_count(server);
     cs_mutex_lock(&s->lock);
     if (s->changed != NULL) {
         s->changed(s->changed_self);
@@ -133,7 +110,7 @@ void cs_server_bundle_downloaded(cs_server *server, const cs_server_download *d)
     bundle_state *b = d->discovery ? s->discovery : find_or_add(s, d->name);
     b->requested_ns = cs_time_wall_ns();
     b->request_ns = d->request_ns;
-    b->load_ns = 0;
+    b->load_ns = b->parse_ns = b->compile_ns = 0;
     b->refused = d->status == 200 || d->status == 304 ? 0 : d->status;
     b->coming_bytes = d->status == 200 ? d->bytes : b->coming_bytes;
     b->answered_ns = d->status == 304 ? b->requested_ns : b->answered_ns;
@@ -155,6 +132,15 @@ void cs_server_bundle_came(cs_server *server, cs_slice name, bool discovery, boo
     bundle_state *b = discovery ? s->discovery : find_or_add(s, name);
     b->answered_ns = b->downloaded_ns = b->requested_ns;
     b->delta = delta;
+    cs_mutex_unlock(&s->lock);
+}
+
+void cs_server__status_timers(cs_server__status *s, cs_slice name, int64_t parse_ns, int64_t compile_ns)
+{
+    cs_mutex_lock(&s->lock);
+    bundle_state *b = find_or_add(s, name);
+    b->parse_ns = parse_ns;
+    b->compile_ns = compile_ns;
     cs_mutex_unlock(&s->lock);
 }
 
@@ -197,10 +183,9 @@ static void note_active(bundle_state *b)
     cs_buf_clear(&b->message);
 }
 
-static void note_success(bundle_state *b, const cs_bundle *bundle, int64_t duration_ns)
+static void note_success(bundle_state *b, const cs_bundle *bundle)
 {
     note_active(b);
-    b->load_ns = duration_ns;
     b->iat = bundle->signature.present ? bundle->signature.iat : 0;
     set(&b->revision, bundle->manifest.revision);
     set(&b->digest, bundle->digest);
@@ -218,10 +203,11 @@ void cs_server_bundle_report(cs_server *server, const cs_bundle *bundle, cs_slic
                    !(b->failing && cs_slice_is(cs_buf_view(&b->message), error->text));
     b->tried_ns = cs_time_wall_ns();
     b->delta = bundle != NULL ? bundle->delta : b->delta;
+    b->load_ns = bundle != NULL ? duration_ns : b->load_ns;
     if (error != NULL || (errors != NULL && errors->n != 0)) {
         note_failure(b, error, errors);
     } else {
-        note_success(b, bundle, duration_ns);
+        note_success(b, bundle);
     }
     cs_mutex_unlock(&s->lock);
     if (refused) {
@@ -420,6 +406,12 @@ static cs_value bundle_document(cs_arena *a, const bundle_state *b, bool discove
     }
     if (b->load_ns != 0) {
         cs_object_put_text(a, timers, "timer_rego_load_bundles_ns", cs_int(b->load_ns));
+    }
+    if (b->compile_ns != 0) {
+        cs_object_put_text(a, timers, "timer_rego_module_compile_ns", cs_int(b->compile_ns));
+    }
+    if (b->parse_ns != 0) {
+        cs_object_put_text(a, timers, "timer_rego_module_parse_ns", cs_int(b->parse_ns));
     }
     if (cs_count(timers) != 0) {
         cs_object_put_text(a, v, "metrics", timers);

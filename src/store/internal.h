@@ -138,6 +138,7 @@ struct cs_store {
 
 struct cs_txn {
     cs_store *store;
+    int64_t *parse_ns, *compile_ns; /* NULL = nobody wants to know */
     cs_world *base;
     cs_arena arena;
     cs_value data;

@@ -461,6 +461,8 @@ cs_err cs_store__compile(const cs_txn *txn, const cs_store__module *v, size_t n,
         .data_exists = cs_store__data_exists,
         .data_exists_self = data,
         .print = txn->store->options.print,
+        .parse_ns = txn->parse_ns,
+        .compile_ns = txn->compile_ns,
     };
     cs_err r = cs_policy_compile(sources, p->n, &options, &p->policy, errors);
     cs_free(sources);
@@ -541,6 +543,12 @@ static cs_store__segment *compact(cs_txn *txn)
     }
     txn->data = data;
     return fresh;
+}
+
+void cs_txn_timers(cs_txn *txn, int64_t *parse_ns, int64_t *compile_ns)
+{
+    txn->parse_ns = parse_ns;
+    txn->compile_ns = compile_ns;
 }
 
 cs_err cs_txn_commit(cs_txn *txn, cs_errors *errors)
