@@ -48,6 +48,11 @@ void cs_names_of_term(cs_names *out, const cs_term *t)
     cs_vars__term(out, t, 0);
 }
 
+void cs_names_inside_term(cs_names *out, const cs_term *t)
+{
+    cs_vars__term(out, t, CS_VARS_SKIP_REF_HEAD);
+}
+
 void cs_names_of_body(cs_names *out, cs_body b, bool promote)
 {
     cs_vars__body(out, b, CS_VARS_SAFETY | (promote ? (unsigned)CS_VARS_PROMOTE : 0U));

@@ -21,6 +21,8 @@ void cs_names_put_all(cs_names *s, const cs_names *from);
 
 /* Every variable under a term, closures included. */
 void cs_names_of_term(cs_names *out, const cs_term *t);
+/* The same without those at the heads of references. */
+void cs_names_inside_term(cs_names *out, const cs_term *t);
 /* The variables that must be bound for a body to be safe: not those of operators and of comprehensions and `every`;
  * `promote` adds what the bodies of and, or, not take from outside. */
 void cs_names_of_body(cs_names *out, cs_body b, bool promote);

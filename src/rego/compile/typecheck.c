@@ -172,7 +172,8 @@ const cs_type *cs_types__closure(const cs_type_env *env, const cs_term *t, cs_ty
         type = t->kind == CS_TERM_ARRAY_COMPREHENSION ? cs_type_array(tc->arena, NULL, 0, head)
                : t->kind == CS_TERM_SET_COMPREHENSION
                    ? cs_type_set(tc->arena, head)
-                   : cs_type_object(tc->arena, NULL, NULL, 0, cs_env__of(&layer, t->u.comprehension.key), head);
+                   : cs_type_object(tc->arena, NULL, NULL, 0, cs_env__of(&layer, t->u.comprehension.key),
+                                    head ? head : &cs_type_nil);
     }
     for (size_t i = 0; i < own.n && errors; i++) {
         CS_VEC_PUSH_IN(tc->c->ast->arena, errors, own.v[i]);

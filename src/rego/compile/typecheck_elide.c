@@ -108,7 +108,7 @@ static const char *cut_function(elider *e, const cs_type *t, int depth)
 
 static const char *cut(elider *e, const cs_type *t, int depth)
 {
-    if (depth < 0 || !t) {
+    if (depth < 0 || !t || t == &cs_type_nil) {
         return whole(e, t);
     }
     switch (t->kind) {

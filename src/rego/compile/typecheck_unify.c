@@ -68,7 +68,8 @@ static bool array_items_unify(cs_type_checker *tc, const cs_type *a, const cs_ty
 
 static bool dynamics_unify(cs_type_checker *tc, const cs_type *a, const cs_type *b)
 {
-    return !a->dynamic || !b->dynamic || cs_types__unifies(tc, a->dynamic, b->dynamic);
+    const cs_type *x = cs_type_unnamed(a->dynamic), *y = cs_type_unnamed(b->dynamic);
+    return !x || !y || cs_types__unifies(tc, x, y);
 }
 
 static bool object_values_unify(cs_type_checker *tc, const cs_type *a, const cs_type *b)
@@ -76,7 +77,7 @@ static bool object_values_unify(cs_type_checker *tc, const cs_type *a, const cs_
     for (uint32_t i = 0; i < a->n; i++) {
         const cs_type *other = cs_type_select(tc->arena, b, a->keys[i]);
         if (!other) {
-            if (!a->dynamic && !b->dynamic) {
+            if (!cs_type_unnamed(a->dynamic) && !cs_type_unnamed(b->dynamic)) {
                 return false;
             }
         } else if (!cs_types__unifies(tc, a->of[i], other)) {

@@ -150,9 +150,45 @@ static bool is_test(const cs_builder *b, cs_body body, const bool *first, uint32
     return true;
 }
 
+/* A test of the outline of what is read: `input.x == [f(1), 2]` holds of nothing but arrays of two whose last item is
+ * 2, which an index knows before f is called. NULL if the statement has none. */
+static cs_expr *outline(const cs_builder *b, const cs_expr *e)
+{
+    cs_arena *a = b->p->arena;
+    if (e->negated || e->n_with || e->kind != CS_EXPR_CALL || e->u.call.n != 3 || !cs_ref_is(e->u.call.v[0], "eq")) {
+        return NULL;
+    }
+    uint32_t at = e->u.call.v[1]->kind == CS_TERM_ARRAY ? 1 : 2;
+    const cs_term *list = e->u.call.v[at];
+    if (list->kind != CS_TERM_ARRAY || !reads_base(b, e->u.call.v[3 - at])) {
+        return NULL;
+    }
+    cs_term *pattern = cs_arena_new(a, cs_term), *any = cs_arena_new(a, cs_term);
+    cs_sym *wildcard = cs_arena_zalloc(a, sizeof *wildcard + 8);
+    wildcard->n = 1;
+    wildcard->s[0] = '$';
+    *any = (cs_term){.kind = CS_TERM_VAR, .loc = list->loc, .u.var = wildcard};
+    *pattern = *list;
+    pattern->u.list.v = (cs_term **)cs_arena_zalloc(a, (list->u.list.n + 1U) * sizeof(cs_term *));
+    for (uint32_t i = 0; i < list->u.list.n; i++) {
+        cs_term *item = list->u.list.v[i];
+        if (item->kind != CS_TERM_SCALAR && item->kind != CS_TERM_VAR) {
+            return NULL;
+        }
+        pattern->u.list.v[i] = item->kind == CS_TERM_SCALAR ? item : any;
+    }
+    cs_expr *test = cs_arena_new(a, cs_expr);
+    *test = *e;
+    test->u.call.v = (cs_term **)cs_arena_zalloc(a, 3 * sizeof(cs_term *));
+    test->u.call.v[0] = e->u.call.v[0];
+    test->u.call.v[1] = pattern;
+    test->u.call.v[2] = e->u.call.v[3 - at];
+    return test;
+}
+
 void cs_plan__rule_body(cs_builder *b, cs_body body)
 {
-    cs_expr **order = cs_arena_array(b->p->arena, cs_expr *, body.n + 1);
+    cs_expr **order = cs_arena_array(b->p->arena, cs_expr *, (size_t)body.n * 2 + 1);
     bool *first = cs_arena_array(b->p->arena, bool, body.n + 1);
     uint32_t n = 0;
     for (uint32_t i = 0; i < body.n; i++) {
@@ -162,8 +198,9 @@ void cs_plan__rule_body(cs_builder *b, cs_body body)
             cs_plan__term(b, body.v[i]->u.term);
             first[i] = false;
         }
-        if (first[i]) {
-            order[n++] = body.v[i];
+        cs_expr *test = first[i] || i == 0 || body.n > STATEMENTS_MAX ? NULL : outline(b, body.v[i]);
+        if (first[i] || test) {
+            order[n++] = first[i] ? body.v[i] : test;
         }
     }
     for (uint32_t i = 0; i < body.n; i++) {

@@ -19,14 +19,19 @@ typedef struct check {
     bool bad;
 } check;
 
-static void no_candidates_in(check *c, const cs_term *t)
+static void no_candidates_among(check *c, const cs_names *vars)
 {
-    cs_names *vars = cs_names_new(c->arena);
-    cs_names_of_term(vars, t);
     for (uint32_t i = 0; i < cs_names_count(vars); i++) {
         const cs_sym *v = cs_names_at(vars, i);
         c->bad = c->bad || (cs_names_has(c->candidates, v) && !cs_names_has(c->seen, v));
     }
+}
+
+static void no_candidates_in(check *c, const cs_term *t)
+{
+    cs_names *vars = cs_names_new(c->arena);
+    cs_names_of_term(vars, t);
+    no_candidates_among(c, vars);
 }
 
 static bool is_comprehension(const cs_term *t)
@@ -62,7 +67,9 @@ static bool nested_term(void *self, cs_term *t)
 {
     check *c = self;
     if (!c->bad && is_comprehension(t)) {
-        no_candidates_in(c, t);
+        cs_names *vars = cs_names_new(c->arena);
+        cs_names_inside_term(vars, t);
+        no_candidates_among(c, vars);
     }
     return !c->bad && !is_comprehension(t);
 }

@@ -7,6 +7,7 @@ const cs_type cs_type_null = {.kind = CS_TYPE_NULL};
 const cs_type cs_type_bool = {.kind = CS_TYPE_BOOL};
 const cs_type cs_type_number = {.kind = CS_TYPE_NUMBER};
 const cs_type cs_type_string = {.kind = CS_TYPE_STRING};
+const cs_type cs_type_nil = {.kind = CS_TYPE_NAMED};
 const cs_type cs_type_any = {.kind = CS_TYPE_ANY};
 
 static const cs_type **copy_list(cs_arena *a, const cs_type *const *list, uint32_t n)
@@ -340,7 +341,7 @@ const cs_type *cs_type_select(cs_arena *a, const cs_type *t, cs_value key)
                 return t->of[i];
             }
         }
-        return t->dynamic && cs_type_contains(t->key, cs_type_of(a, key)) ? t->dynamic : NULL;
+        return t->dynamic && cs_type_contains(t->key, cs_type_of(a, key)) ? cs_type_unnamed(t->dynamic) : NULL;
     }
     if (t->kind == CS_TYPE_SET) {
         return select_in_set(a, t, key);

@@ -41,6 +41,7 @@ extern const cs_type cs_type_bool;
 extern const cs_type cs_type_number;
 extern const cs_type cs_type_string;
 extern const cs_type cs_type_any; /* anything */
+extern const cs_type cs_type_nil; /* NULL (not known) where that would say that there is no such part */
 
 /* ---- constructors; arguments are kept, not copied, except the lists */
 const cs_type *cs_type_array(cs_arena *a, const cs_type *const *items, uint32_t n, const cs_type *dynamic);

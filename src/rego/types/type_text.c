@@ -274,7 +274,7 @@ void cs_type_print(cs_buf *out, const cs_type *t)
         return;
     case CS_TYPE_NAMED:
         cs_buf_slice(out, t->name);
-        cs_buf_text(out, ": ");
+        cs_buf_text(out, t->name.n ? ": " : "");
         cs_type_print(out, t->dynamic);
         return;
     case CS_TYPE_RECURSIVE:
@@ -327,7 +327,7 @@ cs_value cs_type_to_json(cs_arena *a, const cs_type *t)
                                         "object", "set",     "any",    "function"};
     static const char *const lists[] = {"", "", "", "", "static", "", "", "of", "args"};
     static const char *const dynamics[] = {"", "", "", "", "dynamic", "", "of", "", "result"};
-    if (!t) {
+    if (!t || t == &cs_type_nil) {
         return cs_null();
     }
     if (t->kind == CS_TYPE_NAMED) {
