@@ -124,7 +124,7 @@ static void begin(void)
     n_events = n_holds = n_blemishes = n_heard = n_under_way = n_due = 0;
     memset(said, 0, sizeof said);
     memset(lost, 0, sizeof lost);
-    memset(fell, 0, sizeof fell);
+    memset(moved_tier, 0, sizeof moved_tier);
     memset(stood, 0, sizeof stood);
     now = INT64_C(1772323200) * CS_NS_PER_S + upto(220 * DAY); /* from 2026-03-01 */
     mono = upto(DAY);
@@ -149,6 +149,7 @@ static void world(long steps)
             compare_tenant(t);
         }
     }
+    memory_crash(journal);
     cs_spend_free(spend);
     memory_free(journal);
 }

@@ -20,7 +20,7 @@ static bool moved, started; /* in this step: corrections moved; since the start 
 /* An alert of the ledger's. */
 static bool read_alert(const cs_event *e, alert *out)
 {
-    cs_slice of, budget, currency, user;
+    cs_slice of = CS_LIT(""), budget = CS_LIT(""), currency = CS_LIT(""), user = CS_LIT("");
     *out = (alert){.t = -1, .user = USERS, .at = e->time_ns};
     double ratio = cs_number_double(cs_index(e->data, cs_string(CS_LIT("ratio"))));
     bool good = cs_slice_starts(e->type, CS_LIT("io.countersign.budget.alert.")) &&
@@ -106,7 +106,7 @@ static void find_due(int t, int b, int user, bool must)
         int64_t at = (int64_t)((double)most * ratios[r]);
         alert x = {t, b, same(l->currency, "EUR"), user, r, s.from * SLOT, now, 0};
         bool wanted = (l->ratios >> r & 1) != 0 && s.posted >= (at > 0 ? at : 1) && *said_of(&x) < x.from;
-        x.before = must && !s.doubtful && fell[t] != now / SLOT; /* here: it must be said */
+        x.before = must && !s.doubtful && moved_tier[t] != now / SLOT; /* here: it must be said */
         if (wanted && n_due < (int)(sizeof due / sizeof *due)) {
             due[n_due++] = x;
         }
@@ -141,7 +141,7 @@ static void expect_the_rest(void)
         }
     }
     for (int i = 0; i < n_due; i++) {
-        due[i].before = due[i].before || (*lost_of(&due[i]) && fell[due[i].t] != now / SLOT);
+        due[i].before = due[i].before || (*lost_of(&due[i]) && moved_tier[due[i].t] != now / SLOT);
     }
 }
 

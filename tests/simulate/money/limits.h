@@ -20,7 +20,7 @@ static void draw_tier(int tier)
     for (int b = 0; b < BUDGETS; b++) {
         rules_of_tiers[tier].limits[b] = upto(40) * CS_NANOS_PER_UNIT;
     }
-    rules_of_tiers[tier].days = tier < TIERS - 1 && below(3) != 0 ? 1 + below(9) : 0;
+    rules_of_tiers[tier].days = !huge && tier < TIERS - 1 && below(3) != 0 ? 1 + below(9) : 0;
 }
 static void draw_standing(tenant *t)
 {

@@ -9,7 +9,8 @@ static struct {
     int64_t at;
 } blemishes[16 * WORLD]; /* alerts at 100 % of an enforced budget, as the log has them */
 static int n_blemishes;
-static int64_t fell[KNOWN]; /* the last slot in which a tenant came to stand lower */
+static int64_t
+    moved_tier[KNOWN]; /* the last slot in which a tenant came to stand elsewhere: with lower limits, perhaps */
 static int stood[KNOWN];
 
 static int64_t limit_in_tier(int t, int b, int tier, bool promoted)
@@ -156,7 +157,7 @@ static int standing(int t, bool *promoted)
         int before = stood[t];
         known[t].version = version;
         stood[t] = find_standing(t, &known[t].promoted);
-        fell[t] = stood[t] < before ? now / SLOT : fell[t];
+        moved_tier[t] = stood[t] != before ? now / SLOT : moved_tier[t];
     }
     *promoted = known[t].promoted;
     return stood[t];
