@@ -235,9 +235,11 @@ void cs_types__query(cs_compiler *c, cs_body b);
 struct cs_globals {
     cs_syms imports; /* name → cs_global */
     cs_syms *rules;  /* of the package: name → cs_global; may be NULL */
+    cs_term *head;   /* of all refs that names of rules became */
 };
 typedef struct cs_global {
     const cs_term *ref;
+    cs_term *head; /* an import: of all refs that its name became */
     bool used;
 } cs_global;
 void cs_resolve__add_import(cs_compiler *c, cs_globals *g, const cs_import *import);

@@ -75,7 +75,7 @@ static void add_imports(cs_compiler *c, cs_globals *g, cs_errors *errors)
 static void resolve(query *q, cs_errors *errors)
 {
     cs_compiler *c = &q->c;
-    cs_globals g = {cs_syms__new(c->ast->arena), NULL};
+    cs_globals g = {cs_syms__new(c->ast->arena), NULL, cs_arena_new(c->ast->arena, cs_term)};
     if (c->query->package.n) {
         add_package(c, &g, errors);
     }

@@ -43,11 +43,18 @@ static void move(cs_term *t, cs_loc loc)
     }
 }
 
+/* As in OPA the head of what a name became is one term for all names of the module's rules (and one for each import):
+ * type errors of any of them are placed where the last was resolved. */
 static cs_term *use(resolver *r, cs_global *g, cs_loc loc)
 {
     cs_term *copy = cs_term_copy(r->c->ast, g->ref);
     move(copy, loc);
     g->used = true;
+    cs_term *head = g->head ? g->head : r->globals->head;
+    if (copy->kind == CS_TERM_REF) {
+        *head = *copy->u.list.v[0];
+        copy->u.list.v[0] = head;
+    }
     return copy;
 }
 
@@ -298,6 +305,7 @@ void cs_resolve__add_import(cs_compiler *c, cs_globals *g, const cs_import *impo
     }
     cs_global *global = cs_arena_new(c->ast->arena, cs_global);
     global->ref = path;
+    global->head = cs_arena_new(c->ast->arena, cs_term);
     if (path->kind == CS_TERM_VAR) {
         global->ref = cs_term_list(c->ast, CS_TERM_REF, &import->path, 1, path->loc);
     }
@@ -353,7 +361,7 @@ static void note_unused(cs_compiler *c, const cs_module *m, const cs_globals *g)
 
 static void resolve_module(cs_compiler *c, cs_module *m, cs_syms *rules)
 {
-    cs_globals g = {cs_syms__new(c->ast->arena), rules};
+    cs_globals g = {cs_syms__new(c->ast->arena), rules, cs_arena_new(c->ast->arena, cs_term)};
     for (uint32_t i = 0; i < m->n_imports; i++) {
         cs_resolve__add_import(c, &g, &m->imports[i]);
     }
