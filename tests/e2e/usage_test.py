@@ -197,6 +197,11 @@ def capabilities():
         yield ["eval", "--import", imported, "1 in [1]"]
         yield ["eval", "--v0-compatible", "--import", imported, "1 == 1"]
     yield ["eval", "--import", "future.keywords.not", "not {1 == 2}"]
+    for query in ("some i in 3", 'some k, v in "abc"; k == 1', "[upper(3) | lower(2)]; lower(1)",
+                  "lower(1) with input as upper(2)"):
+        yield ["eval", query]
+    yield ["capabilities", "--file", "none"]
+    yield ["eval", "--schema", "bad.rego", "1"]
 
 
 def cases():

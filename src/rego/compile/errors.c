@@ -85,7 +85,10 @@ cs_err cs_compile__report(cs_compiler *c, cs_errors *errors)
     if (c->errors.n == 0) {
         return CS_OK;
     }
-    qsort(c->errors.v, c->errors.n, sizeof *c->errors.v, by_place);
+    bool as_found = c->query && c->errors.v[0].code == CS_ERR_REGO_TYPE; /* a query's type errors are not sorted */
+    if (!as_found) {
+        qsort(c->errors.v, c->errors.n, sizeof *c->errors.v, by_place);
+    }
     for (size_t i = 0; i < c->errors.n; i++) {
         const cs_compile_error *e = &c->errors.v[i];
         cs_slice file = e->loc.source ? e->loc.source->file : CS_LIT("");

@@ -412,7 +412,10 @@ void cs_types__rule(cs_type_env *base, cs_rule *r)
     const cs_value *path = rule_keys(tc, r, &n);
     if (errors.n) {
         cs_types__hand_over(tc->c, &errors, true);
-        cs_type_node__at(tc, &base->data, path, n)->type = &cs_type_any;
+        cs_type_node *node = cs_type_node__at(tc, &base->data, path, n);
+        if (!node->type || cs_rule__ground_prefix(r) == r->head.ref->u.list.n) {
+            node->type = &cs_type_any; /* who reads it is not to fail as well */
+        }
         return;
     }
     const cs_type *t = type_of_rule(&layer, r);

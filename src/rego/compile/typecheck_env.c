@@ -257,7 +257,7 @@ const cs_type *cs_env__of_ref(const cs_type_env *env, const cs_terms *ref)
 {
     cs_type_checker *tc = env->tc;
     const cs_term *head = ref->v[0];
-    if (head->kind != CS_TERM_VAR) {
+    if (head->kind != CS_TERM_VAR || (ref->n > 1 && cs_types__in_scalar(tc, head))) {
         return NULL;
     }
     bool data = head->u.var == tc->c->ast->data;

@@ -61,6 +61,9 @@ void cs_type_node__sort(const cs_type_node *node); /* so that threads may share 
 const cs_type *cs_types__select_constant(cs_type_checker *tc, const cs_type *t, const cs_term *key);
 bool cs_types__is_empty(const cs_type *t); /* a collection that holds nothing */
 
+/* ---- typecheck_ref.c */
+bool cs_types__in_scalar(cs_type_checker *tc, const cs_term *head); /* of a reference */
+
 /* ---- typecheck_schema.c */
 /* What the annotations of a rule, its package and those above say of documents, into a layer of its own. */
 void cs_types__apply_schemas(cs_type_env *layer, const cs_rule *r, cs_type_errors *errors);
