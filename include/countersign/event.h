@@ -13,6 +13,22 @@ typedef enum cs_event_outcome {
     CS_EVENT_CONFLICT   /* its id was seen before with another content; the first one counts */
 } cs_event_outcome;
 
+/* The names in the data of a spend event, so that they are compared once for all events that look alike. */
+typedef enum cs_event_word {
+    CS_EVENT_OTHER,
+    CS_EVENT_TENANT,
+    CS_EVENT_AMOUNT,
+    CS_EVENT_KIND,
+    CS_EVENT_CURRENCY,
+    CS_EVENT_SCOPE,
+    CS_EVENT_TAGS,
+    CS_EVENT_HOLD,
+    CS_EVENT_QUANTITY,
+    CS_EVENT_CORRECTS,
+    CS_EVENT_ESTIMATED,
+    CS_EVENT_OPERATION
+} cs_event_word;
+
 /* A member of a plain event's data (cs_event_read_bulk). */
 typedef struct cs_event_member {
     cs_slice name;
@@ -20,6 +36,7 @@ typedef struct cs_event_member {
     cs_kind kind;   /* CS_NULL, CS_BOOL, CS_NUMBER, CS_STRING or CS_OBJECT */
     bool truth;     /* of a CS_BOOL */
     uint8_t inside; /* an object's members are the next so many */
+    uint8_t word;   /* cs_event_word: its name, of a member of data itself */
 } cs_event_member;
 
 /* Everything points into the arena that it was read into. */

@@ -34,6 +34,24 @@ static bool same_name(const cs_event_member *from, const cs_event_member *to, cs
     return false;
 }
 
+static uint8_t word_of(cs_slice name)
+{
+    static const struct {
+        const char *name;
+        uint8_t n, word;
+    } words[] = {
+        {"kind", 4, CS_EVENT_KIND},           {"tags", 4, CS_EVENT_TAGS},          {"hold", 4, CS_EVENT_HOLD},
+        {"scope", 5, CS_EVENT_SCOPE},         {"tenant", 6, CS_EVENT_TENANT},      {"amount", 6, CS_EVENT_AMOUNT},
+        {"currency", 8, CS_EVENT_CURRENCY},   {"quantity", 8, CS_EVENT_QUANTITY},  {"corrects", 8, CS_EVENT_CORRECTS},
+        {"estimated", 9, CS_EVENT_ESTIMATED}, {"operation", 9, CS_EVENT_OPERATION}};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        if (words[i].n == name.n && memcmp(words[i].name, name.p, name.n) == 0) {
+            return words[i].word;
+        }
+    }
+    return CS_EVENT_OTHER;
+}
+
 /* The members of an object behind its brace, and of the objects in it while `deeper`. */
 static bool members(reader *r, cs_event_member *list, size_t *n, bool deeper)
 {
@@ -50,6 +68,7 @@ static bool members(reader *r, cs_event_member *list, size_t *n, bool deeper)
         if (!cs_event__text(r, &m->name) || same_name(&list[first], m, m->name) || !cs_event__take(r, ':')) {
             return false;
         }
+        m->word = deeper ? word_of(m->name) : CS_EVENT_OTHER;
         (*n)++;
         if (cs_event__take(r, '{')) {
             m->kind = CS_OBJECT;

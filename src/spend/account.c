@@ -31,39 +31,64 @@ cs_spend__account *cs_spend__account_find(cs_spend__shard *shard, cs_slice tenan
     return shard->places != NULL ? place_of(shard, cs_hash_bytes(tenant.p, tenant.n), tenant)->account : NULL;
 }
 
-cs_spend__account *cs_spend__account_prefetch(cs_spend *s, cs_slice tenant)
+/* ---- ahead of an event */
+
+static cs_spend__place *hint_of(cs_spend *s, uint32_t hash)
 {
-    uint32_t hash = cs_hash_bytes(tenant.p, tenant.n);
-    cs_spend__shard *shard = &s->shards[hash % CS_SPEND__SHARDS];
-    cs_mutex_lock(&shard->lock);
-    uint32_t i = (hash / CS_SPEND__SHARDS) & shard->mask;
-    cs_spend__account *account = shard->places != NULL ? shard->places[i].account : NULL; /* mostly the one */
+    return &s->hints[hash % CS_SPEND__HINTS];
+}
+
+cs_spend__account *cs_spend__account_hint(cs_spend *s, uint32_t hash)
+{
+    const cs_spend__place *hint = hint_of(s, hash);
+    cs_spend__account *account = hint->hash == hash ? hint->account : NULL;
+    if (account == NULL) {
+        cs_spend__shard *shard = &s->shards[hash % CS_SPEND__SHARDS];
+        cs_mutex_lock(&shard->lock);
+        uint32_t i = (hash / CS_SPEND__SHARDS) & shard->mask;
+        account = shard->places != NULL ? shard->places[i].account : NULL; /* mostly the one */
+        cs_mutex_unlock(&shard->lock);
+    }
     if (account != NULL) {
         for (size_t at = 0; at < sizeof *account; at += 64) {
-            __builtin_prefetch((const char *)account + at);
+            __builtin_prefetch((const char *)account + at, 1);
         }
     }
-    cs_mutex_unlock(&shard->lock);
     return account;
 }
 
-void cs_spend__account_prefetch_books(cs_spend *s, const cs_spend__account *account)
+void cs_spend__account_prefetch(const cs_spend__account *account)
 {
-    cs_spend__shard *shard = cs_spend__shard_of(s, account->name);
-    cs_mutex_lock(&shard->lock);
-    const cs_spend__set *set = &account->own;
-    if (set->books.n > 0) {
-        const char *book = (const char *)set->books.v[0];
-        for (size_t at = 0; at < sizeof **set->books.v; at += 64) {
-            __builtin_prefetch(book + at, 1);
-        }
+    for (size_t at = 0; account->book != NULL && at < sizeof *account->book; at += 64) {
+        __builtin_prefetch((const char *)account->book + at, 1);
     }
-    if (account->totals != NULL) {
-        for (size_t at = 0; at < 2 * sizeof *account->totals; at += 64) {
-            __builtin_prefetch((const char *)account->totals + at, 1);
-        }
+    if (account->last_tenant != NULL) {
+        __builtin_prefetch(account->last_tenant);
+        __builtin_prefetch((const char *)account->last_tenant + 64);
     }
-    cs_mutex_unlock(&shard->lock);
+    for (size_t at = 0; account->last_totals != NULL && at < 2 * sizeof *account->totals; at += 64) {
+        __builtin_prefetch((const char *)account->last_totals + at, 1);
+    }
+}
+
+void cs_spend__account_prefetch_bucket(const cs_spend__account *account)
+{
+    const cs_spend__book *book = account->book;
+    if (book != NULL && book->buckets.n > 0) {
+        __builtin_prefetch(&book->buckets.v[book->buckets.n - 1], 1); /* most events are of now */
+    }
+}
+
+cs_spend__account *cs_spend__account_hinted(cs_spend *s, cs_spend__shard *shard, cs_slice tenant, uint32_t hash,
+                                            cs_spend__account *hint)
+{
+    if (hint == NULL || hint->hash != hash || !cs_slice_eq(hint->name, tenant)) {
+        hint = cs_spend__account_make(s, shard, tenant);
+    }
+    *hint_of(s, hash) = (cs_spend__place){.account = hint, .hash = hash};
+    hint->last_totals = hint->totals;
+    hint->last_tenant = hint->tenant;
+    return hint;
 }
 
 /* At most three quarters full. */
@@ -99,6 +124,7 @@ cs_spend__account *cs_spend__account_make(cs_spend *s, cs_spend__shard *shard, c
         account->name = cs_slice_make(name, tenant.n);
         account->rows = s->rows;
         uint32_t hash = cs_hash_bytes(tenant.p, tenant.n);
+        account->hash = hash;
         *place_of(shard, hash, tenant) = (cs_spend__place){.account = account, .hash = hash};
         shard->n++;
     }
@@ -326,5 +352,6 @@ void cs_spend__accounts_free(cs_spend *s)
         cs_free(shard->places);
         cs_mutex_destroy(&shard->lock);
     }
+    cs_free(s->hints);
     cs_free(s->shards);
 }

@@ -10,6 +10,7 @@
 typedef struct cs_spend__total {
     const cs_spend__budget *budget;
     cs_spend__book *book; /* NULL until something is spent in its currency */
+    bool alerts;          /* the budget has any */
     bool valid;           /* the rest is right in the slot `at` */
     int64_t at;
     int64_t from, to; /* slots: the window of that slot */
@@ -75,6 +76,7 @@ typedef struct cs_spend__reconciliation {
 /* ---- account.c */
 typedef struct cs_spend__account {
     cs_slice name;                  /* behind the account, in its block */
+    uint32_t hash;                  /* of the name */
     const cs_spend__tenant *tenant; /* NULL = not configured */
     bool alert_due;                 /* something was posted that an alert may be about */
     bool alert_later;               /* it waits to be looked at */
@@ -90,6 +92,10 @@ typedef struct cs_spend__account {
     CS_VEC(int64_t) blemishes;   /* instants at which the tenant was not clean, ascending */
     struct cs_dirty *rows;       /* of the ledger: books, and accounts */
     cs_dirty_link dirty;
+    /* The journal's thread alone: where it found, the last time, what it will want the next time. They are brought into
+     * the cache without a lock; nothing but `book` is looked into, which is the account's own for ever. */
+    cs_spend__book *book;
+    const void *last_totals, *last_tenant;
 } cs_spend__account;
 
 /* The books that running totals are kept over: the family's, if there is one. */

@@ -65,8 +65,9 @@ typedef struct cs_spend__event {
     cs_slice unit;                   /* of what was consumed: "tokens" */
     int64_t quantity;                /* of it, in 10^-9 */
     cs_spend__pairs scope, tags;
-    uint64_t hash[2];  /* of source and id, if they were hashed already; 0 otherwise */
-    cs_slice cost_key; /* its row of costs, if it counts in cost_slot; "" = not looked for yet */
+    uint64_t hash[2];                  /* of source and id, if they were hashed already; 0 otherwise */
+    struct cs_spend__account *account; /* the tenant's, perhaps; NULL = not looked for */
+    cs_slice cost_key;                 /* its row of costs, if it counts in cost_slot; "" = not looked for yet */
     uint32_t cost_hash, cost_slot;
 } cs_spend__event;
 

@@ -144,34 +144,34 @@ typedef struct found {
 
 static bool member(const cs_event_member *m, cs_spend__event *out, found *f)
 {
-    switch (m->name.n) {
-    case 4:
-        if (IS(m->name, "kind")) {
-            f->kind = m;
-        }
-        return IS(m->name, "tags") ? pairs(m, &out->tags) : !IS(m->name, "hold") || optional(m, &out->hold);
-    case 5:
-        return !IS(m->name, "scope") || pairs(m, &out->scope);
-    case 6:
-        if (IS(m->name, "tenant")) {
-            f->tenant = m;
-        } else if (IS(m->name, "amount")) {
-            f->amount = m;
-        }
+    switch (m->word) {
+    case CS_EVENT_TENANT:
+        f->tenant = m;
         return true;
-    case 8:
-        if (IS(m->name, "currency")) {
-            f->currency = m;
-        }
-        if (IS(m->name, "quantity")) {
-            return m->kind == CS_NULL || quantity(m, out);
-        }
-        return !IS(m->name, "corrects") || m->kind == CS_NULL || link_of(m, out);
-    case 9:
-        if (IS(m->name, "estimated")) {
-            out->estimated = m->kind == CS_BOOL && m->truth;
-        }
-        return !IS(m->name, "operation") || m->kind == CS_NULL || operation(m, out);
+    case CS_EVENT_AMOUNT:
+        f->amount = m;
+        return true;
+    case CS_EVENT_KIND:
+        f->kind = m;
+        return true;
+    case CS_EVENT_CURRENCY:
+        f->currency = m;
+        return true;
+    case CS_EVENT_SCOPE:
+        return pairs(m, &out->scope);
+    case CS_EVENT_TAGS:
+        return pairs(m, &out->tags);
+    case CS_EVENT_HOLD:
+        return optional(m, &out->hold);
+    case CS_EVENT_QUANTITY:
+        return m->kind == CS_NULL || quantity(m, out);
+    case CS_EVENT_CORRECTS:
+        return m->kind == CS_NULL || link_of(m, out);
+    case CS_EVENT_ESTIMATED:
+        out->estimated = m->kind == CS_BOOL && m->truth;
+        return true;
+    case CS_EVENT_OPERATION:
+        return m->kind == CS_NULL || operation(m, out);
     default:
         return true;
     }
@@ -200,6 +200,7 @@ static void clear(cs_spend__event *out, const cs_event *event)
     out->quantity = 0;
     out->scope.n = out->tags.n = 0;
     out->hash[0] = out->hash[1] = 0;
+    out->account = NULL;
     out->cost_key = none;
     out->cost_hash = 0;
     out->correlation = event->correlation;

@@ -73,9 +73,8 @@ typedef struct cs_spend__save {
 } cs_spend__save;
 
 /* An event that was read and will be folded a little later: what it will look for. */
-enum { CS_SPEND__AHEAD = 4 };
+enum { CS_SPEND__AHEAD = 8, CS_SPEND__HINTS = 4096 };
 typedef struct cs_spend__ahead {
-    cs_spend__id id;
     const cs_spend__account *account; /* NULL = nothing is known yet */
     uint32_t cost_hash;
 } cs_spend__ahead;
@@ -100,6 +99,7 @@ struct cs_spend {
     cs_arena scratch;         /* the journal's thread, as the next two */
     cs_spend__ahead ahead[CS_SPEND__AHEAD]; /* a ring of the last events read */
     size_t n_ahead;
+    cs_spend__place *hints; /* the journal's thread: accounts by the hash of their names, the last one of each */
     CS_VEC(cs_spend__account *) alerts_later; /* whose budgets are to be looked at once there is something new */
     cs_mutex configuring;
     cs_spend__limits *limits; /* changed under `configuring` and all shard locks */
@@ -113,10 +113,15 @@ struct cs_spend {
 };
 
 cs_spend__shard *cs_spend__shard_of(cs_spend *s, cs_slice tenant);
-/* Brings the tenant's account into the cache, and returns it: perhaps it is another's, or NULL. Takes the shard's lock,
- * as the next one, which brings its books and totals when that has had time to come. */
-cs_spend__account *cs_spend__account_prefetch(cs_spend *s, cs_slice tenant);
-void cs_spend__account_prefetch_books(cs_spend *s, const cs_spend__account *account);
+/* The journal's thread, without any shard's lock: brings the account of the tenant with this hash into the cache and
+ * returns it; perhaps it is another's, or NULL. When it has had time to come: its book and totals; then, of the book,
+ * the last bucket. */
+cs_spend__account *cs_spend__account_hint(cs_spend *s, uint32_t hash);
+void cs_spend__account_prefetch(const cs_spend__account *account);
+void cs_spend__account_prefetch_bucket(const cs_spend__account *account);
+/* Under the shard's lock, on the journal's thread: as account_make, with what account_hint said (NULL: nothing). */
+cs_spend__account *cs_spend__account_hinted(cs_spend *s, cs_spend__shard *shard, cs_slice tenant, uint32_t hash,
+                                            cs_spend__account *hint);
 /* Under the shard's lock. */
 cs_spend__account *cs_spend__account_find(cs_spend__shard *shard, cs_slice tenant);
 cs_spend__account *cs_spend__account_make(cs_spend *s, cs_spend__shard *shard, cs_slice tenant);

@@ -26,6 +26,7 @@ void cs_spend__count_add(cs_spend *s, cs_spend__count which, uint64_t n)
 typedef struct posting {
     cs_slice tenant, currency;
     const cs_spend__pairs *scope;
+    cs_spend__account *account; /* the tenant's, perhaps; NULL = not known */
     cs_spend__hold *settles;
     bool alerts; /* what it makes due is said */
     int64_t now_ns;
@@ -47,9 +48,10 @@ static cs_spend__account *change(cs_spend *s, const posting *p, size_t n, const 
     cs_spend__account *above[CS_SPEND__LEVELS];
     bool due[CS_SPEND__LEVELS];
     size_t levels = 0;
-    cs_spend__shard *shard = cs_spend__shard_of(s, p->tenant);
+    uint32_t hash = cs_hash_bytes(p->tenant.p, p->tenant.n);
+    cs_spend__shard *shard = &s->shards[hash % CS_SPEND__SHARDS];
     cs_mutex_lock(&shard->lock);
-    cs_spend__account *account = cs_spend__account_make(s, shard, p->tenant);
+    cs_spend__account *account = cs_spend__account_hinted(s, shard, p->tenant, hash, p->account);
     account->alert_due = false;
     bool overflowed = cs_spend__account_post(account, p->currency, p->scope, false, n, c, now_slot);
     cs_spend__hold_unpin(p->settles, account);
@@ -165,6 +167,7 @@ static void settle_waiting(cs_spend *s, const cs_event *event, cs_spend__id id, 
         posting moved = {.tenant = w.account->name,
                          .currency = cs_slice_make(w.currency, 3),
                          .scope = &scope,
+                         .account = w.account,
                          .alerts = !event->past,
                          .now_ns = event->arrived_ns};
         (void)change(s, &moved, 2, moves, now_slot);
@@ -199,6 +202,7 @@ static void add(cs_spend *s, const cs_event *event, const cs_spend__event *spend
     posting posted = {.tenant = spend->tenant,
                       .currency = spend->currency,
                       .scope = &spend->scope,
+                      .account = spend->account,
                       .settles = settles,
                       .alerts = !event->past,
                       .now_ns = event->arrived_ns};
@@ -332,37 +336,40 @@ static bool redundant(void *self, const cs_event *event)
     return same;
 }
 
-/* What an event will look for comes into the cache in two steps, since the second needs what the first brings: at once,
- * and when a few more events were read. */
-static void look_ahead(cs_spend *s, cs_spend__ahead next)
+/* What an event will look for comes into the cache step by step, since each needs what the one before it brings: at
+ * once, when three more events were read, and when two more were. */
+static void look_ahead(cs_spend *s, const cs_spend__ahead *next)
 {
-    cs_spend__ahead *slot = &s->ahead[s->n_ahead++ % CS_SPEND__AHEAD];
-    cs_spend__ahead before = *slot;
-    *slot = next;
-    if (before.account != NULL) {
-        cs_spend__account_prefetch_books(s, before.account);
+    enum { SECOND = 3, THIRD = 5 };
+    size_t n = s->n_ahead++;
+    const cs_spend__ahead *second = &s->ahead[(n - SECOND) % CS_SPEND__AHEAD];
+    const cs_spend__ahead *third = &s->ahead[(n - THIRD) % CS_SPEND__AHEAD];
+    s->ahead[n % CS_SPEND__AHEAD] = *next;
+    if (second->account != NULL) {
+        cs_spend__account_prefetch(second->account);
         if (s->cost != NULL) {
-            cs_spend__cost_prefetch(s->cost, before.cost_hash);
+            cs_spend__cost_prefetch(s->cost, second->cost_hash);
         }
+    }
+    if (third->account != NULL) {
+        cs_spend__account_prefetch_bucket(third->account);
     }
 }
 
 static cs_err check(void *self, cs_arena *a, cs_event *event, cs_event_reject *reject)
 {
     cs_spend *s = self;
-    cs_spend__ahead ahead = {.id = cs_spend__seen_id(&s->seen, event->source, event->id)};
-    cs_spend__seen_prefetch(&s->seen, ahead.id);
-    cs_slice prefix = CS_LIT("tenant/");
-    ahead.account = cs_spend__account_prefetch(s, cs_slice_sub(event->subject, prefix.n, event->subject.n));
+    cs_spend__id id = cs_spend__seen_id(&s->seen, event->source, event->id);
+    cs_spend__seen_prefetch(&s->seen, id);
     cs_spend__event *spend = cs_arena_alloc(a, sizeof *spend);
     CS_TRY(cs_spend__event_read(a, event, spend, reject));
-    spend->hash[0] = ahead.id.a;
-    spend->hash[1] = ahead.id.b;
+    spend->hash[0] = id.a;
+    spend->hash[1] = id.b;
+    spend->account = cs_spend__account_hint(s, cs_hash_bytes(spend->tenant.p, spend->tenant.n));
     if (s->cost != NULL) {
         cs_spend__cost_prepare(s->cost, a, event->time_ns, spend);
-        ahead.cost_hash = spend->cost_hash;
     }
-    look_ahead(s, ahead);
+    look_ahead(s, &(cs_spend__ahead){.account = spend->account, .cost_hash = spend->cost_hash});
     event->parsed = spend;
     return CS_OK;
 }
@@ -387,6 +394,7 @@ cs_spend *cs_spend_new(const cs_spend_options *options)
     s->now_self = options->now_self;
     s->live = (cs_live){.root = "spend", .self = s, .row = cs_spend__row, .all = cs_spend__all};
     cs_spend__shapes_init(s);
+    s->hints = cs_zalloc(CS_SPEND__HINTS * sizeof *s->hints);
     s->shards = cs_zalloc_lines(CS_SPEND__SHARDS * sizeof *s->shards);
     for (size_t i = 0; i < CS_SPEND__SHARDS; i++) {
         cs_mutex_init(&s->shards[i].lock);

@@ -206,6 +206,7 @@ static void bind_part(const cs_spend__tenant *tenant, cs_spend__part *part)
         if (part_is_value(part, budget)) {
             part->totals[part->n_totals++] =
                 (cs_spend__total){.budget = budget,
+                                  .alerts = budget->n_ratios > 0,
                                   .book = find_book(part->books.v, part->books.n, budget->currency),
                                   .alert_at = INT64_MIN};
         }
@@ -256,8 +257,11 @@ void cs_spend__totals_bind(cs_spend__account *account)
     }
     account->totals = cs_zalloc(tenant->n_budgets * sizeof *account->totals);
     for (size_t i = 0; i < tenant->n_budgets; i++) {
-        account->totals[i] = (cs_spend__total){
-            .budget = &tenant->budgets[i], .book = book_of_budget(account, &tenant->budgets[i]), .alert_at = INT64_MIN};
+        const cs_spend__budget *budget = &tenant->budgets[i];
+        account->totals[i] = (cs_spend__total){.budget = budget,
+                                               .book = book_of_budget(account, budget),
+                                               .alerts = budget->n_ratios > 0,
+                                               .alert_at = INT64_MIN};
     }
     size_t cursor = 0;
     const cs_map_entry *entry = NULL;
@@ -302,8 +306,8 @@ static void change_totals(cs_spend__account *account, cs_spend__total *totals, s
             cs_spend__sum_change(&total->sum, change, &book->overflow);
         }
         account->alert_due =
-            account->alert_due || (total->budget->n_ratios > 0 &&
-                                   (!total->valid || total->at != now_slot || total->sum.posted >= total->alert_at));
+            account->alert_due ||
+            (total->alerts && (!total->valid || total->at != now_slot || total->sum.posted >= total->alert_at));
     }
 }
 
@@ -358,6 +362,7 @@ static bool post_set(cs_spend__account *account, cs_spend__set *set, cs_slice cu
             attach(account, NULL, book);
         }
     }
+    account->book = set == &account->own ? book : account->book;
     bool before = book->overflow;
     post_book(account, NULL, book, n, changes, now_slot);
     bool overflowed = !before && book->overflow;
