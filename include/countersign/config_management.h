@@ -24,6 +24,7 @@ typedef struct cs_config_service {
     cs_slice bearer_scheme;                                /* "Bearer" */
     cs_slice client_cert, client_key, client_key_password; /* credentials.client_tls: files; "" without */
     const cs_config_oauth2 *oauth2;                        /* NULL without */
+    cs_value s3_signing, gcp_metadata, azure_identity;     /* as written; undefined without */
     cs_slice ca_cert;                                      /* tls.ca_cert */
     bool system_ca;                                        /* trust the system's as well */
     bool allow_insecure_tls;

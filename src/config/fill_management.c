@@ -74,6 +74,18 @@ static void fill_client_tls(cs_config__filler *f, cs_config_service *s)
     }
 }
 
+static cs_value cloud(cs_config__filler *f, const char *path)
+{
+    return cs_config__is_given(f, path) ? cs_config__document(f, path) : cs_undefined();
+}
+
+static void fill_clouds(cs_config__filler *f, cs_config_service *s)
+{
+    s->s3_signing = cloud(f, "services.*.credentials.s3_signing");
+    s->gcp_metadata = cloud(f, "services.*.credentials.gcp_metadata");
+    s->azure_identity = cloud(f, "services.*.credentials.azure_managed_identity");
+}
+
 static void check_service(cs_config__filler *f, const cs_config_service *s, size_t i)
 {
     if (s->name.n == 0) {
@@ -85,7 +97,8 @@ static void check_service(cs_config__filler *f, const cs_config_service *s, size
     }
     int kinds = cs_config__is_given(f, "services.*.credentials.bearer") +
                 cs_config__is_given(f, "services.*.credentials.client_tls") +
-                cs_config__is_given(f, "services.*.credentials.oauth2");
+                cs_config__is_given(f, "services.*.credentials.oauth2") + !cs_is_undefined(s->s3_signing) +
+                !cs_is_undefined(s->gcp_metadata) + !cs_is_undefined(s->azure_identity);
     if (kinds > 1) {
         cs_config__problem(f->report, false, f->item,
                            "services.%.*s: a maximum one credential method must be specified", CS_FMT(s->name));
@@ -114,6 +127,7 @@ void cs_config__fill_services(cs_config__filler *f)
         s->bearer_scheme = cs_config__text(f, "services.*.credentials.bearer.scheme");
         fill_client_tls(f, s);
         fill_oauth2(f, s);
+        fill_clouds(f, s);
         check_service(f, s, i);
     }
 }

@@ -7,6 +7,7 @@
 #include "countersign/base/thread.h"
 #include "countersign/base/vec.h"
 #include "countersign/management.h"
+#include "management/cloud.h"
 #include "management/service.h"
 
 /* ---- oauth2.c: access tokens (RFC 6749 §4.4, RFC 7523), kept until they end in less than ten seconds */
@@ -25,6 +26,8 @@ struct cs_service {
     const cs_config_service *s;
     const _Atomic bool *stop;
     cs_management__token token; /* of oauth2 */
+    cs_mutex aws_lock;          /* of what follows; held while credentials are asked for */
+    cs_aws_kept aws;
 };
 
 /* A good token, in `a`: the one that is kept, or a new one. */

@@ -24,6 +24,8 @@ cs_service *cs_service_new(cs_config *config, const cs_config_service *service, 
     s->s = service;
     s->stop = stop;
     cs_management__token_init(&s->token);
+    cs_mutex_init(&s->aws_lock);
+    cs_aws_kept_init(&s->aws);
     return s;
 }
 
@@ -37,6 +39,8 @@ void cs_service_free(cs_service *s)
 {
     if (s != NULL && atomic_fetch_sub_explicit(&s->refs, 1, memory_order_acq_rel) == 1) {
         cs_management__token_destroy(&s->token);
+        cs_mutex_destroy(&s->aws_lock);
+        cs_aws_kept_destroy(&s->aws);
         cs_config_free(s->config);
         cs_free(s);
     }
@@ -67,6 +71,12 @@ static cs_err authorization(cs_service *service, cs_arena *a, cs_slice *out, cs_
     if (s->oauth2 != NULL) {
         CS_TRY(cs_management__token_get(service, a, &token, e));
         scheme = CS_LIT("Bearer");
+    } else if (!cs_is_undefined(s->gcp_metadata)) {
+        CS_TRY(cs_gcp_token(a, s->gcp_metadata, service->stop, &token, e));
+        scheme = CS_LIT("Bearer");
+    } else if (!cs_is_undefined(s->azure_identity)) {
+        CS_TRY(cs_azure_token(a, s->azure_identity, service->stop, &token, e));
+        scheme = CS_LIT("Bearer");
     } else if (s->bearer_token_path.n != 0) {
         CS_TRY(cs_management__read_secret(a, s->bearer_token_path, &token, e));
     }
@@ -85,7 +95,7 @@ static size_t make_headers(const cs_service *service, const cs_service_request *
     size_t n = 0;
     bool agent = false;
     cs_value own = service->s->headers;
-    for (uint32_t i = 0; i < cs_count(own) && n < HEADERS_MAX - CS_SERVICE_HEADERS - 2; i++) {
+    for (uint32_t i = 0; i < cs_count(own) && n < HEADERS_MAX - CS_SERVICE_HEADERS - CS_AWS_HEADERS - 2; i++) {
         cs_value value, key = cs_entry(own, i, &value);
         if (cs_is(value, CS_STRING)) {
             agent |= cs_slice_eq_nocase(cs_text(key), CS_LIT("User-Agent"));
@@ -120,6 +130,36 @@ static const char *make_url(const cs_service *service, cs_arena *a, cs_slice pat
     return cs_arena_printf(a, NULL, "%.*s/%.*s", CS_FMT(base), CS_FMT(path));
 }
 
+/* With s3_signing: signs what is there, and adds the headers for that. */
+static cs_err sign(cs_service *service, const cs_service_request *request, cs_arena *a, cs_http_fetch_options *options,
+                   cs_http_header *headers, cs_error *e)
+{
+    cs_value settings = service->s->s3_signing;
+    if (cs_is_undefined(settings)) {
+        return CS_OK;
+    }
+    cs_slice name = cs_cloud_setting(settings, "service", NULL);
+    cs_slice version = cs_cloud_setting(settings, "signature_version", NULL);
+    if (version.n != 0 && !cs_slice_is(version, "4")) {
+        return cs_fail(e, CS_ERR_INVALID, "signature version %.*s is not supported", CS_FMT(version));
+    }
+    cs_aws_credentials credentials;
+    cs_mutex_lock(&service->aws_lock);
+    cs_err r = cs_aws_find(a, settings, &service->aws, service->stop, &credentials, e);
+    cs_mutex_unlock(&service->aws_lock);
+    if (r != CS_OK) {
+        return r;
+    }
+    cs_aws_request signing = {.method = request->method != NULL ? request->method : "GET",
+                              .url = options->url,
+                              .headers = headers,
+                              .n_headers = options->n_headers,
+                              .body = request->body,
+                              .service = name.n != 0 ? name : CS_LIT("s3")};
+    options->n_headers += cs_aws_sign(a, &signing, &credentials, cs_time_wall_ns(), headers + options->n_headers);
+    return CS_OK;
+}
+
 static cs_err send(cs_service *service, const cs_service_request *request, cs_arena *a, cs_http_answer *out,
                    cs_error *e)
 {
@@ -145,6 +185,7 @@ static cs_err send(cs_service *service, const cs_service_request *request, cs_ar
         .key_password = cs_management__cstr(a, s->client_key_password),
         .stop = request->stop != NULL ? request->stop : service->stop,
     };
+    CS_TRY(sign(service, request, a, &options, headers, e));
     return cs_http_fetch(&options, out, e);
 }
 

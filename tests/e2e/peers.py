@@ -79,13 +79,13 @@ class Scene(serving.World):
         rego = f'package {root}\n\nanswer := "{answer}"\n{extra}'
         return serving.archive([("/.manifest", manifest.encode()), (f"/{root}/{root}.rego", rego.encode())])
 
-    def run(self, config):
+    def run(self, config, **how):
         """The service, once it answers, whether its bundles are there or not: (process, port)."""
         self.n += 1
         config = {"persistence_directory": self.path(f"state{self.n}"), **config}
         port, path = serving.free_port(), self.write(f"c{self.n}.json", json.dumps(config))
         command = [serving.COUNTERSIGN, "run", "--server", "--addr", f"127.0.0.1:{port}", "-c", path]
-        process = self.start(*command, "--log-level", "error", log=f"log{self.n}")
+        process = self.start(*command, "--log-level", "error", log=f"log{self.n}", **how)
         wait_for("countersign", lambda: ask(port, "GET", "/health").status == 200, 30, process)
         return process, port
 
