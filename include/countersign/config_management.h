@@ -34,10 +34,12 @@ typedef struct cs_config_service {
 
 typedef struct cs_config_decision_logs {
     bool console;
-    cs_slice mask_decision; /* "/system/log/mask" */
-    cs_slice drop_decision; /* "/system/log/drop" */
-    cs_slice service;       /* that takes them; "" = none */
-    cs_slice resource;      /* "/logs" */
+    cs_slice mask_decision;  /* "/system/log/mask" */
+    cs_slice drop_decision;  /* "/system/log/drop" */
+    cs_slice service;        /* that takes them; "" = none */
+    cs_slice resource;       /* "/logs" */
+    const cs_slice *headers; /* request_context.http.headers: names of what is recorded */
+    size_t n_headers;
     /* reporting */
     bool immediate, manual; /* trigger; else periodic */
     bool by_events;         /* buffer_type: event */

@@ -22,6 +22,7 @@ typedef struct cs_decision {
     int64_t timestamp_ns;    /* wall clock */
     cs_value metrics;        /* object, or undefined */
     cs_value custom;         /* object, or undefined */
+    cs_value headers;        /* of the request: object of arrays of strings; undefined without those that are wanted */
     /* for the audit log */
     cs_slice tenant;  /* "" = of none */
     cs_value actor;   /* object, or undefined */
@@ -37,7 +38,9 @@ typedef struct cs_decision_log cs_decision_log;
 typedef struct cs_decision_log_settings {
     cs_value labels;                       /* object of strings, with id and version */
     cs_slice mask_decision, drop_decision; /* "/system/log/mask"; "" = none */
-    bool logs;                             /* is there a decision log at all? */
+    const cs_slice *headers;               /* names of request headers that go into records */
+    size_t n_headers;
+    bool logs; /* is there a decision log at all? */
     bool console;
     /* Gets each record as it is printed: a JSON object. On the log's thread; must not wait. NULL = nobody. */
     void (*sink)(void *self, cs_slice record);
@@ -63,6 +66,8 @@ void cs_decision_log_stop(cs_decision_log *log);
 void cs_decision_log_free(cs_decision_log *log);
 /* Is there a decision log, whose records have the timers of the request? */
 bool cs_decision_log_wants_metrics(const cs_decision_log *log);
+/* The names of request headers that its records want; good as long as the log. */
+const cs_slice *cs_decision_log_headers(const cs_decision_log *log, size_t *n);
 /* Does anybody keep decisions, so that they need ids? */
 bool cs_decision_log_wants_ids(const cs_decision_log *log);
 

@@ -37,6 +37,8 @@ static cs_decision_log_settings settings_of(cs_app *app, const cs_config *c)
         .labels = c == app->config ? app->labels : c->labels,
         .mask_decision = c->decision_logs.mask_decision,
         .drop_decision = c->decision_logs.drop_decision,
+        .headers = c->decision_logs.headers,
+        .n_headers = c->decision_logs.n_headers,
         .logs = logs_decisions(c),
         .console = c->decision_logs.console,
         .sink = app->log_upload != NULL ? give_record : NULL,

@@ -231,6 +231,7 @@ void cs_config__fill_decision_logs(cs_config__filler *f)
     d->drop_decision = cs_config__text(f, "decision_logs.drop_decision");
     d->service = cs_config__text(f, "decision_logs.service");
     d->resource = cs_config__text(f, "decision_logs.resource");
+    d->headers = cs_config__list(f, "decision_logs.request_context.http.headers", &d->n_headers);
     cs_slice partition = cs_config__text(f, "decision_logs.partition_name");
     if (partition.n != 0) {
         size_t n;

@@ -15,6 +15,11 @@ enum { QUEUE_DEFAULT = 65536, TURN = 256 /* records for which one world is pinne
 #define NAP_NS                                                                                                         \
     (10 * CS_NS_PER_MS) /* records gather so long when nobody waits for them: waking costs more than masking */
 
+typedef struct header_names {
+    size_t n;
+    cs_slice v[];
+} header_names;
+
 struct cs_decision_log {
     cs_decision_log_options o;
     cs_queue *queue;
@@ -24,6 +29,7 @@ struct cs_decision_log {
     cs_arena names;    /* of questions and labels, also of those that were replaced */
     _Atomic(const cs_decision__question *) mask, drop;
     _Atomic(const cs_value *) labels;
+    _Atomic(const header_names *) headers;
     _Atomic bool logs, console;
     void (*sink)(void *self, cs_slice record);
     void *sink_self;
@@ -67,6 +73,13 @@ static const cs_decision__question *drop_of(const cs_decision_log *log)
 bool cs_decision_log_wants_metrics(const cs_decision_log *log)
 {
     return log != NULL && cs_decision__logs(log);
+}
+
+const cs_slice *cs_decision_log_headers(const cs_decision_log *log, size_t *n)
+{
+    const header_names *names = log != NULL && cs_decision__logs(log) ? atomic_load(&log->headers) : NULL;
+    *n = names != NULL ? names->n : 0;
+    return names != NULL ? names->v : NULL;
 }
 
 bool cs_decision_log_wants_ids(const cs_decision_log *log)
@@ -295,6 +308,23 @@ static const cs_decision__question *question(cs_decision_log *log, const cs_deci
     return q;
 }
 
+static const header_names *names_of(cs_decision_log *log, const header_names *old, const cs_slice *v, size_t n)
+{
+    bool same = old != NULL && old->n == n;
+    for (size_t i = 0; same && i < n; i++) {
+        same = cs_slice_eq(old->v[i], v[i]);
+    }
+    if (same) {
+        return old;
+    }
+    header_names *names = cs_arena_alloc(&log->names, sizeof *names + n * sizeof names->v[0]);
+    names->n = n;
+    for (size_t i = 0; i < n; i++) {
+        names->v[i] = cs_slice_make(cs_arena_dup(&log->names, v[i].p, v[i].n), v[i].n);
+    }
+    return names;
+}
+
 void cs_decision_log_configure(cs_decision_log *log, const cs_decision_log_settings *settings)
 {
     cs_mutex_lock(&log->settings);
@@ -306,6 +336,7 @@ void cs_decision_log_configure(cs_decision_log *log, const cs_decision_log_setti
     }
     atomic_store(&log->mask, question(log, mask_of(log), settings->mask_decision, "log-mask"));
     atomic_store(&log->drop, question(log, drop_of(log), settings->drop_decision, "log-drop"));
+    atomic_store(&log->headers, names_of(log, atomic_load(&log->headers), settings->headers, settings->n_headers));
     atomic_store(&log->logs, settings->logs);
     atomic_store(&log->console, settings->console && settings->logs);
     log->sink = settings->logs ? settings->sink : NULL;

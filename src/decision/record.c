@@ -38,17 +38,32 @@ static void put_text(writer *w, const char *key, cs_slice text)
 static void put_bundles(writer *w, const cs_world *world)
 {
     size_t n = cs_world_bundle_count(world);
+    if (n == 0) {
+        return;
+    }
     name(w, "bundles");
     cs_buf_byte(w->out, '{');
     for (size_t i = 0; i < n; i++) {
         const cs_world_bundle *b = cs_world_bundle_at(world, i);
         cs_buf_text(w->out, i != 0 ? "," : "");
         cs_json_write_string(w->out, b->name, CS_JSON_HTML);
-        cs_buf_text(w->out, ":{\"revision\":");
-        cs_json_write_string(w->out, b->revision, CS_JSON_HTML);
+        cs_buf_text(w->out, b->revision.n != 0 ? ":{\"revision\":" : ":{");
+        if (b->revision.n != 0) {
+            cs_json_write_string(w->out, b->revision, CS_JSON_HTML);
+        }
         cs_buf_byte(w->out, '}');
     }
     cs_buf_byte(w->out, '}');
+}
+
+static void put_headers(writer *w, cs_value headers)
+{
+    if (!cs_is_undefined(headers)) {
+        name(w, "request_context");
+        cs_buf_text(w->out, "{\"http\":{\"headers\":");
+        cs_json_write(w->out, headers, CS_JSON_HTML);
+        cs_buf_text(w->out, "}}");
+    }
 }
 
 static void put_error(writer *w, const cs_error *e)
@@ -82,6 +97,7 @@ void cs_decision_write(cs_buf *out, const cs_decision *d, cs_value labels)
     name(&w, "req_id");
     cs_buf_u64(out, d->request_number);
     put_text(&w, "request_id", d->request_id);
+    put_headers(&w, d->headers);
     put(&w, "custom", d->custom);
     cs_buf_byte(out, '}');
 }

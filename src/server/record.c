@@ -115,6 +115,28 @@ static cs_value custom_of(cs_server__request *r)
     return custom;
 }
 
+/* All values of the headers that the decision log wants, under the names that it has for them. */
+static cs_value headers_of(const cs_server__request *r)
+{
+    size_t n;
+    const cs_slice *names = cs_decision_log_headers(r->server->o.decisions, &n);
+    cs_value out = cs_undefined();
+    for (size_t i = 0; i < n; i++) {
+        cs_value values[16];
+        size_t count = 0;
+        for (size_t k = 0; k < r->http->n_headers && count < sizeof values / sizeof *values; k++) {
+            if (cs_slice_eq_nocase(r->http->headers[k].name, names[i])) {
+                values[count++] = cs_string(r->http->headers[k].value);
+            }
+        }
+        if (count != 0) {
+            out = cs_is_undefined(out) ? cs_object_new(r->arena, 4) : out;
+            cs_object_put(r->arena, out, cs_string(names[i]), cs_array_copy(r->arena, values, count));
+        }
+    }
+    return out;
+}
+
 bool cs_server__is_gateway(const cs_server__request *r)
 {
     return cs_slice_starts(r->http->path, CS_LIT("/v1/authz/"));
@@ -191,6 +213,7 @@ void cs_server__record(cs_server__request *r, cs_slice path, cs_slice query, cs_
         .timestamp_ns = cs_time_wall_ns(),
         .metrics = cs_undefined(),
         .custom = custom_of(r),
+        .headers = headers_of(r),
     };
     if (r->eval.active && cs_decision_log_wants_metrics(r->server->o.decisions)) {
         d.metrics = cs_server__metrics(r, timers, sizeof timers / sizeof *timers, true);
@@ -222,6 +245,7 @@ void cs_server__record_again(cs_server__request *r, int status, cs_slice body)
                      .timestamp_ns = cs_time_wall_ns(),
                      .metrics = cs_undefined(),
                      .custom = cs_undefined(),
+                     .headers = cs_undefined(),
                      .replay = true};
     leave(r, &d);
 }

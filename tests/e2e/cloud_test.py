@@ -93,7 +93,8 @@ def s3_with_a_profile_and_with_containers(w):
         f"aws_access_key_id=AKID\naws_secret_access_key = {SECRET}\naws_session_token = t\n",
     )
     profile = {"path": file, "profile": "ours", "aws_region": "eu-west-1"}
-    process, port = start(w, config(peer.url, service={"credentials": {"s3_signing": {"profile_credentials": profile}}}))
+    signing = {"s3_signing": {"profile_credentials": profile}}
+    process, port = start(w, config(peer.url, service={"credentials": signing}))
     wait_for("the bundle", lambda: answer_of(port) == "good")
     assert signature_fault(peer.requests[0], SECRET, token="t") is None, peer.requests[0]
     w.stop(process)
