@@ -5,6 +5,17 @@
 #include "countersign/base/time.h"
 #include "countersign/number.h"
 
+static bool is_algorithm(cs_slice name)
+{
+    cs_slice rest = cs_slice_of(cs_config__row("keys.*.algorithm")->range), one;
+    while (cs_slice_next(&rest, '|', &one)) {
+        if (cs_slice_eq(one, name)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void fill_keys(cs_config__filler *f)
 {
     cs_config *c = f->config;
@@ -18,6 +29,9 @@ static void fill_keys(cs_config__filler *f)
         k->private_key = cs_config__text(f, "keys.*.private_key");
         k->algorithm = cs_config__text(f, "keys.*.algorithm");
         k->scope = cs_config__text(f, "keys.*.scope");
+        if (!is_algorithm(k->algorithm)) {
+            cs_config__problem(f->report, false, f->item, "unsupported algorithm '%.*s'", CS_FMT(k->algorithm));
+        }
         if (k->key.n == 0 && k->private_key.n == 0) {
             cs_config__problem(f->report, false, f->item,
                                "invalid keys configuration: no keys provided for key ID %.*s", CS_FMT(k->id));

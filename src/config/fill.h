@@ -27,6 +27,8 @@ bool cs_config__configured(const cs_config__filler *f, const char *section);
 const cs_node *cs_config__items(const cs_config__filler *f, const char *section, size_t *n);
 
 /* ---- fill_management.c */
+/* What is wrong with a trigger, as OPA says it; NULL = nothing. */
+const char *cs_config__trigger_fault(const cs_config__filler *f, const char *path, bool immediate);
 void cs_config__fill_services(cs_config__filler *f); /* after the keys: what signs is looked for among them */
 /* fill_bundles.c, after the services */
 void cs_config__fill_bundles(cs_config__filler *f);

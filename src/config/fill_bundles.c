@@ -27,7 +27,13 @@ static const char *polling_fault(const cs_config__filler *f, const char *section
         return min ? "polling configuration missing 'max_delay_seconds'"
                    : "polling configuration missing 'min_delay_seconds'";
     }
-    return b->max_delay_ns < b->min_delay_ns ? "max polling delay must be >= min polling delay" : NULL;
+    if (b->max_delay_ns < b->min_delay_ns) {
+        return "max polling delay must be >= min polling delay";
+    }
+    if (b->long_poll_s < 1 && cs_config__is_given(f, row(&room, section, "polling.long_polling_timeout_seconds"))) {
+        return "'long_polling_timeout_seconds' must be at least 1";
+    }
+    return b->superseded_ns < 0 ? "'superseded_etag_ttl_seconds' must not be negative" : NULL;
 }
 
 /* What both have. */
@@ -56,7 +62,7 @@ static void fill_source(cs_config__filler *f, const char *section, cs_config_bun
 static const char *signing_fault(const cs_config__filler *f, const cs_config_bundle *b)
 {
     const cs_config *c = f->config;
-    if (b->signing && c->n_keys == 0) {
+    if (b->signing && b->keyid.n == 0 && c->n_keys == 0) {
         return "no verification keys configured";
     }
     if (b->keyid.n > 0 && cs_config_find_key(c, b->keyid) == NULL) {
@@ -67,6 +73,13 @@ static const char *signing_fault(const cs_config__filler *f, const cs_config_bun
 
 /* ---- bundles */
 
+/* OPA offers three, and then takes two. */
+static const char *bundle_trigger_fault(const cs_config__filler *f)
+{
+    const char *fault = cs_config__trigger_fault(f, "bundles.*.trigger", true);
+    return fault != NULL ? fault : cs_config__trigger_fault(f, "bundles.*.trigger", false);
+}
+
 static void check_bundle(cs_config__filler *f, const cs_config_bundle *b)
 {
     const cs_config *c = f->config;
@@ -75,6 +88,7 @@ static void check_bundle(cs_config__filler *f, const cs_config_bundle *b)
         b->path.n == 0 && cs_config_find_service(c, b->service) == NULL
             ? cs_arena_printf(&f->config->arena, NULL, "service name \"%.*s\" not found", CS_FMT(b->service))
             : NULL,
+        bundle_trigger_fault(f),
         polling_fault(f, "bundles.*", b),
     };
     for (size_t i = 0; i < sizeof faults / sizeof *faults; i++) {
@@ -138,7 +152,8 @@ static void check_discovery(cs_config__filler *f, const cs_node *section)
     if (fault != NULL) {
         cs_config__problem(f->report, false, section, "invalid configuration for discovery service: %s", fault);
     }
-    fault = polling_fault(f, "discovery", b);
+    fault = cs_config__trigger_fault(f, "discovery.trigger", false);
+    fault = fault != NULL ? fault : polling_fault(f, "discovery", b);
     if (fault != NULL) {
         cs_config__problem(f->report, false, section, "%s", fault);
     }

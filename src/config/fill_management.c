@@ -99,6 +99,10 @@ static void check_service(cs_config__filler *f, const cs_config_service *s, size
                 cs_config__is_given(f, "services.*.credentials.client_tls") +
                 cs_config__is_given(f, "services.*.credentials.oauth2") + !cs_is_undefined(s->s3_signing) +
                 !cs_is_undefined(s->gcp_metadata) + !cs_is_undefined(s->azure_identity);
+    if (cs_slice_is(cs_config__text(f, "services.*.type"), "oci")) {
+        cs_config__problem(f->report, false, f->item,
+                           "services.%.*s: type oci is not supported: bundles come over HTTP", CS_FMT(s->name));
+    }
     if (kinds > 1) {
         cs_config__problem(f->report, false, f->item,
                            "services.%.*s: a maximum one credential method must be specified", CS_FMT(s->name));
@@ -132,6 +136,16 @@ void cs_config__fill_services(cs_config__filler *f)
     }
 }
 
+const char *cs_config__trigger_fault(const cs_config__filler *f, const char *path, bool immediate)
+{
+    cs_slice said = cs_config__text(f, path);
+    if (cs_slice_is(said, "periodic") || cs_slice_is(said, "manual") || (immediate && cs_slice_is(said, "immediate"))) {
+        return NULL;
+    }
+    return cs_arena_printf(&f->config->arena, NULL, "invalid trigger mode \"%.*s\" (want \"periodic\"%s)", CS_FMT(said),
+                           immediate ? ", \"manual\" or \"immediate\"" : " or \"manual\"");
+}
+
 /* There are no plugins but those that are built in. */
 void cs_config__check_plugins(cs_config__filler *f)
 {
@@ -157,7 +171,12 @@ void cs_config__fill_status(cs_config__filler *f)
     cs_config *c = f->config;
     c->status.service = cs_config__text(f, "status.service");
     c->status.partition = cs_config__text(f, "status.partition_name");
-    c->status.manual = cs_slice_is(cs_config__text(f, "status.trigger"), "manual");
+    c->status.manual =
+        !cs_slice_is(cs_config__text(f, "status.trigger"), "periodic"); /* as OPA, which knows no other */
+    const char *fault = cs_config__trigger_fault(f, "status.trigger", true);
+    if (fault != NULL) {
+        cs_config__problem(f->report, false, cs_config__find(f, "status.trigger"), "invalid status config: %s", fault);
+    }
     bool elsewhere = c->status.console || c->status.prometheus;
     if (cs_config__configured(f, "status") && c->status.service.n == 0 && c->n_services != 0 && !elsewhere) {
         c->status.service = c->services[0].name;
@@ -174,12 +193,21 @@ static const char *reporting_fault(const cs_config__filler *f, const cs_config_d
     bool max = cs_config__is_given(f, "decision_logs.reporting.max_delay_seconds");
     bool bytes = cs_config__is_given(f, "decision_logs.reporting.buffer_size_limit_bytes");
     bool events = cs_config__is_given(f, "decision_logs.reporting.buffer_size_limit_events");
+    cs_slice type = cs_config__text(f, "decision_logs.reporting.buffer_type");
+    const char *trigger = cs_config__trigger_fault(f, "decision_logs.reporting.trigger", true);
+    if (trigger != NULL) {
+        return cs_arena_printf(&f->config->arena, NULL, "invalid decision_log config: %s", trigger);
+    }
     if (min != max) {
         return min ? "reporting configuration missing 'max_delay_seconds' in decision_logs"
                    : "reporting configuration missing 'min_delay_seconds' in decision_logs";
     }
     if (d->max_delay_ns < d->min_delay_ns) {
         return "max reporting delay must be >= min reporting delay in decision_logs";
+    }
+    if (!d->by_events && !cs_slice_is(type, "size")) {
+        return cs_arena_printf(&f->config->arena, NULL, "invalid buffer type \"%.*s\", expected \"event\" or \"size\"",
+                               CS_FMT(type));
     }
     if (d->by_events && bytes) {
         return "invalid decision_log config, 'buffer_size_limit_bytes' isn't supported for the event buffer type";
@@ -189,6 +217,12 @@ static const char *reporting_fault(const cs_config__filler *f, const cs_config_d
     }
     if (bytes && d->max_per_second > 0) {
         return "invalid decision_log config, specify either 'buffer_size_limit_bytes' or 'max_decisions_per_second'";
+    }
+    if (bytes && cs_config__integer(f, "decision_logs.reporting.buffer_size_limit_bytes") <= 0) {
+        return "invalid decision_log config, 'buffer_size_limit_bytes' must be higher than 0";
+    }
+    if (events && cs_config__integer(f, "decision_logs.reporting.buffer_size_limit_events") <= 0) {
+        return "invalid decision_log config, 'buffer_size_limit_entries' must be higher than 0"; /* OPA's word */
     }
     return NULL;
 }
