@@ -138,6 +138,8 @@ void cs_http_on_gone(cs_http_exchange *exchange, cs_loop_fn *gone, void *self);
 /* Adds a header to the reply. The name must be static, the value is copied; bytes that cannot stand in a header become
  * blanks. */
 void cs_http_add_header(cs_http_exchange *exchange, const char *name, cs_slice value);
+/* The lines of what was added, each with its CRLF; until the next one is added. */
+cs_slice cs_http_headers(const cs_http_exchange *exchange);
 /* Adds a field behind the body: only over HTTP/2, otherwise it is left out. At most eight; names in lower case. */
 void cs_http_add_trailer(cs_http_exchange *exchange, const char *name, cs_slice value);
 /* Takes back what was added. */

@@ -83,6 +83,11 @@ const cs_slice *cs_http_find(const cs_http_request *request, const char *name)
     return NULL;
 }
 
+cs_slice cs_http_headers(const cs_http_exchange *x)
+{
+    return cs_buf_view(&x->extra);
+}
+
 void cs_http_clear_headers(cs_http_exchange *x)
 {
     cs_buf_clear(&x->extra);

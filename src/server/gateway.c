@@ -80,11 +80,15 @@ static bool make_input(cs_server__request *r)
 {
     const gateway *g = r->data;
     cs_arena *a = r->arena;
-    cs_value about = cs_object_new(a, 2), input = cs_object_new(a, 8);
+    cs_value about = cs_object_new(a, 4), input = cs_object_new(a, 8);
     const char *body;
     cs_value graphql = graphql_of(r, g, &body);
     put(r, about, "kind", cs_string(cs_slice_of(g->kind)));
     put(r, about, "body", cs_string(cs_slice_of(body)));
+    if (r->grpc != NULL) {
+        put(r, about, "context_extensions", cs_server__grpc_context(r));
+        put(r, about, "principal", r->grpc->principal.n != 0 ? cs_string_copy(a, r->grpc->principal) : cs_undefined());
+    }
     put(r, input, "version", cs_string(CS_LIT("countersign/v1")));
     put(r, input, "gateway", about);
     put(r, input, "request", request_of(r, g));
@@ -247,8 +251,11 @@ static void ask(cs_server__request *r, const gateway *g)
 
 void cs_server__gateway_envoy(cs_server__request *r)
 {
-    cs_slice rest = cs_slice_sub(r->http->path, sizeof "/v1/authz/envoy" - 1, r->http->path.n);
-    ask(r, &(gateway){.kind = "envoy_http",
+    cs_slice rest = cs_slice_sub(r->http->path, sizeof CS_SERVER__GATEWAY_ENVOY - 1, r->http->path.n);
+    if (r->grpc != NULL) {
+        r->grpc->asked = true;
+    }
+    ask(r, &(gateway){.kind = r->grpc != NULL ? "envoy_grpc" : "envoy_http",
                       .method = r->http->method,
                       .path = rest.n != 0 ? rest : CS_LIT("/"),
                       .query = r->http->query});

@@ -55,10 +55,14 @@ void cs_server__send(cs_server__request *r, int status, const char *content_type
     if (r->id.n != 0 || ours || cs_server__header(r, "X-Request-Id") != NULL) {
         cs_http_add_header(r->x, "X-Request-Id", cs_server__request_id(r));
     }
-    if (r->route != NULL && (r->route->flags & CS_ROUTE_GZIP) != 0) {
+    if (r->route != NULL && (r->route->flags & CS_ROUTE_GZIP) != 0 && r->grpc == NULL) {
         compress(r);
     }
     r->w->current = NULL;
+    if (r->grpc != NULL) {
+        cs_server__grpc_reply(r, status, content_type);
+        return;
+    }
     cs_http_reply(r->x, status, content_type);
 }
 

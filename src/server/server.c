@@ -234,7 +234,10 @@ static void handle(void *self, cs_http_exchange *x)
     if (s->o.log_requests) {
         log_received(r);
     }
-    r->n_params = cs_server__parse_params(r->arena, http->query, &r->params);
+    if (cs_server__grpc_takes(http) && !cs_server__grpc_enter(r)) {
+        return;
+    }
+    r->n_params = cs_server__parse_params(r->arena, r->http->query, &r->params);
     r->pretty = r->n_params != 0 && cs_server__flag(r, "pretty");
     if (http->body_too_large) {
         cs_buf text;

@@ -90,8 +90,9 @@ class Gateways(serving.World):
         }
         self.config = config
         self.upstream = Upstream()
-        self.process, self.port = self.serve(config)
+        self.process, self.port = self.serve(config, flags=["--h2c"])
         self.entries = {}
+        self.entry_of = {}
 
     def shipped(self, path, port):
         """A configuration of deploy/ with the ports and the token of this run."""
@@ -103,14 +104,14 @@ class Gateways(serving.World):
         assert text.count("replace-me") == 1
         return text.replace("replace-me", "gateway-secret")
 
-    def start_envoy(self):
+    def start_envoy(self, name):
         port = serving.free_port()
-        config = self.write("envoy.yaml", self.shipped("envoy/envoy.yaml", port))
+        config = self.write(name + ".yaml", self.shipped(f"envoy/{name}.yaml", port))
         process = self.start(
-            ENVOY, "-c", config, "--use-dynamic-base-id", "--concurrency", "1", "-l", "warning", log="envoy.log"
+            ENVOY, "-c", config, "--use-dynamic-base-id", "--concurrency", "1", "-l", "warning", log=name + ".log"
         )
-        serving.wait_for("envoy", lambda: serving.is_open(port), 30, process)
-        self.entries["envoy"] = port
+        serving.wait_for(name, lambda: serving.is_open(port), 30, process)
+        self.entries[name] = port
 
     def start_nginx(self):
         port = serving.free_port()
@@ -144,13 +145,23 @@ class Gateways(serving.World):
             token = self.token()
         if token is not None:
             headers["authorization"] = "Bearer " + token
-        reply = ask(self.entries[entry], method, path, body, headers)
+        reply = ask(self.entries[self.entry_of.get(entry, entry)], method, path, body, headers)
         return reply, self.upstream.seen[before:]
 
 
 def envoy(function):
+    """Asked over HTTP, and again by gRPC."""
+
+    def by_grpc(w):
+        w.entry_of["envoy"] = "envoy-grpc"
+        try:
+            function(w)
+        finally:
+            w.entry_of.clear()
+
+    by_grpc.__name__ = function.__name__ + "_by_grpc"
     if ENVOY:
-        CASES.append(function)
+        CASES.extend([function, by_grpc])
     else:
         print(f"left out: {function.__name__} (no Envoy)")
     return function
@@ -448,7 +459,7 @@ def when_the_service_is_gone_nothing_passes(w):
     for entry in w.entries:
         for _ in range(3):
             refused(w.through(entry, **how))
-    w.process, _ = w.serve(w.config, w.port)
+    w.process, _ = w.serve(w.config, w.port, flags=["--h2c"])
     for entry in w.entries:
         back = lambda: w.through(entry, **how)[0].status == 200
         serving.wait_for(f"{entry}: requests pass again", back, 15)
@@ -470,11 +481,12 @@ def main():
 
     def start():
         if ENVOY:
-            w.start_envoy()
+            w.start_envoy("envoy")
+            w.start_envoy("envoy-grpc")
         if NGINX:
             w.start_nginx()
 
-    serving.run_scene(w, CASES, ("countersign.log", "envoy.log", "nginx.log", "nginx-start.log"), start)
+    serving.run_scene(w, CASES, ("countersign.log", "envoy.log", "envoy-grpc.log", "nginx.log", "nginx-start.log"), start)
 
 
 if __name__ == "__main__":

@@ -376,6 +376,67 @@ def draining(w):
         assert s.process.wait(10) == 0 and time.monotonic() - began < 5
 
 
+def field(number, value):
+    """A field of a protocol buffer: a text or a message."""
+    value = value if isinstance(value, bytes) else value.encode()
+    size, n = b"", len(value)
+    while True:
+        size += bytes([n & 0x7F | (0x80 if n > 0x7F else 0)])
+        n >>= 7
+        if not n:
+            return bytes([number << 3 | 2]) + size + value
+
+
+def check_request(path, headers, body=b"", extensions=(), principal="spiffe://a"):
+    pair = lambda number, k, v: field(number, field(1, k) + field(2, v))
+    http = field(2, "POST") + b"".join(pair(3, k, v) for k, v in headers) + field(4, path)
+    http += field(5, "shop") + field(12, body)
+    context = b"".join(pair(10, k, v) for k, v in extensions)
+    return field(1, field(1, field(4, principal)) + field(4, field(2, http)) + context)
+
+
+GATEWAY = """package gw
+answer := {"allow": true, "headers": {"x-seen": json.marshal([input.gateway, input.request.method, input.request.path,
+    input.request.query, input.request.host, input.request.headers, input.graphql])}} if input.request.path == "/yes"
+answer := {"allow": false, "status": 402, "body": {"why": "no"}, "headers": {"x-a": "b"}} if input.request.path == "/no"
+"""
+
+
+@case
+def checks_by_grpc(w):
+    config = w.write("gw.json", json.dumps({"gateways": {"decision": "gw/answer"}}))
+    with Server(w, "--h2c", "-c", config, w.write("gw.rego", GATEWAY)) as s, Client(s.port) as c:
+        def call(message, path="/envoy.service.auth.v3.Authorization/Check", flag=0, kind="application/grpc"):
+            more = [("content-type", kind), ("te", "trailers"), ("x-countersign-tenant", "acme")]
+            stream = c.head("POST", path, *more, end=False)
+            c.body(stream, bytes([flag]) + struct.pack(">I", len(message)) + message)
+            status, body = c.answer(stream)
+            told = c.trailers.get(stream, {})
+            return status, told.get(b"grpc-status"), body, told.get(b"grpc-message")
+
+        mine = [(":path", "/yes"), ("x-a", "1"), ("cookie", "s"), ("x-countersign-tenant", "evil")]
+        status, code, body, _ = call(check_request("/yes?q=1", mine, b'{"documentId":"d"}', [("route", "r1")]))
+        assert (status, code) == (200, b"0") and body[0] == 0 and len(body) == 5 + struct.unpack(">I", body[1:5])[0]
+        assert b"\x0a\x00\x1a" == body[5:8], "status OK, then ok_response"
+        seen = json.loads(body[body.index(b'[{"'):body.rindex(b"]") + 1])
+        assert seen[0] == {"kind": "envoy_grpc", "body": "complete", "context_extensions": {"route": "r1"},
+                           "principal": "spiffe://a"}, seen
+        assert seen[1:5] == ["POST", "/yes", "q=1", "shop"], seen
+        assert seen[5] == {"x-a": "1", "x-countersign-tenant": "acme"}, "what a client says of itself is left out"
+        assert seen[6]["document_id"] == "d", seen
+        status, code, body, _ = call(check_request("/no", []))
+        assert (status, code) == (200, b"0") and body[5:9] == b"\x0a\x02\x08\x07", "PERMISSION_DENIED"
+        assert b"\x08\x92\x03" in body and b'{"why":"no"}' in body and b"x-a" in body, "denied_response with 402"
+        status, code, body, _ = call(check_request("/none", []))
+        assert (status, code) == (200, b"0") and b"\x08\x93\x03" in body, "no decision is a refusal: 403"
+        assert call(b"", path="/envoy.service.auth.v3.Authorization/Other")[:2] == (200, b"12")
+        assert call(b"")[1] == b"3" and call(b"\x0a\xff\xff")[1] == b"3" and call(os.urandom(200))[1] == b"3"
+        assert call(check_request("/yes", []), flag=1)[1] == b"12"
+        assert call(check_request("yes", []))[1] == b"3", "no path"
+        assert call(check_request("/yes", []), kind="application/json")[0] == 404, "not by gRPC"
+        assert call(check_request("/yes", []) + b"\x07")[1] == b"3"
+
+
 def main():
     w = World()
     done = run_cases([c for c in CASES if not sys.argv[1:] or c.__name__ in sys.argv[1:]], w, seconds=90)

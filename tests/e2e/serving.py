@@ -230,13 +230,13 @@ class World:
         self.processes.append(process)
         return process
 
-    def serve(self, config, port=None, log="countersign.log", **how):
+    def serve(self, config, port=None, log="countersign.log", flags=(), **how):
         """The service on a configuration (a document): (process, port), once it is ready. `how` is for Popen."""
         port = port or free_port()
         path = self.write(f"countersign-{port}.json", json.dumps(config))
         process = self.start(
-            COUNTERSIGN, "run", "--server", "--addr", f"127.0.0.1:{port}", "-c", path, "--log-level", "error", log=log,
-            **how,
+            COUNTERSIGN, "run", "--server", "--addr", f"127.0.0.1:{port}", "-c", path, "--log-level", "error", *flags,
+            log=log, **how,
         )
         wait_for("countersign", lambda: ask(port, "GET", "/health?bundles").status == 200, 30, process)
         return process, port
