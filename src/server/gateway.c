@@ -2,7 +2,7 @@
  * that forward requests as Traefik does. The request becomes a countersign/v1 input, the decision path of the
  * configuration is asked, its answer becomes the reply that the gateway understands. */
 #include "countersign/base/log.h"
-#include "internal.h"
+#include "grpc.h"
 
 typedef struct gateway {
     const char *kind;             /* input.gateway.kind */

@@ -7,7 +7,7 @@
 #include <stdio.h>
 
 #include "countersign/base/protobuf.h"
-#include "internal.h"
+#include "grpc.h"
 
 enum {
     PREFIX = 5, /* of a message: is it compressed, and its length */

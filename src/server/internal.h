@@ -30,13 +30,6 @@ typedef struct cs_server__caller {
     bool waited;       /* for the keys, once */
 } cs_server__caller;
 
-/* A call of Envoy's gRPC service (grpc.c). */
-typedef struct cs_server__grpc {
-    cs_slice attributes; /* AttributeContext */
-    cs_slice principal;  /* of the source: who the client is, by its certificate */
-    bool asked;          /* the policy decides: the answer is a CheckResponse */
-} cs_server__grpc;
-
 struct cs_server__request {
     cs_server *server;
     cs_server__worker *w;
@@ -71,7 +64,7 @@ struct cs_server__request {
     size_t at;                 /* the handler's own */
     int fields;                /* of the JSON object being written */
     bool indent;
-    cs_server__grpc *grpc;       /* NULL = an ordinary request */
+    struct cs_server__grpc *grpc; /* NULL = an ordinary request */
     cs_server__effects *effects; /* NULL = its result may not ask for any */
     cs_server__audit_state audit;
     cs_server__eval eval;
@@ -128,15 +121,6 @@ void cs_server__object_end(cs_server__request *r);
 void cs_server__when_recorded(void *request, const cs_error *error);
 /* A job: replies with the value that r->data points to. */
 void cs_server__send_data(cs_server__request *r);
-
-/* ---- grpc.c */
-#define CS_SERVER__GATEWAY_ENVOY "/v1/authz/envoy"
-bool cs_server__grpc_takes(const cs_http_request *http);
-/* Reads the call; r->http becomes the request that Envoy would have sent over HTTP. false: the call is over. */
-bool cs_server__grpc_enter(cs_server__request *r);
-/* {"name": "value"}, the extensions that the route has; undefined without. */
-cs_value cs_server__grpc_context(cs_server__request *r);
-void cs_server__grpc_reply(cs_server__request *r, int status, const char *content_type);
 
 /* ---- writes */
 /* Runs `job` on the control thread; the reply it gives is sent by the worker, or r->after goes on there. */

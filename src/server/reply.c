@@ -3,7 +3,7 @@
 #include <stdio.h>
 
 #include "countersign/base/gzip.h"
-#include "internal.h"
+#include "grpc.h"
 
 /* gzip for whoever accepts it, where OPA does it: long answers of the data and compile APIs. */
 static void compress(cs_server__request *r)

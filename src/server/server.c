@@ -5,8 +5,9 @@
 #include "countersign/base/log.h"
 #include "countersign/base/mem.h"
 #include "countersign/base/time.h"
-#include "status.h"
+#include "grpc.h"
 #include "override.h"
+#include "status.h"
 
 enum { TAG_MAIN = 0, TAG_DIAGNOSTIC = 1, SERIES_MAX = 4096 };
 

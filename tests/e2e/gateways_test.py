@@ -486,7 +486,8 @@ def main():
         if NGINX:
             w.start_nginx()
 
-    serving.run_scene(w, CASES, ("countersign.log", "envoy.log", "envoy-grpc.log", "nginx.log", "nginx-start.log"), start)
+    logs = ("countersign.log", "envoy.log", "envoy-grpc.log", "nginx.log", "nginx-start.log")
+    serving.run_scene(w, CASES, logs, start)
 
 
 if __name__ == "__main__":
