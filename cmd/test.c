@@ -4,8 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "countersign/base/watch.h"
 #include "countersign/base/time.h"
-#include "watch.h"
 
 static void free_results(cs_test_run *run)
 {

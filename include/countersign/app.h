@@ -20,15 +20,20 @@ typedef struct cs_app_options {
     size_t n_addresses;
     const char *const *diagnostic_addresses;
     size_t n_diagnostic;
-    unsigned unix_permissions;
-    bool h2c; /* HTTP/2 without TLS */
+    const char *unix_permissions; /* octal digits; NULL = 755 */
+    bool h2c;                     /* HTTP/2 without TLS */
     cs_server_authn authentication;
     bool authorization;
     bool skip_schema_check; /* do not check what the authorization policy reads */
     const char *tls_cert, *tls_key, *tls_ca;
+    int tls_min; /* see net.h */
+    const char *tls_ciphers;
     int64_t tls_refresh_ns;
-    bool log_requests;
-    int64_t ready_timeout_ns; /* wait for the bundles before listening; 0 = do not */
+    cs_log_level request_level; /* of the lines about requests */
+    bool public_by_default;     /* nobody asked for the address that everybody can reach */
+    bool watch;                 /* load `paths` again when they change */
+    bool watch_config;          /* start anew when the configuration's file has changed */
+    int64_t ready_timeout_ns;   /* wait for the bundles before listening; 0 = do not */
     int64_t shutdown_wait_ns, shutdown_grace_ns;
     bool check_config; /* only load and report the configuration */
     /* Told when it serves, with the first address ("127.0.0.1:8181"); on the calling thread, before it waits for

@@ -51,4 +51,8 @@ void cs_host_init_fixed(cs_host *host, cs_host_fixed *state);
 /* The real clocks, random bytes and an empty runtime; print goes to the log at level info. */
 const cs_host *cs_host_system(void);
 
+/* An instant in UTC as one of Go's layouts has it ("2006-01-02T15:04:05Z07:00", or a name that OPA knows). Thread-safe.
+ */
+void cs_time_write_layout(int64_t wall_ns, cs_slice layout, cs_buf *out);
+
 #endif

@@ -106,10 +106,12 @@ typedef struct cs_http_server_options {
     unsigned unix_permissions; /* 0 = 0755 */
     bool h2c;                  /* HTTP/2 without TLS, by prior knowledge; with TLS it is always offered */
     /* PEM files; NULL = no TLS. With `tls_ca`, client certificates are asked for and verified; they are required with
-     * `tls_client_required`. The files are read again when they have changed (looked at every `tls_refresh_ns`, 0 = 10
+     * `tls_client_required`. The files are read again when they have changed (looked at every `tls_refresh_ns`, 0 = 1
      * s). */
     const char *tls_cert, *tls_key, *tls_ca;
     bool tls_client_required;
+    int tls_min;             /* 0 to 3: TLS 1.0 to 1.3; below 2 only if asked for */
+    const char *tls_ciphers; /* OpenSSL's names of suites up to TLS 1.2, by colons; NULL = its defaults */
     int64_t tls_refresh_ns;
     cs_http_handlers handlers;
 } cs_http_server_options;
@@ -117,9 +119,11 @@ typedef struct cs_http_server_options {
 /* Binds every address and starts the workers; on failure nothing is left behind. The options are copied (not what
  * `self` points to). */
 CS_MUST_CHECK cs_err cs_http_server_start(const cs_http_server_options *options, cs_http_server **out, cs_error *e);
-/* Stops listening, lets running exchanges end, closes idle connections; returns when all are closed or `grace_ns` have
- * passed. */
-void cs_http_server_drain(cs_http_server *server, int64_t grace_ns);
+/* Looks at the TLS files now. Any thread. */
+void cs_http_server_refresh(cs_http_server *server);
+/* Stops listening, lets running exchanges end, closes idle connections; returns when all are closed or (false)
+ * `grace_ns` have passed. */
+bool cs_http_server_drain(cs_http_server *server, int64_t grace_ns);
 /* Closes what is left, ends the threads, frees. No exchange may be answered any more after this began. NULL is fine. */
 void cs_http_server_free(cs_http_server *server);
 /* Bound addresses as "127.0.0.1:8181" (with the real port when 0 was asked for). Lives as long as the server. */

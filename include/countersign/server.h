@@ -3,6 +3,7 @@
 #ifndef CS_SERVER_H
 #define CS_SERVER_H
 
+#include "countersign/base/log.h"
 #include "countersign/bundle.h"
 #include "countersign/config.h"
 #include "countersign/decision.h"
@@ -38,9 +39,11 @@ typedef struct cs_server_options {
     cs_server_authn authentication;
     bool authorization; /* --authorization=basic */
     const char *tls_cert, *tls_key, *tls_ca;
+    int tls_min; /* see net.h */
+    const char *tls_ciphers;
     int64_t tls_refresh_ns;
     int rego_version;                /* of policies put through the API and of queries */
-    bool log_requests;               /* "Received request." and "Sent response." at level info */
+    cs_log_level request_level;      /* of "Received request." and "Sent response." */
     const char *state_dir;           /* pushed bundles are kept below; NULL = they do not survive a restart */
     cs_journal *journal;             /* NULL = overrides are kept below state_dir */
     cs_spend *spend;                 /* NULL = no budgets */
@@ -60,8 +63,10 @@ cs_print cs_server_print(void);
 CS_MUST_CHECK cs_err cs_server_new(const cs_server_options *options, cs_server **out, cs_error *e);
 /* Listens and starts the workers. */
 CS_MUST_CHECK cs_err cs_server_start(cs_server *server, cs_error *e);
-/* Stops listening, answers what has come in, for at most grace_ns. */
-void cs_server_drain(cs_server *server, int64_t grace_ns);
+/* Looks at the TLS files now. Any thread. */
+void cs_server_refresh_tls(cs_server *server);
+/* Stops listening, answers what has come in, for at most grace_ns; false = not all could be answered. */
+bool cs_server_drain(cs_server *server, int64_t grace_ns);
 /* The control thread must not run jobs of the server any more. NULL is fine. */
 void cs_server_free(cs_server *server);
 size_t cs_server_address_count(const cs_server *server);

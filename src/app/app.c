@@ -1,8 +1,7 @@
 /* Start and stop. The order is the order of what needs what: configuration, metrics, store, journal and ledger, control
  * thread, server (not listening yet), bundles and files, sockets. Stopping goes the other way, so that nobody is left
  * with a pointer to what is gone. */
-#include <signal.h>
-#include <stdio.h>
+#include <stdlib.h>
 
 #include "countersign/base/mem.h"
 #include "countersign/base/time.h"
@@ -110,16 +109,18 @@ static cs_err make_server(cs_app *app, cs_error *e)
         .n_addresses = o->n_addresses,
         .diagnostic_addresses = o->diagnostic_addresses,
         .n_diagnostic = o->n_diagnostic,
-        .unix_permissions = o->unix_permissions,
+        .unix_permissions = app->unix_permissions,
         .h2c = o->h2c,
         .authentication = o->authentication,
         .authorization = o->authorization,
         .tls_cert = o->tls_cert,
         .tls_key = o->tls_key,
         .tls_ca = o->tls_ca,
+        .tls_min = o->tls_min,
+        .tls_ciphers = o->tls_ciphers,
         .tls_refresh_ns = o->tls_refresh_ns,
         .rego_version = o->rego_version,
-        .log_requests = o->log_requests,
+        .request_level = o->request_level,
         .state_dir = app->state_dir,
         .journal = app->journal,
         .spend = app->config->spend.configured ? app->spend : NULL,
@@ -180,8 +181,30 @@ static void wait_until_ready(cs_app *app)
     cs_mutex_destroy(&lock);
 }
 
-static cs_err start(cs_app *app, cs_errors *errors, cs_error *e)
+static bool read_permissions(cs_app *app)
 {
+    const char *text = app->o->unix_permissions != NULL ? app->o->unix_permissions : "755";
+    char *end = NULL;
+    unsigned long n = strtoul(text, &end, 8);
+    app->unix_permissions = (unsigned)n & 07777;
+    return end != text && *end == 0 && text[0] != '-' && n <= UINT32_MAX;
+}
+
+static bool has_unix_address(const cs_app_options *o)
+{
+    bool has = false;
+    for (size_t i = 0; i < o->n_addresses; i++) {
+        has |= strncmp(o->addresses[i], "unix://", 7) == 0;
+    }
+    for (size_t i = 0; i < o->n_diagnostic; i++) {
+        has |= strncmp(o->diagnostic_addresses[i], "unix://", 7) == 0;
+    }
+    return has;
+}
+
+cs_err cs_app__start(cs_app *app, cs_errors *errors, cs_error *e)
+{
+    cs_arena_init(&app->arena, 0);
     unsigned workers = app->config->server.workers != 0 ? (unsigned)app->config->server.workers : cs_cpu_count();
     app->metrics = cs_metrics_new(workers);
     cs_slice no_version = CS_LIT("none");
@@ -202,8 +225,11 @@ static cs_err start(cs_app *app, cs_errors *errors, cs_error *e)
     CS_TRY(cs_app__decisions_start(app, e));
     CS_TRY(cs_loop_new(&app->control, e));
     CS_TRY(cs_thread_start(&app->control_thread, "control", control_main, app, e));
+    bool permissions = read_permissions(app);
     CS_TRY(make_server(app, e));
+    app->stage = CS_APP__LOADING;
     CS_TRY(cs_app__load_paths(app, errors, e));
+    app->stage = CS_APP__STARTING;
     if (app->o->authorization && !app->o->skip_schema_check) {
         CS_TRY(cs_server_check_authorization(app->server, errors));
     }
@@ -216,16 +242,22 @@ static cs_err start(cs_app *app, cs_errors *errors, cs_error *e)
     cs_server_restore_override(app->server);
     CS_TRY(start_management(app, e));
     if (app->o->ready_timeout_ns > 0) {
+        app->stage = CS_APP__WAITING;
         wait_until_ready(app);
         if (!cs_server_bundles_ready(app->server)) {
             return cs_fail(e, CS_ERR_TIMEOUT,
                            "failed to start: plugins were not ready within the time of --ready-timeout");
         }
     }
+    app->stage = CS_APP__LISTENING;
+    if (!permissions && has_unix_address(app->o)) {
+        return cs_fail(e, CS_ERR_INVALID, "strconv.ParseUint: parsing \"%s\": invalid syntax",
+                       app->o->unix_permissions);
+    }
     return cs_server_start(app->server, e);
 }
 
-static void stop(cs_app *app)
+void cs_app__stop(cs_app *app)
 {
     cs_management_stop(app->management);
     if (app->control != NULL) {
@@ -260,104 +292,6 @@ static void stop(cs_app *app)
     cs_metrics_free(app->metrics);
     cs_config_free(app->logging);
     cs_config_free(app->config);
+    cs_app__forget_paths(app);
     cs_arena_destroy(&app->arena);
-}
-
-/* ---- signals */
-
-static void block_signals(sigset_t *set)
-{
-    (void)sigemptyset(set);
-    (void)sigaddset(set, SIGINT);
-    (void)sigaddset(set, SIGTERM);
-    (void)sigprocmask(SIG_BLOCK, set, NULL);
-    (void)signal(SIGPIPE, SIG_IGN);
-    (void)signal(SIGXFSZ, SIG_IGN); /* a file at its limit is an error of the write */
-}
-
-static void wait_for_signal(const sigset_t *set)
-{
-    int which = 0;
-    while (sigwait(set, &which) != 0) {
-    }
-}
-
-/* Still serving, so that load balancers can notice; a second signal ends the wait. */
-static void linger(const sigset_t *set, int64_t ns)
-{
-    if (ns > 0) {
-        struct timespec t = {.tv_sec = ns / CS_NS_PER_S, .tv_nsec = ns % CS_NS_PER_S};
-        (void)sigtimedwait(set, NULL, &t);
-    }
-}
-
-static void serve(cs_app *app, const sigset_t *set)
-{
-    cs_buf addresses;
-    cs_buf_init(&addresses);
-    for (size_t i = 0; i < cs_server_address_count(app->server); i++) {
-        cs_buf_text(&addresses, i != 0 ? "," : "");
-        cs_buf_slice(&addresses, cs_server_address(app->server, i));
-    }
-    cs_log(CS_LOG_INFO, "Server initialized.", 1, (cs_log_field[]){CS_LOG_S("addrs", cs_buf_view(&addresses))});
-    cs_buf_destroy(&addresses);
-    if (app->o->serving != NULL) {
-        app->o->serving(app->o->serving_self, cs_server_address(app->server, 0));
-    }
-    wait_for_signal(set);
-    cs_logf(CS_LOG_INFO, "Shutting down...");
-    linger(set, app->o->shutdown_wait_ns);
-    cs_server_drain(app->server, app->o->shutdown_grace_ns);
-    cs_logf(CS_LOG_INFO, "Server shutdown.");
-}
-
-static void say(cs_buf *message, const cs_errors *errors, const cs_error *e)
-{
-    if (errors->n != 0) {
-        cs_buf_text(message, "initialization error: ");
-        cs_errors_print(message, errors);
-    } else {
-        cs_buf_text(message, e->text);
-    }
-}
-
-cs_err cs_app_run(const cs_app_options *options, cs_buf *message)
-{
-    sigset_t set;
-    block_signals(&set);
-    cs_app app = {.o = options};
-    cs_arena_init(&app.arena, 0);
-    cs_config_report report;
-    cs_config_report_init(&report);
-    cs_err r = cs_config_load(&options->config, &app.config, &report);
-    if (r != CS_OK) {
-        cs_config_report_print(message, &report, options->check_config);
-    } else if (options->check_config) {
-        cs_config_report_print(message, &report, true);
-        cs_error e = {0};
-        r = cs_app__journal_check(app.config, &app.arena, &e);
-        r = r == CS_OK ? cs_app__audit_check(app.config, &e) : r;
-        if (r != CS_OK) {
-            cs_buf_printf(message, "%s\n", e.text);
-        }
-    } else {
-        for (size_t i = 0; i < report.n; i++) {
-            cs_log(CS_LOG_WARN, "Configuration.", 3,
-                   (cs_log_field[]){CS_LOG_S("file", report.v[i].file), CS_LOG_I("line", report.v[i].line),
-                                    CS_LOG_S("warning", report.v[i].text)});
-        }
-        cs_errors errors;
-        cs_errors_init(&errors);
-        cs_error e = {0};
-        r = start(&app, &errors, &e);
-        if (r == CS_OK) {
-            serve(&app, &set);
-        } else {
-            say(message, &errors, &e);
-        }
-        cs_errors_destroy(&errors);
-    }
-    cs_config_report_destroy(&report);
-    stop(&app);
-    return r;
 }

@@ -7,6 +7,9 @@
 #include "countersign/log_upload.h"
 #include "countersign/management.h"
 
+/* Where a start is, for the words of its failure. */
+typedef enum cs_app__stage { CS_APP__STARTING, CS_APP__LOADING, CS_APP__WAITING, CS_APP__LISTENING } cs_app__stage;
+
 typedef struct cs_app {
     const cs_app_options *o;
     cs_arena arena;
@@ -35,11 +38,25 @@ typedef struct cs_app {
     cs_management *management;
     cs_log_upload *log_upload;
     cs_value labels, runtime;
+    unsigned unix_permissions;
+    cs_app__stage stage;
+    bool served;          /* it came up */
+    char **file_policies; /* ids of the policies that files of the command line gave */
+    size_t n_file_policies;
     const char *state_dir;
 } cs_app;
 
+/* ---- app.c */
+/* With `o` and `config` set, all else zero. After a failure it is stopped likewise. */
+CS_MUST_CHECK cs_err cs_app__start(cs_app *app, cs_errors *errors, cs_error *e);
+void cs_app__stop(cs_app *app);
+
 /* ---- sources.c: what stands in the world before anybody asks */
 cs_err cs_app__load_paths(cs_app *app, cs_errors *errors, cs_error *e);
+/* Again, while it serves: policies of files that are gone go, and what is written replaces all data that no bundle
+ * owns, as OPA does. Nothing has changed after a failure. */
+CS_MUST_CHECK cs_err cs_app__reload_paths(cs_app *app, cs_errors *errors, cs_error *e);
+void cs_app__forget_paths(cs_app *app);
 /* The bundles of the configuration that are files. A bad one is reported and left out, as OPA does. */
 void cs_app__load_configured(cs_app *app);
 /* How a bundle of a configuration is to be read. Everything lives in the arena. */

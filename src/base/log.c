@@ -17,6 +17,7 @@
 /* Written by cs_log_setup before the first thread, read-only from then on. */
 static cs_log_level lowest = CS_LOG_INFO;
 static cs_log_format layout = CS_LOG_JSON;
+static cs_log_time_fn *write_time; /* NULL = RFC 3339, whole seconds */
 
 static pthread_mutex_t line_lock = PTHREAD_MUTEX_INITIALIZER;
 
@@ -26,6 +27,11 @@ void cs_log_setup(cs_log_level level, cs_log_format format)
 {
     lowest = level;
     layout = format;
+}
+
+void cs_log_set_time(cs_log_time_fn *write)
+{
+    write_time = write;
 }
 
 bool cs_log_level_parse(cs_slice text, cs_log_level *out)
@@ -64,7 +70,11 @@ static void put_string(cs_buf *b, cs_slice s)
             cs_buf_text(b, "\\t");
         } else if (rune == '\r') {
             cs_buf_text(b, "\\r");
-        } else if (rune < 0x20 || rune == 0x7F) {
+        } else if (rune == '\b') {
+            cs_buf_text(b, "\\b");
+        } else if (rune == '\f') {
+            cs_buf_text(b, "\\f");
+        } else if (rune < 0x20 || rune == '<' || rune == '>' || rune == '&' || rune == 0x2028 || rune == 0x2029) {
             cs_buf_printf(b, "\\u%04x", rune);
         } else {
             char bytes[4];
@@ -91,7 +101,44 @@ static void put_double(cs_buf *b, double value)
     cs_buf_text(b, text);
 }
 
-static void put_value(cs_buf *b, const cs_log_field *f)
+/* A JSON text over several lines, two blanks a level, as Go's encoder does it. */
+static void put_indented(cs_buf *b, cs_slice json, size_t depth)
+{
+    bool quoted = false;
+    for (size_t i = 0; i < json.n; i++) {
+        char c = json.p[i];
+        if (quoted) {
+            cs_buf_byte(b, c);
+            if (c == '\\' && i + 1 < json.n) {
+                cs_buf_byte(b, json.p[++i]);
+            }
+            quoted = c != '"';
+            continue;
+        }
+        bool opens = c == '{' || c == '[', closes = c == '}' || c == ']';
+        bool empty = opens && i + 1 < json.n && (json.p[i + 1] == '}' || json.p[i + 1] == ']');
+        if (empty) {
+            cs_buf_byte(b, c);
+            cs_buf_byte(b, json.p[++i]);
+            continue;
+        }
+        depth += opens;
+        depth -= closes && depth > 0;
+        if (closes) {
+            cs_buf_printf(b, "\n%*s", (int)(2 * depth), "");
+        }
+        cs_buf_byte(b, c);
+        if (opens || c == ',') {
+            cs_buf_printf(b, "\n%*s", (int)(2 * depth), "");
+        } else if (c == ':') {
+            cs_buf_byte(b, ' ');
+        }
+        quoted = c == '"';
+    }
+}
+
+/* `depth` is that of the value among objects that are written over several lines. */
+static void put_value(cs_buf *b, const cs_log_field *f, size_t depth)
 {
     switch (f->kind) {
     case CS_LOG_STRING:
@@ -107,7 +154,11 @@ static void put_value(cs_buf *b, const cs_log_field *f)
         cs_buf_text(b, f->i ? "true" : "false");
         break;
     case CS_LOG_RAW:
-        cs_buf_slice(b, f->text);
+        if (layout == CS_LOG_JSON) {
+            cs_buf_slice(b, f->text);
+        } else {
+            put_indented(b, f->text, depth);
+        }
         break;
     }
 }
@@ -122,33 +173,36 @@ static void put_json(cs_buf *b, const cs_log_field *fields, size_t n)
         cs_buf_text(b, before);
         put_string(b, cs_slice_of(fields[i].key));
         cs_buf_text(b, colon);
-        put_value(b, &fields[i]);
+        put_value(b, &fields[i], 1);
     }
     cs_buf_text(b, layout == CS_LOG_JSON_PRETTY ? "\n}\n" : "}\n");
 }
 
-static bool is_plain(cs_slice s)
+/* For people: "[INFO] message", a line for each field, an empty line. */
+static void put_text(cs_buf *b, cs_log_level level, const char *message, const cs_log_field *fields, size_t n)
 {
-    for (size_t i = 0; i < s.n; i++) {
-        unsigned char c = (unsigned char)s.p[i];
-        if (c <= ' ' || c == '"' || c == '=' || c == '\\' || c >= 0x7F) {
-            return false;
-        }
-    }
-    return s.n > 0;
-}
-
-static void put_text(cs_buf *b, const cs_log_field *fields, size_t n)
-{
+    static const char *const names[] = {"DEBUG", "INFO", "WARNING", "ERROR"};
+    cs_buf_printf(b, "[%s] %s\n", names[level], message);
     for (size_t i = 0; i < n; i++) {
-        cs_buf_text(b, i ? " " : "");
-        cs_buf_text(b, fields[i].key);
-        cs_buf_byte(b, '=');
-        if (fields[i].kind == CS_LOG_STRING && is_plain(fields[i].text)) {
-            cs_buf_slice(b, fields[i].text);
+        cs_buf_printf(b, "  %s = ", fields[i].key);
+        size_t from = b->n;
+        cs_slice rest = fields[i].text, line;
+        if (fields[i].kind == CS_LOG_STRING && cs_slice_find_byte(rest, '\n', 0) != SIZE_MAX) {
+            cs_buf_text(b, "|\n");
+            while (cs_slice_next(&rest, '\n', &line)) {
+                cs_buf_printf(b, "      %.*s\n", CS_FMT(line));
+            }
         } else {
-            put_value(b, &fields[i]);
+            put_value(b, &fields[i], 3);
+            cs_slice value = cs_slice_sub(cs_buf_view(b), from, b->n);
+            if (cs_slice_find_byte(value, '\n', 0) != SIZE_MAX) {
+                (void)cs_buf_room(b, 8);
+                memmove(b->p + from + 8, b->p + from, b->n - from);
+                memcpy(b->p + from, "|\n      ", 8);
+                b->n += 8;
+            }
         }
+        cs_buf_byte(b, '\n');
     }
     cs_buf_byte(b, '\n');
 }
@@ -170,15 +224,6 @@ static void write_line(cs_slice line)
     (void)pthread_mutex_unlock(&line_lock);
 }
 
-static void put_fields(cs_buf *line, const cs_log_field *fields, size_t n)
-{
-    if (layout == CS_LOG_TEXT) {
-        put_text(line, fields, n);
-    } else {
-        put_json(line, fields, n);
-    }
-}
-
 #define LOG_FIELDS_MAX ((size_t)32)
 
 void cs_log(cs_log_level level, const char *message, size_t n, const cs_log_field *fields)
@@ -188,24 +233,52 @@ void cs_log(cs_log_level level, const char *message, size_t n, const cs_log_fiel
     }
 }
 
+/* By their keys, as OPA's lines are. */
+static void sort_fields(cs_log_field *fields, size_t n)
+{
+    for (size_t i = 1; i < n; i++) {
+        cs_log_field f = fields[i];
+        size_t k = i;
+        for (; k > 0 && strcmp(fields[k - 1].key, f.key) > 0; k--) {
+            fields[k] = fields[k - 1];
+        }
+        fields[k] = f;
+    }
+}
+
+static void put_now(cs_buf *out)
+{
+    int64_t now = cs_time_wall_ns();
+    if (write_time != NULL) {
+        write_time(now, out);
+        return;
+    }
+    char text[40];
+    cs_buf_put(out, text, cs_time_format_rfc3339(now - now % CS_NS_PER_S, text));
+}
+
 void cs_log_always(cs_log_level level, const char *message, size_t n, const cs_log_field *fields)
 {
-    char now[40];
-    size_t now_n = cs_time_format_rfc3339(cs_time_wall_ns(), now);
     cs_assert(n <= LOG_FIELDS_MAX);
-    cs_log_field all[LOG_FIELDS_MAX + 3] = {
-        CS_LOG_S("level", cs_slice_of(level_names[level])),
-        CS_LOG_S("msg", cs_slice_of(message)),
-        CS_LOG_S("time", cs_slice_make(now, now_n)),
-    };
-    for (size_t i = 0; i < n; i++) {
-        all[i + 3] = fields[i];
-    }
-    cs_buf line;
+    cs_buf line, now;
     cs_buf_init(&line);
-    put_fields(&line, all, n + 3);
+    cs_buf_init(&now);
+    if (layout == CS_LOG_TEXT) {
+        put_text(&line, level, message, fields, n);
+    } else {
+        put_now(&now);
+        cs_log_field all[LOG_FIELDS_MAX + 3] = {
+            CS_LOG_S("level", cs_slice_of(level_names[level])),
+            CS_LOG_S("msg", cs_slice_of(message)),
+            CS_LOG_S("time", cs_buf_view(&now)),
+        };
+        memcpy(all + 3, fields, n * sizeof *fields);
+        sort_fields(all, n + 3);
+        put_json(&line, all, n + 3);
+    }
     write_line(cs_buf_view(&line));
     cs_buf_destroy(&line);
+    cs_buf_destroy(&now);
 }
 
 void cs_logf(cs_log_level level, const char *format, ...)

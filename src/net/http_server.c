@@ -177,7 +177,20 @@ static void worker_drain(void *self)
     cs_net__conns_close_idle(&w->conns);
 }
 
-void cs_http_server_drain(cs_http_server *server, int64_t grace_ns)
+static void refresh(void *self)
+{
+    cs_http_server *s = self;
+    cs_net__tls_refresh(s->tls);
+}
+
+void cs_http_server_refresh(cs_http_server *server)
+{
+    if (server->tls != NULL) {
+        cs_loop_post(server->workers[0].loop, refresh, server); /* where the ticks do it */
+    }
+}
+
+bool cs_http_server_drain(cs_http_server *server, int64_t grace_ns)
 {
     int64_t until = cs_time_mono_ns() + grace_ns;
     for (unsigned i = 0; i < server->n_workers; i++) {
@@ -191,7 +204,9 @@ void cs_http_server_drain(cs_http_server *server, int64_t grace_ns)
         }
         (void)cs_cond_wait_for(&server->drained, &server->lock, left);
     }
+    bool all = server->n_drained == server->n_workers;
     cs_mutex_unlock(&server->lock);
+    return all;
 }
 
 void cs_http_server_free(cs_http_server *server)
@@ -297,7 +312,7 @@ cs_err cs_http_server_start(const cs_http_server_options *options, cs_http_serve
     s->workers = cs_zalloc(s->n_workers * sizeof *s->workers);
     s->n_addresses = options->n_addresses;
     s->addresses = cs_zalloc(s->n_addresses * sizeof *s->addresses + 1);
-    s->tls_refresh_ns = options->tls_refresh_ns != 0 ? options->tls_refresh_ns : 10 * CS_NS_PER_S;
+    s->tls_refresh_ns = options->tls_refresh_ns != 0 ? options->tls_refresh_ns : CS_NS_PER_S;
     cs_err r = start(s, options, e);
     if (r != CS_OK) {
         cs_http_server_free(s);

@@ -37,7 +37,8 @@ cs_err cs_net__address_parse(cs_slice text, cs_net__address *out, cs_error *e)
         rest = cs_slice_sub(text, 8, text.n);
         out->tls = true;
     } else if (cs_slice_find(text, CS_LIT("://"), 0) != SIZE_MAX) {
-        return cs_fail(e, CS_ERR_INVALID, "invalid url scheme in address %.*s", CS_FMT(text));
+        return cs_fail(e, CS_ERR_INVALID, "invalid url scheme \"%.*s\"",
+                       CS_FMT(cs_slice_sub(text, 0, cs_slice_find(text, CS_LIT("://"), 0))));
     }
     size_t colon = SIZE_MAX;
     for (size_t i = 0; i < rest.n; i++) {
@@ -45,8 +46,15 @@ cs_err cs_net__address_parse(cs_slice text, cs_net__address *out, cs_error *e)
     }
     cs_slice host = cs_slice_sub(rest, 0, colon == SIZE_MAX ? rest.n : colon);
     uint64_t port = out->tls ? 443 : 80;
-    if (colon != SIZE_MAX && (!cs_slice_u64(cs_slice_sub(rest, colon + 1, rest.n), &port) || port > 65535)) {
-        return cs_fail(e, CS_ERR_INVALID, "invalid port in address %.*s", CS_FMT(text));
+    cs_slice number = colon != SIZE_MAX ? cs_slice_sub(rest, colon + 1, rest.n) : CS_LIT("");
+    if (number.n != 0 && !cs_slice_u64(number, &port)) {
+        return cs_fail(e, CS_ERR_INVALID, "parse \"%s%.*s\": invalid port \"%.*s\" after host",
+                       rest.n == text.n ? "http://" : "", CS_FMT(text),
+                       CS_FMT(cs_slice_sub(
+                           rest, strncmp(rest.p, "[", 1) == 0 ? colon : cs_slice_find_byte(rest, ':', 0), rest.n)));
+    }
+    if (port > 65535) {
+        return cs_fail(e, CS_ERR_IO, "listen tcp: address %.*s: invalid port", CS_FMT(number));
     }
     if (host.n >= 2 && host.p[0] == '[' && host.p[host.n - 1] == ']') {
         host = cs_slice_sub(host, 1, host.n - 1);
@@ -206,8 +214,9 @@ cs_err cs_net__listen(const cs_net__address *address, unsigned permissions, int 
         for (size_t k = 0; k < *n; k++) {
             (void)close(fds[k]);
         }
-        return cs_fail(e, CS_ERR_IO, "listen tcp %s:%u: bind: %s", address->host, (unsigned)wanted,
-                       error == EADDRINUSE ? "address already in use" : strerror(error));
+        bool local = strcmp(address->host, "localhost") == 0;
+        return cs_fail(e, CS_ERR_IO, "listen tcp %s:%u: bind: %s", local ? "127.0.0.1" : address->host,
+                       (unsigned)wanted, error == EADDRINUSE ? "address already in use" : strerror(error));
     }
     return CS_OK;
 }

@@ -22,6 +22,8 @@ typedef struct stamp {
 struct cs_net__tls {
     char *cert, *key, *ca; /* paths; ca may be NULL */
     bool client_required;
+    int min;
+    char *ciphers;        /* may be NULL */
     pthread_mutex_t lock; /* guards ctx */
     SSL_CTX *ctx;
     stamp stamps[3];
@@ -75,8 +77,21 @@ static cs_err load(const cs_net__tls *tls, SSL_CTX **out, cs_error *e)
         return cs_fail(e, CS_ERR_INTERNAL, "TLS cannot be set up: %s", why());
     }
     const char *file = tls->cert;
-    bool ok = SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION) == 1 &&
-              SSL_CTX_use_certificate_chain_file(ctx, tls->cert) == 1;
+    bool ok = SSL_CTX_set_min_proto_version(ctx, TLS1_VERSION + tls->min) == 1;
+    if (ok && (tls->ciphers != NULL || tls->min < 2)) {
+        file = "cipher suites";
+        cs_buf list;
+        cs_buf_init(&list);
+        /* The library's idea of what is safe would leave old versions without a suite. */
+        cs_buf_printf(&list, "%s%s", tls->ciphers != NULL ? tls->ciphers : "DEFAULT",
+                      tls->min < 2 ? ":@SECLEVEL=0" : "");
+        ok = SSL_CTX_set_cipher_list(ctx, cs_buf_cstr(&list)) == 1;
+        cs_buf_destroy(&list);
+    }
+    if (ok) {
+        file = tls->cert;
+        ok = SSL_CTX_use_certificate_chain_file(ctx, tls->cert) == 1;
+    }
     if (ok) {
         file = tls->key;
         ok = SSL_CTX_use_PrivateKey_file(ctx, tls->key, SSL_FILETYPE_PEM) == 1 && SSL_CTX_check_private_key(ctx) == 1;
@@ -88,8 +103,11 @@ static cs_err load(const cs_net__tls *tls, SSL_CTX **out, cs_error *e)
         SSL_CTX_set_client_CA_list(ctx, names);
     }
     if (!ok) {
+        const char *reason = why();
+        bool mismatch = strcmp(reason, "key values mismatch") == 0;
         SSL_CTX_free(ctx);
-        return cs_fail(e, CS_ERR_INVALID, "TLS file %s: %s", file, why());
+        return mismatch ? cs_fail(e, CS_ERR_INVALID, "tls: private key does not match public key")
+                        : cs_fail(e, CS_ERR_INVALID, "TLS file %s: %s", file, reason);
     }
     int verify = tls->ca != NULL || tls->client_required ? SSL_VERIFY_PEER : SSL_VERIFY_NONE;
     SSL_CTX_set_verify(ctx, tls->client_required ? verify | SSL_VERIFY_FAIL_IF_NO_PEER_CERT : verify, NULL);
@@ -112,6 +130,8 @@ cs_err cs_net__tls_new(const cs_http_server_options *options, cs_net__tls **out,
     tls->key = cs_strdup(options->tls_key);
     tls->ca = options->tls_ca != NULL ? cs_strdup(options->tls_ca) : NULL;
     tls->client_required = options->tls_client_required;
+    tls->min = options->tls_min;
+    tls->ciphers = options->tls_ciphers != NULL ? cs_strdup(options->tls_ciphers) : NULL;
     (void)pthread_mutex_init(&tls->lock, NULL);
     const char *const paths[3] = {tls->cert, tls->key, tls->ca};
     for (int i = 0; i < 3; i++) {
@@ -134,6 +154,7 @@ void cs_net__tls_free(cs_net__tls *tls)
         cs_free(tls->cert);
         cs_free(tls->key);
         cs_free(tls->ca);
+        cs_free(tls->ciphers);
         cs_free(tls);
     }
 }

@@ -55,6 +55,7 @@ struct cs_server__request {
     bool timed;
     int64_t started_ns, parse_ns, handler_ns;
     /* reply */
+    cs_slice logged_body; /* of the reply, with the log at level debug */
     bool on_control;
     int status;
     const char *content_type;
@@ -65,7 +66,7 @@ struct cs_server__request {
     int fields;                /* of the JSON object being written */
     bool indent;
     struct cs_server__grpc *grpc; /* NULL = an ordinary request */
-    cs_server__effects *effects; /* NULL = its result may not ask for any */
+    cs_server__effects *effects;  /* NULL = its result may not ask for any */
     cs_server__audit_state audit;
     cs_server__eval eval;
 };

@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "countersign/base/gzip.h"
+#include "access_log.h"
 #include "grpc.h"
 
 /* gzip for whoever accepts it, where OPA does it: long answers of the data and compile APIs. */
@@ -55,6 +56,7 @@ void cs_server__send(cs_server__request *r, int status, const char *content_type
     if (r->id.n != 0 || ours || cs_server__header(r, "X-Request-Id") != NULL) {
         cs_http_add_header(r->x, "X-Request-Id", cs_server__request_id(r));
     }
+    cs_server__log_reply_body(r);
     if (r->route != NULL && (r->route->flags & CS_ROUTE_GZIP) != 0 && r->grpc == NULL) {
         compress(r);
     }

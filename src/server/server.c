@@ -5,11 +5,12 @@
 #include "countersign/base/log.h"
 #include "countersign/base/mem.h"
 #include "countersign/base/time.h"
+#include "access_log.h"
 #include "grpc.h"
 #include "override.h"
 #include "status.h"
 
-enum { TAG_MAIN = 0, TAG_DIAGNOSTIC = 1, SERIES_MAX = 4096 };
+enum { SERIES_MAX = 4096 };
 
 /* ---- the host of evaluations */
 
@@ -179,7 +180,7 @@ void cs_server__none(cs_server__request *r)
 
 static cs_server__found route(cs_server__request *r, cs_slice *clean)
 {
-    bool diagnostic = r->http->tag == TAG_DIAGNOSTIC;
+    bool diagnostic = r->http->tag == CS_SERVER__DIAGNOSTIC;
     return cs_server__find_route(r->http, r->arena, diagnostic, &r->route, &r->rest, clean);
 }
 
@@ -208,13 +209,6 @@ void cs_server__proceed(cs_server__request *r)
     }
 }
 
-static void log_received(const cs_server__request *r)
-{
-    cs_log(CS_LOG_INFO, "Received request.", 4,
-           (cs_log_field[]){CS_LOG_S("client_addr", r->http->peer), CS_LOG_I("req_id", (int64_t)r->number),
-                            CS_LOG_S("req_method", r->http->method), CS_LOG_S("req_path", r->http->path)});
-}
-
 static void handle(void *self, cs_http_exchange *x)
 {
     cs_server *s = self;
@@ -232,14 +226,12 @@ static void handle(void *self, cs_http_exchange *x)
     r->number = atomic_fetch_add_explicit(&s->requests, 1, memory_order_relaxed) + 1;
     r->started_ns = http->started_ns;
     cs_http_set_user(x, r);
-    if (s->o.log_requests) {
-        log_received(r);
-    }
     if (cs_server__grpc_takes(http) && !cs_server__grpc_enter(r)) {
         return;
     }
     r->n_params = cs_server__parse_params(r->arena, r->http->query, &r->params);
     r->pretty = r->n_params != 0 && cs_server__flag(r, "pretty");
+    cs_server__log_received(r);
     if (http->body_too_large) {
         cs_buf text;
         cs_buf_init(&text);
@@ -324,20 +316,13 @@ static bool known_method(cs_slice m)
 
 static void done(void *self, const cs_http_request *http, const cs_http_done *what, void *user)
 {
-    cs_server *s = self;
+    (void)self;
     const cs_server__request *r = user;
     cs_server__worker *w = r->w;
     const char *label = r->route != NULL ? r->route->label : "catchall";
     cs_slice method = known_method(http->method) ? http->method : CS_LIT("other");
     cs_series_observe_ns(http_series(w, label, method, what->status), w->index, what->duration_ns);
-    if (s->o.log_requests) {
-        cs_log(CS_LOG_INFO, "Sent response.", r->id.n != 0 ? 8 : 7,
-               (cs_log_field[]){
-                   CS_LOG_S("client_addr", http->peer), CS_LOG_I("req_id", (int64_t)r->number),
-                   CS_LOG_S("req_method", http->method), CS_LOG_S("req_path", http->path),
-                   CS_LOG_I("resp_status", what->status), CS_LOG_I("resp_bytes", (int64_t)what->sent_bytes),
-                   CS_LOG_F("resp_duration", (double)what->duration_ns / 1e6), CS_LOG_S("request_id", r->id)});
-    }
+    cs_server__log_sent(r, what);
 }
 
 /* ---- writes */
@@ -394,7 +379,7 @@ static cs_err listen_all(cs_server *s, cs_error *e)
     for (size_t i = 0; i < n; i++) {
         bool diagnostic = i >= o->n_addresses;
         const char *text = diagnostic ? o->diagnostic_addresses[i - o->n_addresses] : o->addresses[i];
-        addresses[i] = (cs_http_address){cs_slice_of(text), diagnostic ? TAG_DIAGNOSTIC : TAG_MAIN};
+        addresses[i] = (cs_http_address){cs_slice_of(text), diagnostic ? CS_SERVER__DIAGNOSTIC : CS_SERVER__MAIN};
     }
     cs_http_server_options options = {
         .addresses = addresses,
@@ -406,6 +391,8 @@ static cs_err listen_all(cs_server *s, cs_error *e)
         .tls_key = o->tls_key,
         .tls_ca = o->tls_ca,
         .tls_client_required = o->authentication == CS_AUTHN_TLS,
+        .tls_min = o->tls_min,
+        .tls_ciphers = o->tls_ciphers,
         .tls_refresh_ns = o->tls_refresh_ns,
         .handlers = {.self = s,
                      .body_limit = body_limit,
@@ -466,9 +453,14 @@ cs_err cs_server_start(cs_server *server, cs_error *e)
     return listen_all(server, e);
 }
 
-void cs_server_drain(cs_server *server, int64_t grace_ns)
+bool cs_server_drain(cs_server *server, int64_t grace_ns)
 {
-    cs_http_server_drain(server->http, grace_ns);
+    return cs_http_server_drain(server->http, grace_ns);
+}
+
+void cs_server_refresh_tls(cs_server *server)
+{
+    cs_http_server_refresh(server->http);
 }
 
 void cs_server_free(cs_server *server)

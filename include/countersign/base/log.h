@@ -3,13 +3,16 @@
 #ifndef CS_BASE_LOG_H
 #define CS_BASE_LOG_H
 
-#include "countersign/base/slice.h"
+#include "countersign/base/buf.h"
 
 typedef enum cs_log_level { CS_LOG_DEBUG, CS_LOG_INFO, CS_LOG_WARN, CS_LOG_ERROR } cs_log_level;
 typedef enum cs_log_format { CS_LOG_JSON, CS_LOG_TEXT, CS_LOG_JSON_PRETTY } cs_log_format;
 
 /* Before the first thread. Default: info, JSON. */
 void cs_log_setup(cs_log_level level, cs_log_format format);
+/* How lines say when they were written (default: RFC 3339, whole seconds); on any thread. NULL = the default again. */
+typedef void cs_log_time_fn(int64_t wall_ns, cs_buf *out);
+void cs_log_set_time(cs_log_time_fn *write);
 bool cs_log_level_parse(cs_slice text, cs_log_level *out);
 bool cs_log_enabled(cs_log_level level);
 

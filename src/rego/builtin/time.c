@@ -158,6 +158,19 @@ static cs_value numbers(cs_call *call, const int64_t *v, uint32_t n)
     return cs_array(items, n);
 }
 
+void cs_time_write_layout(int64_t wall_ns, cs_slice layout, cs_buf *out)
+{
+    cs_arena arena;
+    cs_arena_init(&arena, 0);
+    cs_call call = {.arena = &arena};
+    cs_civil t = cs_civil__at(wall_ns, NULL);
+    cs_sink text;
+    cs_sink__init(&text, &call);
+    cs_layout__format(&text, cs_layout__named(layout), &t);
+    cs_buf_put(out, text.p, text.n);
+    cs_arena_destroy(&arena);
+}
+
 /* ------------------------------------------------------------------------------------------------ parts */
 
 cs_err cs_builtin__time_format(cs_call *call, cs_value *out)

@@ -1,5 +1,5 @@
 /* Waiting for files to change. */
-#include "watch.h"
+#include "countersign/base/watch.h"
 
 #include <stdio.h>
 #include <sys/stat.h>
@@ -59,11 +59,17 @@ void cs_watch_begin(cs_watch *w, const char *const *paths, size_t n)
     w->seen = digest_of(w);
 }
 
+bool cs_watch_changed(cs_watch *w)
+{
+    uint64_t now = digest_of(w);
+    bool changed = now != w->seen;
+    w->seen = now;
+    return changed;
+}
+
 void cs_watch_wait(cs_watch *w)
 {
-    uint64_t now;
-    while ((now = digest_of(w)) == w->seen) {
+    while (!cs_watch_changed(w)) {
         cs_time_sleep_ns(LOOK_NS);
     }
-    w->seen = now;
 }
