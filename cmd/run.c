@@ -235,11 +235,11 @@ static int run(cs_arena *a, const flags *f, const cs_arg_list *paths)
 {
     cs_app_options options;
     cs_error e = {0};
-    if (f->pprof) {
-        return say(CS_LIT("--pprof is not supported: this is no Go program"));
-    }
     if (fill(a, f, paths, &options, &e) != CS_OK) {
         return say(cs_slice_of(e.text));
+    }
+    if (f->pprof) {
+        cs_logf(CS_LOG_WARN, "--pprof: there are no profiles of Go here, so /debug/pprof is not served.");
     }
     if (parse_numbers(a, f, &options) != 0) {
         return 1;
@@ -308,7 +308,7 @@ int cs_cmd_run(int argc, char **argv)
          NULL},
         {"watch-config", 0, CS_ARG_BOOL, &f.watch_config, NULL, "start anew when the configuration file has changed",
          NULL},
-        {"pprof", 0, CS_ARG_BOOL, &f.pprof, NULL, "not supported", NULL},
+        {"pprof", 0, CS_ARG_BOOL, &f.pprof, NULL, "accepted: there are no profiles of Go to serve", NULL},
         {"h2c", 0, CS_ARG_BOOL, &f.h2c, NULL, "HTTP/2 without TLS, too", NULL},
         {"optimize-store-for-read-speed", 0, CS_ARG_BOOL, &f.read_speed, NULL, "accepted: it always is", NULL},
         {"skip-version-check", 0, CS_ARG_BOOL, &f.skip_version, NULL, "accepted: nobody is asked", NULL},

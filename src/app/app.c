@@ -230,6 +230,9 @@ cs_err cs_app__start(cs_app *app, cs_errors *errors, cs_error *e)
     app->stage = CS_APP__LOADING;
     CS_TRY(cs_app__load_paths(app, errors, e));
     app->stage = CS_APP__STARTING;
+    if (app->loaded != NULL) {
+        app->loaded(app->o);
+    }
     if (app->o->authorization && !app->o->skip_schema_check) {
         CS_TRY(cs_server_check_authorization(app->server, errors));
     }

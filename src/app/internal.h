@@ -40,8 +40,9 @@ typedef struct cs_app {
     cs_value labels, runtime;
     unsigned unix_permissions;
     cs_app__stage stage;
-    bool served;          /* it came up */
-    char **file_policies; /* ids of the policies that files of the command line gave */
+    void (*loaded)(const cs_app_options *o); /* called when files and configuration are read; may be NULL */
+    bool served;                             /* it came up */
+    char **file_policies;                    /* ids of the policies that files of the command line gave */
     size_t n_file_policies;
     const char *state_dir;
 } cs_app;

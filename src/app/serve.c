@@ -211,8 +211,11 @@ static void log_start(const cs_app_options *o)
     cs_buf_destroy(&lists[0]);
     cs_buf_destroy(&lists[1]);
     if (!o->authorization && o->authentication == CS_AUTHN_TOKEN) {
-        cs_logf(CS_LOG_ERROR, "Token authentication enabled without authorization. Authentication will be "
-                              "ineffective.");
+        cs_logf(CS_LOG_ERROR,
+                "Token authentication enabled without authorization. Authentication will be ineffective. "
+                "See "
+                "https://www.openpolicyagent.org/docs/latest/security/#authentication-and-authorization for "
+                "more information.");
     }
     if (geteuid() == 0 || getegid() == 0) {
         cs_logf(CS_LOG_WARN, "countersign running with uid or gid 0. Running it with root privileges is not "
@@ -228,7 +231,7 @@ static void log_serving(const cs_app *app)
         cs_buf_text(&addresses, i != 0 ? "," : "");
         cs_buf_slice(&addresses, cs_server_address(app->server, i));
     }
-    cs_log(CS_LOG_INFO, "Server initialized.", 1, (cs_log_field[]){CS_LOG_S("addrs", cs_buf_view(&addresses))});
+    cs_log(CS_LOG_DEBUG, "Server initialized.", 1, (cs_log_field[]){CS_LOG_S("addrs", cs_buf_view(&addresses))});
     cs_buf_destroy(&addresses);
 }
 
@@ -370,7 +373,7 @@ static cs_err live_on(const cs_app_options *o, cs_config *config, const sigset_t
     cs_config *before = NULL;
     cs_err r = CS_OK;
     for (ending why = START_ANEW; why == START_ANEW;) {
-        cs_app app = {.o = o, .config = cs_config_retain(config)};
+        cs_app app = {.o = o, .config = cs_config_retain(config), .loaded = before == NULL ? log_start : NULL};
         r = live(&app, set, &w, message, &why);
         if (app.served) {
             cs_config_free(before);
@@ -408,7 +411,6 @@ cs_err cs_app_run(const cs_app_options *options, cs_buf *message)
     } else if (options->check_config) {
         r = check_only(options, config, &report, message);
     } else {
-        log_start(options);
         warn(&report);
         r = live_on(options, config, &set, message);
         config = NULL;

@@ -2,6 +2,9 @@
  * it is, {x,y} is a list, "null" is an empty value. */
 #include "config/internal.h"
 
+#include <stdarg.h>
+#include <stdio.h>
+
 #include "countersign/base/file.h"
 
 #define LIST_MAX 65536U
@@ -17,11 +20,16 @@ typedef struct setter {
     cs_config_report *report;
 } setter;
 
-static bool complain(setter *s, const char *what)
+static bool complain(setter *s, const char *format, ...) CS_PRINTF(2, 3);
+static bool complain(setter *s, const char *format, ...)
 {
+    char what[1024];
+    va_list args;
+    va_start(args, format);
+    (void)vsnprintf(what, sizeof what, format, args);
+    va_end(args);
     cs_node place = {.file = s->source};
-    cs_config__problem(s->report, false, &place, "failed parsing %.*s data: %s in \"%.*s\"", CS_FMT(s->source), what,
-                       CS_FMT(s->text));
+    cs_config__problem(s->report, false, &place, "failed parsing %.*s data: %s", CS_FMT(s->source), what);
     return false;
 }
 
@@ -64,7 +72,7 @@ static bool typed(setter *s, cs_slice text, cs_node **out)
         cs_slice content = cs_slice_trim(cs_buf_view(&bytes));
         scalar->scalar = cs_string_copy(s->arena, content);
         cs_buf_destroy(&bytes);
-        return good || complain(s, e.text);
+        return good || complain(s, "%s", e.text);
     }
     int64_t number;
     if (cs_slice_eq_nocase(text, CS_LIT("true")) || cs_slice_eq_nocase(text, CS_LIT("false"))) {
@@ -103,7 +111,7 @@ static bool value_at(setter *s, cs_node **out)
     return true;
 }
 
-static bool key_into(setter *s, cs_node *map, unsigned depth);
+static bool key_into(setter *s, cs_node *map, cs_slice above, unsigned depth);
 
 /* Behind "name[": an index, then a value, a key of an object or another index. `slot` is the list. */
 static bool item_into(setter *s, cs_node **slot, unsigned depth)
@@ -111,8 +119,11 @@ static bool item_into(setter *s, cs_node **slot, unsigned depth)
     char last;
     uint64_t index;
     cs_slice text = until(s, "]", &last);
-    if (last == '\0' || !cs_slice_u64(text, &index) || index > LIST_MAX || depth > DEPTH_MAX) {
-        return complain(s, "error parsing index");
+    if (last == '\0') {
+        return complain(s, "error parsing index: EOF");
+    }
+    if (!cs_slice_u64(text, &index) || index > LIST_MAX || depth > DEPTH_MAX) {
+        return complain(s, "error parsing index: strconv.Atoi: parsing \"%.*s\": invalid syntax", CS_FMT(text));
     }
     if (*slot == NULL || (*slot)->kind != CS_NODE_LIST) {
         *slot = node(s, CS_NODE_LIST);
@@ -125,7 +136,17 @@ static bool item_into(setter *s, cs_node **slot, unsigned depth)
     cs_node **item = &list->members.v[index].node;
     text = until(s, "[.=", &last);
     if (text.n > 0) {
-        return complain(s, "unexpected data at end of array index");
+        cs_buf shown;
+        cs_buf_init(&shown);
+        for (size_t i = 0; i < text.n; i++) {
+            cs_buf_printf(&shown, i != 0 ? " '%c'" : "'%c'", text.p[i]);
+        }
+        (void)complain(s, "unexpected data at end of array index: [%.*s]", CS_FMT(cs_buf_view(&shown)));
+        cs_buf_destroy(&shown);
+        return false;
+    }
+    if (last == '\0') {
+        return true; /* an element without a value */
     }
     if (last == '=') {
         return value_at(s, item);
@@ -133,21 +154,28 @@ static bool item_into(setter *s, cs_node **slot, unsigned depth)
     if (last == '[') {
         return item_into(s, item, depth + 1);
     }
-    if (last != '.') {
-        return complain(s, "an index has no value");
-    }
     if ((*item)->kind != CS_NODE_MAP) {
         *item = node(s, CS_NODE_MAP);
     }
-    return key_into(s, *item, depth + 1);
+    return key_into(s, *item, CS_LIT(""), depth + 1);
 }
 
-static bool key_into(setter *s, cs_node *map, unsigned depth)
+/* `above` is the key of the map. */
+static bool key_into(setter *s, cs_node *map, cs_slice above, unsigned depth)
 {
     char last;
     cs_slice key = until(s, "=[,.", &last);
-    if (last == '\0' || last == ',' || key.n == 0 || depth > DEPTH_MAX) {
-        return complain(s, "a key has no value");
+    if (last == ',') {
+        return complain(s, "key \"%.*s\" has no value (cannot end with ,)", CS_FMT(key));
+    }
+    if (last == '\0' && depth == 0 && key.n == 0) {
+        return true;
+    }
+    if (last == '\0' && above.n != 0 && map->members.n == 0) {
+        return complain(s, "key map \"%.*s\" has no value", CS_FMT(above));
+    }
+    if (last == '\0' || depth > DEPTH_MAX) {
+        return complain(s, "key \"%.*s\" has no value", CS_FMT(key));
     }
     cs_node *there = cs_config__member(map, key);
     bool good;
@@ -159,9 +187,9 @@ static bool key_into(setter *s, cs_node *map, unsigned depth)
         if (there == NULL || there->kind != CS_NODE_MAP) {
             there = node(s, CS_NODE_MAP);
         }
-        good = key_into(s, there, depth + 1);
+        good = key_into(s, there, key, depth + 1);
     }
-    if (good) {
+    if (good && key.n != 0) {
         cs_config__put(s->arena, map, key, there);
     }
     return good;
@@ -172,6 +200,6 @@ void cs_config__set(cs_arena *a, cs_node *root, const char *text, bool from_file
     setter s = {.arena = a, .from_file = from_file, .report = report};
     s.source = from_file ? CS_LIT("--set-file") : CS_LIT("--set");
     s.text = cs_config__substitute(a, cs_slice_of(text));
-    while (s.at < s.text.n && key_into(&s, root, 0)) {
+    while (s.at < s.text.n && key_into(&s, root, CS_LIT(""), 0)) {
     }
 }

@@ -40,18 +40,15 @@ cs_err cs_net__address_parse(cs_slice text, cs_net__address *out, cs_error *e)
         return cs_fail(e, CS_ERR_INVALID, "invalid url scheme \"%.*s\"",
                        CS_FMT(cs_slice_sub(text, 0, cs_slice_find(text, CS_LIT("://"), 0))));
     }
-    size_t colon = SIZE_MAX;
-    for (size_t i = 0; i < rest.n; i++) {
-        colon = rest.p[i] == ':' ? i : colon;
-    }
+    bool bracket = rest.n != 0 && rest.p[0] == '[';
+    size_t closing = bracket ? cs_slice_find_byte(rest, ']', 0) : 0;
+    size_t colon = closing != SIZE_MAX ? cs_slice_find_byte(rest, ':', closing) : SIZE_MAX;
     cs_slice host = cs_slice_sub(rest, 0, colon == SIZE_MAX ? rest.n : colon);
     uint64_t port = out->tls ? 443 : 80;
     cs_slice number = colon != SIZE_MAX ? cs_slice_sub(rest, colon + 1, rest.n) : CS_LIT("");
     if (number.n != 0 && !cs_slice_u64(number, &port)) {
-        return cs_fail(e, CS_ERR_INVALID, "parse \"%s%.*s\": invalid port \"%.*s\" after host",
-                       rest.n == text.n ? "http://" : "", CS_FMT(text),
-                       CS_FMT(cs_slice_sub(
-                           rest, strncmp(rest.p, "[", 1) == 0 ? colon : cs_slice_find_byte(rest, ':', 0), rest.n)));
+        return cs_fail(e, CS_ERR_INVALID, "parse \"%s%.*s\": invalid port \":%.*s\" after host",
+                       rest.n == text.n ? "http://" : "", CS_FMT(text), CS_FMT(number));
     }
     if (port > 65535) {
         return cs_fail(e, CS_ERR_IO, "listen tcp: address %.*s: invalid port", CS_FMT(number));

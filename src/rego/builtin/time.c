@@ -163,7 +163,13 @@ void cs_time_write_layout(int64_t wall_ns, cs_slice layout, cs_buf *out)
     cs_arena arena;
     cs_arena_init(&arena, 0);
     cs_call call = {.arena = &arena};
-    cs_civil t = cs_civil__at(wall_ns, NULL);
+    const cs_zone *utc = NULL;
+    cs_error e = {0};
+    if (cs_zone_find(CS_LIT("UTC"), &utc, &e) != CS_OK) {
+        cs_arena_destroy(&arena);
+        return;
+    }
+    cs_civil t = cs_civil__at(wall_ns, utc);
     cs_sink text;
     cs_sink__init(&text, &call);
     cs_layout__format(&text, cs_layout__named(layout), &t);
