@@ -67,7 +67,7 @@ static cs_slice find(cs_slice message, uint32_t number)
 {
     cs_slice found = {"", 0};
     cs_pb_field field;
-    bool bad;
+    bool bad = false;
     while (cs_pb_next(&message, &field, &bad)) {
         if (field.number == number && field.wire == CS_PB_BYTES) {
             found = field.bytes;
@@ -104,7 +104,7 @@ static void take_header(check *c, cs_slice entry)
 static bool take_http(check *c, cs_slice message)
 {
     cs_pb_field f;
-    bool bad;
+    bool bad = false;
     while (cs_pb_next(&message, &f, &bad)) {
         if (f.wire != CS_PB_BYTES) {
             continue;
@@ -138,7 +138,7 @@ static bool take_http(check *c, cs_slice message)
 static bool is_whole(cs_slice message)
 {
     cs_pb_field f;
-    bool bad;
+    bool bad = false;
     while (cs_pb_next(&message, &f, &bad)) {
     }
     return !bad;
@@ -148,7 +148,7 @@ static size_t count_headers(cs_slice http)
 {
     size_t n = 0;
     cs_pb_field f;
-    bool bad;
+    bool bad = false;
     while (cs_pb_next(&http, &f, &bad)) {
         n += f.number == 3;
     }
@@ -249,7 +249,7 @@ cs_value cs_server__grpc_context(cs_server__request *r)
     cs_value out = cs_object_new(r->arena, 2);
     cs_slice rest = r->grpc->attributes;
     cs_pb_field f;
-    bool bad;
+    bool bad = false;
     while (cs_pb_next(&rest, &f, &bad)) {
         if (f.number == 10 && f.wire == CS_PB_BYTES) {
             cs_object_put(r->arena, out, cs_string_copy(r->arena, find(f.bytes, 1)),
