@@ -188,6 +188,9 @@ static bool key_into(setter *s, cs_node *map, cs_slice above, unsigned depth)
             there = node(s, CS_NODE_MAP);
         }
         good = key_into(s, there, key, depth + 1);
+        if (good && there->members.n == 0) {
+            return complain(s, "key map \"%.*s\" has no value", CS_FMT(key));
+        }
     }
     if (good && key.n != 0) {
         cs_config__put(s->arena, map, key, there);

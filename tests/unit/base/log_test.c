@@ -32,16 +32,20 @@ Test(log, json)
                             {.key = "raw", .kind = CS_LOG_RAW, .text = CS_LIT("[1,{}]")},
                             {.key = "on", .kind = CS_LOG_BOOL, .i = 1}});
     (void)fflush(stderr);
-    wrote("{\"level\":\"info\",\"msg\":\"a \\\"quoted\\\"\\n\\u0001\xEF\xBF\xBD line\",\"time\":\"T\",\"workers\":-2,"
-          "\"ratio\":0.1,\"raw\":[1,{}],\"on\":true}\n");
+    wrote("{\"level\":\"info\",\"msg\":\"a \\\"quoted\\\"\\n\\u0001\xEF\xBF\xBD line\",\"on\":true,\"ratio\":0.1,"
+          "\"raw\":[1,{}],\"time\":\"T\",\"workers\":-2}\n");
 }
 
 Test(log, text)
 {
     cs_log_setup(CS_LOG_WARN, CS_LOG_TEXT);
     cs_logf(CS_LOG_INFO, "not %s", "written");
-    cs_log(CS_LOG_WARN, "two words", 2, (cs_log_field[]){CS_LOG_S("k", CS_LIT("plain")), CS_LOG_S("e", CS_LIT(""))});
-    wrote("level=warning msg=\"two words\" time=T k=plain e=\"\"\n");
+    cs_log(CS_LOG_WARN, "two words", 3,
+           (cs_log_field[]){CS_LOG_S("k", CS_LIT("plain")),
+                            CS_LOG_S("lines", CS_LIT("a\nb")),
+                            {.key = "raw", .kind = CS_LOG_RAW, .text = CS_LIT("[1,{}]")}});
+    wrote("[WARNING] two words\n  k = \"plain\"\n  lines = |\n      a\n      b\n\n"
+          "  raw = |\n      [\n        1,\n        {}\n      ]\n\n");
 }
 
 Test(log, levels)

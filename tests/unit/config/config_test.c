@@ -295,8 +295,7 @@ Test(config, set_wins_and_lists_are_replaced)
 
 Test(config, set_that_is_malformed)
 {
-    static const char *const rows[] = {"a",       "a=b,c", "a.=1", "a[x]=1", "a[99999999]=1", "settings.a={x",
-                                       "a[0]b=1", "=1"};
+    static const char *const rows[] = {"a", "a=b,c", "a.=1", "a[x]=1", "a[99999999]=1", "settings.a={x", "a[0]b=1"};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         size_t before = report.errors;
         cr_assert_null(load("", rows[i]), "%s", rows[i]);
