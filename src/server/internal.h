@@ -108,6 +108,8 @@ void cs_server__fail_list(cs_server__request *r, int status, const char *code, c
 void cs_server__fail_auto(cs_server__request *r, const cs_error *e);
 /* After an evaluation: 500 (or what OPA says) for r->eval. */
 void cs_server__fail_eval(cs_server__request *r);
+/* stack.c: what the list of errors says of where the evaluation that failed was; `at` is the place of the error. */
+cs_value cs_server__stack(cs_server__request *r, cs_value at);
 void cs_server__send_value(cs_server__request *r, int status, cs_value v);
 
 /* A JSON object written field by field; pretty as the request says. */

@@ -226,10 +226,7 @@ static cs_value error_item(cs_server__request *r, const cs_error *e)
         cs_object_put_text(a, at, "row", cs_int(e->row));
         cs_object_put_text(a, at, "col", cs_int(e->col));
         cs_object_put_text(a, item, "location", at);
-        /* OPA adds a traceback; ours is the place alone. */
-        cs_value frame = cs_object_new(a, 1);
-        cs_object_put_text(a, frame, "location", at);
-        cs_object_put_text(a, item, "stack_trace", cs_array_copy(a, &frame, 1));
+        cs_object_put_text(a, item, "stack_trace", cs_server__stack(r, at));
     }
     return item;
 }
