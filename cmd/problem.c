@@ -209,11 +209,12 @@ static void write_place(cs_json_text *out, cs_slice file, uint32_t row, uint32_t
     cs_json_close(out);
 }
 
-/* A line of the source and a place in it are a record, with the members in that order. */
-/* Details of a ref, in the order of OPA's struct. */
+/* Details of a ref, in the order of OPA's struct; the terms in it as they were made. */
 static void write_ref_details(cs_json_text *out, cs_value details)
 {
     static const char *const keys[] = {"ref", "pos", "have", "want", "oneOf"};
+    unsigned flags = out->flags;
+    out->flags |= CS_JSON_AS_MADE;
     cs_json_open(out, '{');
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
         const cs_value *v = cs_object_get_text(details, keys[i]);
@@ -222,8 +223,10 @@ static void write_ref_details(cs_json_text *out, cs_value details)
         }
     }
     cs_json_close(out);
+    out->flags = flags;
 }
 
+/* A line of the source and a place in it are a record, with the members in that order. */
 static void write_details(cs_json_text *out, cs_value details)
 {
     if (cs_is(details, CS_OBJECT) && cs_object_get_text(details, "ref") && cs_object_get_text(details, "pos")) {

@@ -36,7 +36,7 @@ static cs_value describe(cs_server__request *r, const cs_world *world, size_t i)
 static void answer_result(cs_server__request *r, cs_value result)
 {
     cs_server__object(r, r->pretty);
-    cs_server__field(r, "result", result);
+    cs_server__field_as_made(r, "result", result);
     cs_server__object_end(r);
     cs_store_unpin(r->w->reader);
     cs_server__send(r, 200, "application/json");

@@ -161,7 +161,7 @@ static void fail(cs_server__request *r, int status, const char *code, cs_slice m
     cs_server__field_text(r, "code", cs_slice_of(code));
     cs_server__field_text(r, "message", message);
     if (!cs_is_undefined(errors)) {
-        cs_server__field(r, "errors", errors);
+        cs_server__field_as_made(r, "errors", errors);
     }
     cs_server__object_end(r);
     cs_server__send(r, status, "application/json");

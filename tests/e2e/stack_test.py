@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-"""Stack traces of failed evaluations over HTTP: every query that led to the error, as OPA tells them
-(stack_cases.json; `OPA=opa stack_test.py --record` records anew)."""
+"""Stack traces of failed evaluations over HTTP: every query that led to the error; and byte for byte the trees of
+policies and the errors of those that cannot be. As OPA tells them (stack_cases.json; `OPA=opa stack_test.py
+--record` records anew)."""
 
 import json
 import os
@@ -29,6 +30,22 @@ n(x) := 2 if { true }
 o if { n(1) == 1 }
 s if { input.n == {y | y := f("w")} }
 """
+TREE = """# METADATA
+# title: t
+# authors:
+# - name: A
+#   email: a@b
+# custom: {z: 1, a: 2}
+package tree
+import data.foo as f
+default g(_) := 2
+p(x) := y if { some w, y in input.m; not w == 1; z := {k: v | some k, v in input.o}; every q in z { q > 1 } } else := 3
+s contains x if { x := [a | a := 1][_]; y := {b | b := 2}; $"t{x}" == "a"; f.x with input.a as {"b": y} }
+h.i.j := 1
+"""
+BAD = ["package a\np := ", "package a\nr1 := true\np if { r1[k] == 2; lower(1) }", "package a\np if { x }", "",
+       "package a\np if { input.x == {1}; {1} == [1] }", "package a\np if { foo(1) }", "package a\np if { p }",
+       'package a\np if { {x: y | y := 1; x := 2}.a == 3 }\nq if { {"a": 1}.b; r.c.d }\nr.c := 1']
 
 
 def answers(s, program):
@@ -43,6 +60,9 @@ def answers(s, program):
             path = "/v1/data/st" + ("/" + rule if rule else "") + end
             told[path] = ask(port, "POST", path, {"input": {"n": 1}}).json()
             told[path].pop("decision_id", None)
+    for text in [*BAD, TREE]:
+        told["PUT " + text] = ask(port, "PUT", "/v1/policies/x.rego", text.encode()).body.decode()
+    told["GET"] = ask(port, "GET", "/v1/policies/x.rego?pretty").body.decode()
     return json.loads(json.dumps(told).replace(policy, "st.rego"))
 
 

@@ -42,7 +42,7 @@ void cs_types__hand_over(cs_compiler *c, const cs_type_errors *errors, bool reco
         cs_buf b;
         cs_buf_init(&b);
         if (!cs_is_undefined(e->json)) {
-            cs_json_write(&b, e->json, 0);
+            cs_json_write(&b, e->json, cs_object_get_text(e->json, "ref") ? CS_JSON_AS_MADE : 0);
             out.json = cs_slice_make(cs_arena_dup(c->ast->arena, b.p, b.n), b.n);
         }
         cs_buf_destroy(&b);
@@ -183,7 +183,7 @@ static cs_value ref_json(cs_arena *a, const cs_term *ref, uint32_t at, const cs_
     cs_object_put_text(a, json, "ref", *cs_object_get_text(cs_term_to_json(a, ref), "value"));
     cs_object_put_text(a, json, "pos", cs_int(at));
     if (have) {
-        cs_object_put_text(a, json, "have", cs_type_to_json(a, have));
+        cs_object_put_text(a, json, "have", cs_freeze(a, cs_type_to_json(a, have)));
     }
     return json;
 }
@@ -238,7 +238,7 @@ void cs_types__key_error(cs_type_checker *tc, cs_type_errors *errors, const cs_t
     cs_slice message = CS_LIT("");
     message.p = cs_arena_printf(tc->c->ast->arena, &message.n, "undefined ref: %s", text);
     cs_value json = ref_json(tc->arena, shown, at, have);
-    cs_object_put_text(tc->arena, json, "want", cs_type_to_json(tc->arena, want));
+    cs_object_put_text(tc->arena, json, "want", cs_freeze(tc->arena, cs_type_to_json(tc->arena, want)));
     cs_object_put_text(tc->arena, json, "oneOf", n ? cs_array_copy(tc->arena, one_of, n) : cs_null());
     add(tc, errors, (cs_type_error){ref->v[0]->loc, message, take(tc, &b), json, false});
 }
