@@ -59,6 +59,12 @@ static uint8_t *limit(const cs_arena *a)
     return a->at > c->data + room ? a->at : c->data + room;
 }
 
+/* What is free of the current chunk belongs to nobody. */
+static void close_rest(const cs_arena *a)
+{
+    cs_arena_close_(a->at, (size_t)(a->chunks->data + a->chunks->size - a->at));
+}
+
 static void set_end(cs_arena *a)
 {
     a->end = cs_mem_counting() ? a->at : limit(a);
@@ -82,6 +88,7 @@ void cs_arena_reset(cs_arena *a)
         keep->next = NULL;
         a->chunks = keep;
         a->at = keep->data;
+        close_rest(a);
         set_end(a);
     }
 }
@@ -104,6 +111,7 @@ static void add_chunk(cs_arena *a, size_t need)
     cs_arena_chunk *c = cs_alloc_uncounted(sizeof *c + size);
     c->next = a->chunks;
     c->size = size;
+    cs_arena_close_(c->data, size);
     a->chunks = c;
     a->at = c->data;
     set_end(a);
@@ -124,6 +132,7 @@ void *cs_arena_slow(cs_arena *a, size_t size)
     cs_assert(need <= (size_t)(limit(a) - a->at));
     void *p = a->at;
     a->at += need;
+    cs_arena_open_(p, size);
     if (cs_mem_counting()) {
         cs_mem_note(need);
     }
@@ -194,6 +203,7 @@ void cs_arena_rewind(cs_arena *a, cs_arena_mark mark)
             cs_assert(mark.chunk == NULL);
             a->at = a->chunks->data;
             a->used = 0;
+            close_rest(a);
             set_end(a);
             return;
         }
@@ -203,6 +213,7 @@ void cs_arena_rewind(cs_arena *a, cs_arena_mark mark)
     a->at = mark.at;
     a->used = mark.used;
     if (a->chunks != NULL) {
+        close_rest(a);
         set_end(a);
     }
 }

@@ -13,6 +13,23 @@
 #include <stdint.h>
 #include <string.h>
 
+/* Under AddressSanitizer what an arena has not given out may not be touched. */
+#if defined(__SANITIZE_ADDRESS__)
+#define CS_ARENA_GUARDED
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define CS_ARENA_GUARDED
+#endif
+#endif
+#ifdef CS_ARENA_GUARDED
+#include <sanitizer/asan_interface.h>
+#define cs_arena_open_(p, n) ASAN_UNPOISON_MEMORY_REGION((p), (n))
+#define cs_arena_close_(p, n) ASAN_POISON_MEMORY_REGION((p), (n))
+#else
+#define cs_arena_open_(p, n) ((void)(p), (void)(n))
+#define cs_arena_close_(p, n) ((void)(p), (void)(n))
+#endif
+
 typedef struct cs_arena_chunk cs_arena_chunk;
 
 typedef struct cs_arena {
@@ -48,6 +65,7 @@ static inline void *cs_arena_alloc(cs_arena *a, size_t size)
     if (__builtin_expect(need <= (size_t)(a->end - a->at) && need >= size, 1)) {
         void *p = a->at;
         a->at += need;
+        cs_arena_open_(p, size);
         return p;
     }
     return cs_arena_slow(a, size);

@@ -42,7 +42,8 @@ static bool unescape(cs_slice s, size_t *at, char quote, char *out, size_t *n)
 
 bool cs_tmpl__unquote(cs_call *call, cs_slice text, cs_slice *out)
 {
-    char quote = *text.p, *made = cs_arena_alloc(call->arena, text.n * 2 + 4);
+    /* A byte that is no text becomes three (U+FFFD). */
+    char quote = *text.p, *made = cs_arena_alloc(call->arena, text.n * 3 + 4);
     cs_slice s = cs_slice_sub(text, 1, text.n - 1);
     size_t n = 0;
     for (size_t i = 0; i < s.n;) {

@@ -42,6 +42,9 @@ void cs_body_append(cs_ast *ast, cs_body *b, cs_expr *e);
 bool cs_syntax_is_keyword(cs_slice word, cs_rego_version version);
 bool cs_term_is_ground(
     const cs_term *t); /* no variables (comprehensions count as ground; REF heads data/input as not variables) */
+/* OPA's IsGround: the head of a ref never counts, the variables of comprehensions do, templates are never ground, and
+ * an array in which a variable once stood stays as it was (`raw`). */
+bool cs_term_is_ground_throughout(const cs_term *t);
 /* A term without variables, refs, calls, comprehensions, as a value in `arena`; false otherwise. */
 bool cs_term_to_value(cs_arena *arena, const cs_term *t, cs_value *out);
 cs_term *cs_term_from_value(cs_ast *ast, cs_value v, cs_loc loc);

@@ -69,7 +69,6 @@ bool cs_term_is_ground(const cs_term *t)
     return true;
 }
 
-/* OPA's IsGround: the head of a ref never counts, comprehensions count their variables, templates are never ground. */
 static bool body_is_ground(cs_body b)
 {
     for (uint32_t i = 0; i < b.n; i++) {
@@ -77,12 +76,12 @@ static bool body_is_ground(cs_body b)
         if (e->kind == CS_EXPR_SOME || e->kind == CS_EXPR_EVERY) {
             return false;
         }
-        if (e->kind == CS_EXPR_TERM && !cs_syntax__is_ground(e->u.term)) {
+        if (e->kind == CS_EXPR_TERM && !cs_term_is_ground_throughout(e->u.term)) {
             return false;
         }
         if (e->kind == CS_EXPR_CALL) {
             for (uint32_t k = 1; k < e->u.call.n; k++) {
-                if (!cs_syntax__is_ground(e->u.call.v[k])) {
+                if (!cs_term_is_ground_throughout(e->u.call.v[k])) {
                     return false;
                 }
             }
@@ -95,7 +94,7 @@ static bool body_is_ground(cs_body b)
     return true;
 }
 
-bool cs_syntax__is_ground(const cs_term *t)
+bool cs_term_is_ground_throughout(const cs_term *t)
 {
     switch (t->kind) {
     case CS_TERM_SCALAR:
@@ -106,18 +105,22 @@ bool cs_syntax__is_ground(const cs_term *t)
     case CS_TERM_ARRAY_COMPREHENSION:
     case CS_TERM_SET_COMPREHENSION:
     case CS_TERM_OBJECT_COMPREHENSION:
-        return (!t->u.comprehension.key || cs_syntax__is_ground(t->u.comprehension.key)) &&
-               cs_syntax__is_ground(t->u.comprehension.head) && body_is_ground(t->u.comprehension.body);
+        return (!t->u.comprehension.key || cs_term_is_ground_throughout(t->u.comprehension.key)) &&
+               cs_term_is_ground_throughout(t->u.comprehension.head) && body_is_ground(t->u.comprehension.body);
+    case CS_TERM_ARRAY:
+        if (t->raw) {
+            return false;
+        }
+        break;
     case CS_TERM_REF:
     case CS_TERM_CALL:
-    case CS_TERM_ARRAY:
     case CS_TERM_SET:
     case CS_TERM_OBJECT:
         break;
     }
     bool skip_first = t->kind == CS_TERM_REF || t->kind == CS_TERM_CALL;
     for (uint32_t i = skip_first ? 1 : 0; i < t->u.list.n; i++) {
-        if (!cs_syntax__is_ground(t->u.list.v[i])) {
+        if (!cs_term_is_ground_throughout(t->u.list.v[i])) {
             return false;
         }
     }
@@ -127,7 +130,7 @@ bool cs_syntax__is_ground(const cs_term *t)
 uint32_t cs_ref_ground_prefix(const cs_term *ref)
 {
     uint32_t n = 1;
-    while (n < ref->u.list.n && cs_syntax__is_ground(ref->u.list.v[n])) {
+    while (n < ref->u.list.n && cs_term_is_ground_throughout(ref->u.list.v[n])) {
         n++;
     }
     return n < ref->u.list.n ? n : ref->u.list.n;

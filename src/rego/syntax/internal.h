@@ -217,7 +217,6 @@ void cs_parse__brace_led_operand(cs_parser *p, cs_loc loc, cs_slice operand, con
 void cs_syntax__expr_measure(cs_expr *e);
 void cs_syntax__set_loc(cs_expr *e, cs_loc loc);      /* on everything beneath as well */
 void cs_syntax__set_head_loc(cs_head *h, cs_loc loc); /* of all but the ref */
-bool cs_syntax__is_ground(const cs_term *t);
 
 /* ---- parse_rule.c, rule_from_body.c */
 /* The rules of one declaration, */

@@ -66,7 +66,8 @@ typedef enum cs_term_kind {
 
 struct cs_term {
     cs_term_kind kind;
-    bool raw;        /* TEMPLATE: written with backquotes; SCALAR string: a raw string */
+    bool raw;        /* TEMPLATE: written with backquotes; SCALAR string: a raw string; ARRAY: a variable stood in it
+                      * that copy propagation has replaced */
     bool generated;  /* made by a stage */
     uint16_t height; /* levels of terms and expressions beneath, kept by the makers: what bounds every recursion */
     cs_loc loc;

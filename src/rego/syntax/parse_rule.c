@@ -361,7 +361,7 @@ static bool rule_else(cs_parser *p, cs_rule *r)
         return true;
     }
     const cs_term *ref = r->head.ref;
-    if (ref->u.list.n > 1 && !cs_syntax__is_ground(ref)) {
+    if (ref->u.list.n > 1 && !cs_term_is_ground_throughout(ref)) {
         cs_parse__error(p, cs_parse__loc(p), "else keyword cannot be used on rules with variables in head");
         return false;
     }
@@ -382,7 +382,7 @@ static void settle_head(cs_parser *p, cs_head *h, bool has_if)
     }
     const cs_term *second = h->ref->u.list.v[1];
     if (has_if) {
-        h->shows_key = h->args.n == 0 && (!cs_syntax__is_ground(second) || second->kind == CS_TERM_REF);
+        h->shows_key = h->args.n == 0 && (!cs_term_is_ground_throughout(second) || second->kind == CS_TERM_REF);
         h->shows_name = h->value != NULL;
         h->value = h->value ? h->value : cs_parse__true(p, h->loc);
         return;

@@ -147,20 +147,6 @@ static bool exhausted(pass *p, uint32_t depth)
     return false;
 }
 
-/* As OPA: the head of a ref never counts. */
-static bool is_ground(const cs_term *t)
-{
-    if (t->kind != CS_TERM_REF && t->kind != CS_TERM_CALL) {
-        return cs_term_is_ground(t);
-    }
-    for (uint32_t i = 1; i < t->u.list.n; i++) {
-        if (!is_ground(t->u.list.v[i])) {
-            return false;
-        }
-    }
-    return true;
-}
-
 static bool term_has_var(const pass *p, const cs_term *t, const cs_sym *v)
 {
     cs_names *names = cs_names_new(p->ast->arena);
@@ -179,7 +165,7 @@ static cs_term *value_of_var(const pass *p, const cs_sym **v)
         *v = root->key;
     }
     cs_term *b = cs_names_get(p->removed, *v);
-    if (!b || (p->negated && !is_ground(b)) || term_has_var(p, b, *v)) {
+    if (!b || (p->negated && !cs_term_is_ground_throughout(b)) || term_has_var(p, b, *v)) {
         return NULL;
     }
     return b;
@@ -205,6 +191,7 @@ static void measure(cs_term *t)
 
 static void plug_list(pass *p, cs_term *t, uint32_t depth)
 {
+    t->raw = t->kind == CS_TERM_ARRAY ? !cs_term_is_ground_throughout(t) : t->raw;
     for (uint32_t i = 0; i < t->u.list.n; i++) {
         t->u.list.v[i] = plug(p, t->u.list.v[i], depth);
     }
@@ -256,7 +243,7 @@ static cs_term *plug_ref(pass *p, cs_term *t, uint32_t depth)
         }
         head = t->u.list.v[0];
         cs_term *b = head->kind == CS_TERM_VAR ? cs_names_get(p->removed, head->u.var) : NULL;
-        if (b && (!p->negated || is_ground(b))) {
+        if (b && (!p->negated || cs_term_is_ground_throughout(b))) {
             t = joined_ref(p, b, t);
         }
     }
