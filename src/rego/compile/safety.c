@@ -432,9 +432,12 @@ static void head_of_rule(cs_compiler *c, cs_rule *r)
             continue;
         }
         const cs_sym *name = cs_compile__original(c, vars.v[i].sym);
-        const cs_term *where = vars.v[i].value;
+        cs_loc where = ((const cs_term *)vars.v[i].value)->loc;
+        if (r->is_else && where.offset < r->loc.offset) {
+            where = (cs_loc){0}; /* of the first rule's ref, which OPA gives no place here */
+        }
         if (!cs_sym_is_generated(name)) {
-            (void)cs_compile__error(c, CS_ERR_REGO_UNSAFE_VAR, where->loc, "var %s is unsafe%s", cs_compile__name(name),
+            (void)cs_compile__error(c, CS_ERR_REGO_UNSAFE_VAR, where, "var %s is unsafe%s", cs_compile__name(name),
                                     scope_of(c, r));
         }
     }

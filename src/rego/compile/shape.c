@@ -72,6 +72,18 @@ static bool expr_shape(void *self, cs_expr *e)
     return true;
 }
 
+/* The ref of an `else` stays as it was written: what is wrong with it is found where heads are checked. */
+static void rule_shape(const cs_walker *w, cs_rule *r)
+{
+    cs_walk_term(w, r->is_else ? NULL : r->head.ref);
+    for (uint32_t i = 0; i < r->head.args.n; i++) {
+        cs_walk_term(w, r->head.args.v[i]);
+    }
+    cs_walk_term(w, r->head.key);
+    cs_walk_term(w, r->head.value);
+    cs_walk_body(w, r->body);
+}
+
 void cs_shape__check(cs_compiler *c, const char *stage)
 {
     shape s = {c, rules_after(stage)};
@@ -81,7 +93,9 @@ void cs_shape__check(cs_compiler *c, const char *stage)
             for (cs_rule *r = c->modules[i]->rules[k]; r && (s.rule & PLAIN_HEADS); r = r->other) {
                 cs_assert(!cs_term__requires_eval(r->head.key) && !cs_term__requires_eval(r->head.value));
             }
-            cs_walk_rule(&w, c->modules[i]->rules[k]);
+            for (cs_rule *r = c->modules[i]->rules[k]; r; r = r->other) {
+                rule_shape(&w, r);
+            }
         }
     }
 }
