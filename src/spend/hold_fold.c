@@ -114,12 +114,12 @@ static bool read_committed(cs_arena *a, const cs_event *event, cs_hold *holds, s
 /* ---- placed */
 
 /* How long it still lives: its whole life from now on if it is new, whatever the wall clocks say; what the wall clock
- * has left of it, but never more than that life, if it is read back at a start. */
+ * has left of it (below nothing if it is over), but never more than that life, if it is read back at a start. */
 static int64_t life_left(const cs_event *event, const cs_hold *hold, int64_t now)
 {
     int64_t life = hold->expires_ns - hold->placed_ns;
     int64_t left = event->past ? hold->expires_ns - now : life;
-    return left < 0 ? 0 : left > life ? life : left;
+    return left > life ? life : left;
 }
 
 /* What a hold of the log is here. */
@@ -175,7 +175,7 @@ static arrival place(cs_spend *s, const cs_event *event, const cs_hold *from, in
         return KNOWN;
     }
     int64_t left = life_left(event, from, now);
-    if (left == 0 && !from->charge && from->placed_ns < now - REMEMBERED_NS) {
+    if (left <= 0 && !from->charge && from->placed_ns < now - REMEMBERED_NS) {
         return OVER;
     }
     (void)enter(s, from, left);

@@ -126,7 +126,7 @@ static cs_err restore(void *self, cs_slice key, cs_slice value, cs_error *e)
     cs_spend__hold *hold = cs_spend__hold_make(account, &from, &scope);
     int64_t life = from.expires_ns - from.placed_ns;
     int64_t left = from.expires_ns - s->now_ns(s->now_self);
-    hold->deadline = s->mono_ns(s->now_self) + (left < 0 ? 0 : left > life ? life : left);
+    hold->deadline = s->mono_ns(s->now_self) + (left > life ? life : left);
     hold->early = (flags & FLAG_EARLY) != 0;
     hold->committed = hold->row = true;
     hold->state = from.state;
