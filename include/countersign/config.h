@@ -57,6 +57,7 @@ typedef struct cs_config {
     cs_slice default_decision;               /* "/system/main" */
     cs_slice default_authorization_decision; /* "/system/authz/allow" */
     cs_slice persistence_directory;          /* "" = .opa under the working directory */
+    bool nd_builtin_cache;                   /* decisions tell the calls of nondeterministic functions */
     cs_config_discovery discovery;
     cs_config_decision_logs decision_logs;
     struct {

@@ -10,19 +10,21 @@
 /* One decision, as OPA's decision log has it. Everything is borrowed until cs_decision_log_put returns. */
 typedef struct cs_decision {
     cs_slice id;
-    cs_slice path;           /* "app/allow"; "" for ad-hoc queries */
-    cs_slice query;          /* text of an ad-hoc query; "" otherwise */
-    cs_value input;          /* undefined = absent */
-    cs_value result;         /* undefined = absent */
-    const cs_error *error;   /* NULL = none */
-    const cs_world *world;   /* pinned: revisions of the bundles */
-    cs_slice requested_by;   /* "127.0.0.1:4711" */
-    uint64_t request_number; /* req_id */
-    cs_slice request_id;     /* X-Request-Id, "" without one */
-    int64_t timestamp_ns;    /* wall clock */
-    cs_value metrics;        /* object, or undefined */
-    cs_value custom;         /* object, or undefined */
-    cs_value headers;        /* of the request: object of arrays of strings; undefined without those that are wanted */
+    cs_slice path;             /* "app/allow"; "" for ad-hoc queries */
+    cs_slice query;            /* text of an ad-hoc query; "" otherwise */
+    cs_value input;            /* undefined = absent */
+    cs_value result;           /* undefined = absent */
+    const cs_error *error;     /* NULL = none */
+    const cs_world *world;     /* pinned: revisions of the bundles */
+    cs_slice requested_by;     /* "127.0.0.1:4711" */
+    uint64_t request_number;   /* req_id */
+    cs_slice request_id;       /* X-Request-Id, "" without one */
+    int64_t timestamp_ns;      /* wall clock */
+    cs_value metrics;          /* object, or undefined */
+    cs_value nd_builtin_cache; /* object, or undefined */
+    cs_value rule_labels;      /* array of objects, or undefined */
+    cs_value custom;           /* object, or undefined */
+    cs_value headers; /* of the request: object of arrays of strings; undefined without those that are wanted */
     /* for the audit log */
     cs_slice tenant;  /* "" = of none */
     cs_value actor;   /* object, or undefined */

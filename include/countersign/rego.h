@@ -202,7 +202,10 @@ typedef struct cs_eval {
     void (*builtin_error)(void *self, const cs_error *e);
     void *builtin_error_self;
     cs_instrument *instrument; /* told of what ran how long, and how often; NULL = nobody */
-    const cs_tracer *tracer;   /* told of every step; evaluation is slower then. NULL = nobody */
+    /* If wanted: when the evaluation has ended, the results of its calls of nondeterministic functions, an object of
+     * names to objects of operands (arrays) to results, in the arena; {} without calls. */
+    cs_value *nd_builtin_cache;
+    const cs_tracer *tracer; /* told of every step; evaluation is slower then. NULL = nobody */
     /* Called on any thread when a run that answered CS_RUN_WAIT can go on; NULL where the run blocks (cs_query_run). */
     cs_exchange_wake *wake;
     void *wake_self;

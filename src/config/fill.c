@@ -82,6 +82,7 @@ static void fill_opa(cs_config__filler *f)
     c->default_decision = cs_config__text(f, "default_decision");
     c->default_authorization_decision = cs_config__text(f, "default_authorization_decision");
     c->persistence_directory = cs_config__text(f, "persistence_directory");
+    c->nd_builtin_cache = cs_config__boolean(f, "nd_builtin_cache");
     cs_config__fill_decision_logs(f);
     c->inter_query_cache.max_size_bytes = cs_config__integer(f, "caching.inter_query_builtin_cache.max_size_bytes");
     c->inter_query_cache.threshold_percent =

@@ -73,6 +73,11 @@ static void put_error(writer *w, const cs_error *e)
     cs_json_write_string(w->out, cs_slice_of(cs_err_name(e->code)), CS_JSON_HTML);
     cs_buf_text(w->out, ",\"message\":");
     cs_json_write_string(w->out, cs_slice_of(e->text), CS_JSON_HTML);
+    if (e->row != 0) {
+        cs_buf_text(w->out, ",\"location\":{\"file\":");
+        cs_json_write_string(w->out, cs_slice_of(e->file), CS_JSON_HTML);
+        cs_buf_printf(w->out, ",\"row\":%u,\"col\":%u}", (unsigned)e->row, (unsigned)e->col);
+    }
     cs_buf_byte(w->out, '}');
 }
 
@@ -86,6 +91,7 @@ void cs_decision_write(cs_buf *out, const cs_decision *d, cs_value labels)
     put_text(&w, "query", d->query);
     put(&w, "input", d->input);
     put(&w, "result", d->result);
+    put(&w, "nd_builtin_cache", d->nd_builtin_cache);
     if (d->error != NULL) {
         put_error(&w, d->error);
     }
@@ -96,6 +102,7 @@ void cs_decision_write(cs_buf *out, const cs_decision *d, cs_value labels)
     put(&w, "metrics", d->metrics);
     name(&w, "req_id");
     cs_buf_u64(out, d->request_number);
+    put(&w, "rule_labels", d->rule_labels);
     put_text(&w, "request_id", d->request_id);
     put_headers(&w, d->headers);
     put(&w, "custom", d->custom);

@@ -36,6 +36,72 @@ static void pack(const cs_chunks *c, size_t from, size_t to, cs_buf *out)
     cs_buf_destroy(&array);
 }
 
+/* Where the JSON text that begins at `at` ends: before a comma or a bracket of what is around it. */
+static size_t text_end(cs_slice json, size_t at)
+{
+    size_t depth = 0;
+    bool quoted = false;
+    for (; at < json.n; at++) {
+        char c = json.p[at];
+        if (quoted) {
+            at += c == '\\' ? 1U : 0U;
+            quoted = c != '"';
+        } else if (c == '"') {
+            quoted = true;
+        } else if (c == '{' || c == '[') {
+            depth++;
+        } else if (c == '}' || c == ']' || c == ',') {
+            if (depth == 0) {
+                break;
+            }
+            depth -= c != ',' ? 1U : 0U;
+        }
+    }
+    return at;
+}
+
+/* The event without its nd_builtin_cache. false: it has none. */
+static bool cut(cs_slice event, cs_buf *out)
+{
+    static const char name[] = "\"nd_builtin_cache\":";
+    for (size_t at = 1; at < event.n; at = text_end(event, at) + 1) {
+        cs_slice rest = cs_slice_sub(event, at, event.n);
+        if (!cs_slice_starts(rest, cs_slice_of(name))) {
+            continue;
+        }
+        size_t end = text_end(event, at);
+        bool last = end < event.n && event.p[end] == '}';
+        cs_buf_put(out, event.p, last && at > 1 ? at - 1 : at);
+        cs_buf_slice(out, cs_slice_sub(event, last ? end : end + 1, event.n));
+        return true;
+    }
+    return false;
+}
+
+/* An event that is too large for a chunk of its own may still be sent without what can be done without. */
+static void emit_cut(cs_chunks *c, size_t i, cs_chunk_ready *ready, void *self)
+{
+    size_t start = start_of(c, i);
+    cs_buf array, chunk;
+    cs_buf_init(&array);
+    cs_buf_init(&chunk);
+    cs_buf_byte(&array, '[');
+    bool had = cut(cs_slice_make(c->text.p + start, c->ends.v[i] - start), &array);
+    cs_buf_byte(&array, ']');
+    if (had) {
+        cs_gzip_deflate(cs_buf_view(&array), LEVEL, &chunk);
+    }
+    c->too_large++;
+    if (had && chunk.n <= c->limit) {
+        c->cut++;
+        ready(self, &chunk);
+    } else {
+        c->failed++;
+        cs_buf_destroy(&chunk);
+    }
+    cs_buf_destroy(&array);
+}
+
 /* What one chunk cannot hold is halved. */
 static void emit(cs_chunks *c, size_t from, size_t to, cs_chunk_ready *ready, void *self)
 {
@@ -47,7 +113,7 @@ static void emit(cs_chunks *c, size_t from, size_t to, cs_chunk_ready *ready, vo
     }
     cs_buf_destroy(&chunk);
     if (to - from == 1) {
-        c->too_large++;
+        emit_cut(c, from, ready, self);
         return;
     }
     size_t middle = from + (to - from) / 2;

@@ -12,7 +12,9 @@ typedef struct cs_chunks {
     size_t target;       /* text that is expected to fit into one */
     cs_buf text;         /* events one after the other, with commas between */
     CS_VEC(size_t) ends; /* where each of them ends */
-    uint64_t too_large;  /* events that were left out, since they do not fit into a chunk of their own */
+    uint64_t too_large;  /* events that do not fit into a chunk of their own: */
+    uint64_t cut;        /* of these, the ones that do without their nd_builtin_cache, and are there without it */
+    uint64_t failed;     /* and the ones that were left out */
 } cs_chunks;
 
 /* Takes a chunk over: the buffer is destroyed by whoever gets it. */

@@ -36,10 +36,10 @@ struct cs_log_upload {
     cs_cond wake;
     bool stop, full; /* full: a chunk is ready, and the trigger is `immediate` */
     queue waiting;
-    cs_chunks chunks;                  /* being filled; size: by put, event: by the thread */
-    double tokens;                     /* of max_decisions_per_second */
-    int64_t tokens_mono;               /* when they were counted */
-    uint64_t dropped, limited, failed; /* since that was last logged */
+    cs_chunks chunks;                       /* being filled; size: by put, event: by the thread */
+    double tokens;                          /* of max_decisions_per_second */
+    int64_t tokens_mono;                    /* when they were counted */
+    uint64_t dropped, limited, failed, cut; /* since that was last logged */
 };
 
 static const cs_config_decision_logs *settings(const cs_log_upload *u)
@@ -185,9 +185,11 @@ static void chunk_ready(void *self, cs_buf *chunk)
 static void note_too_large(cs_log_upload *u)
 {
     count(u, CS_METRIC_LOGS_TOO_LARGE, u->chunks.too_large);
-    count(u, CS_METRIC_LOGS_ENCODING_FAILURES, u->chunks.too_large);
-    u->failed += u->chunks.too_large;
-    u->chunks.too_large = 0;
+    count(u, CS_METRIC_LOGS_ND_DROPPED, u->chunks.cut);
+    count(u, CS_METRIC_LOGS_ENCODING_FAILURES, u->chunks.failed);
+    u->failed += u->chunks.failed;
+    u->cut += u->chunks.cut;
+    u->chunks.too_large = u->chunks.cut = u->chunks.failed = 0;
 }
 
 void cs_log_upload_put(cs_log_upload *u, cs_slice record)
@@ -294,8 +296,13 @@ static void say_losses(cs_log_upload *u)
 {
     cs_mutex_lock(&u->lock);
     uint64_t dropped = u->dropped, limited = u->limited, failed = u->failed;
-    u->dropped = u->limited = u->failed = 0;
+    uint64_t cut = u->cut;
+    u->dropped = u->limited = u->failed = u->cut = 0;
     cs_mutex_unlock(&u->lock);
+    if (cut != 0) {
+        cs_log(CS_LOG_ERROR, "Decision logs were sent without nd_builtin_cache, with which they are too large.", 1,
+               (cs_log_field[]){CS_LOG_I("events", (int64_t)cut)});
+    }
     if (dropped + limited + failed != 0) {
         cs_log(CS_LOG_ERROR, "Decision logs were lost.", 3,
                (cs_log_field[]){CS_LOG_I("buffer_full", (int64_t)dropped), CS_LOG_I("rate_limit", (int64_t)limited),

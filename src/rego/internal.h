@@ -19,8 +19,12 @@ struct cs_policy {
     size_t n_sources;
     cs_compiled *compiled;
     cs_program *program;
+    bool has_labels;                /* some rule's annotations have labels */
     _Atomic(cs_td_tables *) tables; /* of the tree walker */
 };
+
+/* labels.c */
+bool cs_policy__find_labels(const cs_compiled *compiled);
 
 struct cs_query {
     cs_arena arena; /* the query's own code */

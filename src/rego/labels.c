@@ -22,14 +22,19 @@ static bool module_has_labels(const cs_module *m)
     return false;
 }
 
-bool cs_policy_has_labels(const cs_policy *policy)
+bool cs_policy__find_labels(const cs_compiled *compiled)
 {
-    for (uint32_t i = 0; i < policy->compiled->n_modules; i++) {
-        if (module_has_labels(policy->compiled->modules[i])) {
+    for (uint32_t i = 0; i < compiled->n_modules; i++) {
+        if (module_has_labels(compiled->modules[i])) {
             return true;
         }
     }
     return false;
+}
+
+bool cs_policy_has_labels(const cs_policy *policy)
+{
+    return policy->has_labels;
 }
 
 /* From the outermost scope in, so that the inner ones win. */

@@ -62,6 +62,7 @@ static cs_err compile(cs_policy *p, const cs_policy_options *options, cs_errors 
     CS_TRY(parsed);
     cs_compile_options compile_options = {.policy = options};
     CS_TRY(cs_compile_modules(&p->ast, modules, (uint32_t)p->n_sources, &compile_options, &p->compiled, errors));
+    p->has_labels = cs_policy__find_labels(p->compiled);
     if (options->stop_after || options->check_only) {
         return CS_OK;
     }

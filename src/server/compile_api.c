@@ -172,6 +172,7 @@ cs_eval cs_server__compile_eval(cs_server__request *r, cs_value input)
         .data = cs_world_data(r->eval.world),
         .input = input,
         .instrument = r->eval.instrument,
+        .nd_builtin_cache = r->server->o.config->nd_builtin_cache ? &r->eval.nd_builtin_cache : NULL,
         .host = &r->w->host,
         .deadline_mono_ns = r->http->started_ns + (int64_t)cs_limits_get()->eval_timeout_ms * CS_NS_PER_MS,
     };

@@ -304,13 +304,16 @@ static void answer_v0(cs_server__request *r)
         cs_server__fail_eval(r);
         return;
     }
-    cs_server__record(r, path, CS_LIT(""), v->input, v->result, NULL);
     if (cs_is_undefined(v->result)) {
         cs_slice ref = cs_server__ref_text(r->arena, v->path, v->n_path);
-        cs_server__fail(r, 404, "undefined_document", "document %s: %.*s", has_rule(v) ? "undefined" : "missing",
-                        CS_FMT(ref));
+        cs_error missing = {0};
+        (void)!cs_fail(&missing, CS_ERR_UNDEFINED, "document %s: %.*s", has_rule(v) ? "undefined" : "missing",
+                       CS_FMT(ref));
+        cs_server__record(r, path, CS_LIT(""), v->input, v->result, &missing);
+        cs_server__fail(r, 404, "undefined_document", "%s", missing.text);
         return;
     }
+    cs_server__record(r, path, CS_LIT(""), v->input, v->result, NULL);
     cs_server__send_value(r, 200, v->result);
 }
 

@@ -274,7 +274,7 @@ void cs_server__evaluate(cs_server__request *r)
     v->parked = v->not_prepared = v->ended = false;
     v->err = CS_OK;
     v->compile_ns = v->eval_ns = 0;
-    v->result = cs_undefined();
+    v->result = v->nd_builtin_cache = cs_undefined();
     v->errors = NULL;
     v->instrument = cs_server__instrument(r);
     r->w->current = r;
@@ -291,6 +291,7 @@ void cs_server__evaluate(cs_server__request *r)
         .data = cs_world_data(v->world),
         .input = v->input,
         .instrument = v->instrument,
+        .nd_builtin_cache = r->server->o.config->nd_builtin_cache ? &v->nd_builtin_cache : NULL,
         .host = &r->w->host,
         .strict = v->strict,
         .cancel = &v->cancel,

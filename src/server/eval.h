@@ -31,6 +31,7 @@ typedef struct cs_server__eval {
     bool not_prepared; /* err is from preparing: see errors */
     bool hit;
     cs_value result;
+    cs_value nd_builtin_cache; /* undefined unless it is configured */
     const cs_world *world;     /* good until cs_server__eval_end */
     cs_instrument *instrument; /* NULL without ?instrument */
     int64_t compile_ns, eval_ns;

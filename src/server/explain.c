@@ -24,7 +24,8 @@ const cs_tracer *cs_server__tracer(cs_server__request *r)
         v->trace = cs_trace_new(r->arena, &options);
         tracers[n++] = cs_trace_tracer(v->trace);
     }
-    if (v->wants_labels && cs_policy_has_labels(cs_world_policy(v->world))) {
+    bool labels = v->wants_labels || cs_decision_log_wants_metrics(r->server->o.decisions);
+    if (labels && cs_policy_has_labels(cs_world_policy(v->world))) {
         v->labels = cs_labels_new(r->arena, cs_world_policy(v->world));
         tracers[n++] = cs_labels_tracer(v->labels);
     }
@@ -44,7 +45,8 @@ void cs_server__explain_field(cs_server__request *r, bool defined)
 
 void cs_server__labels_field(cs_server__request *r)
 {
-    cs_value list = r->eval.labels != NULL ? cs_labels_list(r->eval.labels) : cs_undefined();
+    bool told = r->eval.wants_labels && r->eval.labels != NULL;
+    cs_value list = told ? cs_labels_list(r->eval.labels) : cs_undefined();
     if (cs_count(list) != 0) {
         cs_server__field(r, "rule_labels", list);
     }

@@ -51,7 +51,7 @@ static const cs_value *field(cs_value object, const char *name)
 /* What a result comes to: a boolean, or the member `allow` (or `allowed`) of an object. */
 static cs_slice outcome_of(cs_value result, const cs_error *error)
 {
-    if (error != NULL) {
+    if (error != NULL && error->code != CS_ERR_UNDEFINED) {
         return CS_LIT("error");
     }
     if (cs_is_undefined(result)) {
@@ -137,6 +137,23 @@ static cs_value headers_of(const cs_server__request *r)
     return out;
 }
 
+/* Without an evaluation, or without calls, there is an object without members. */
+static cs_value nd_cache_of(const cs_server__request *r)
+{
+    if (!r->server->o.config->nd_builtin_cache) {
+        return cs_undefined();
+    }
+    bool there = r->eval.active && !cs_is_undefined(r->eval.nd_builtin_cache);
+    return there ? r->eval.nd_builtin_cache : cs_object_new(r->arena, 0);
+}
+
+static cs_value labels_of(const cs_server__request *r, cs_value result, const cs_error *error)
+{
+    bool told = r->eval.active && r->eval.labels != NULL && error == NULL && !cs_is_undefined(result);
+    cs_value list = told ? cs_labels_list(r->eval.labels) : cs_undefined();
+    return cs_count(list) != 0 ? list : cs_undefined();
+}
+
 bool cs_server__is_gateway(const cs_server__request *r)
 {
     return cs_slice_starts(r->http->path, CS_LIT("/v1/authz/"));
@@ -212,6 +229,8 @@ void cs_server__record(cs_server__request *r, cs_slice path, cs_slice query, cs_
         .request_id = r->id,
         .timestamp_ns = cs_time_wall_ns(),
         .metrics = cs_undefined(),
+        .nd_builtin_cache = nd_cache_of(r),
+        .rule_labels = labels_of(r, result, error),
         .custom = custom_of(r),
         .headers = headers_of(r),
     };
@@ -244,6 +263,8 @@ void cs_server__record_again(cs_server__request *r, int status, cs_slice body)
                      .request_id = r->id,
                      .timestamp_ns = cs_time_wall_ns(),
                      .metrics = cs_undefined(),
+                     .nd_builtin_cache = cs_undefined(),
+                     .rule_labels = cs_undefined(),
                      .custom = cs_undefined(),
                      .headers = cs_undefined(),
                      .replay = true};

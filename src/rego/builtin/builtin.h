@@ -27,6 +27,8 @@ typedef struct cs_builtin_state {
     bool now_known;
     int64_t now_ns; /* the evaluation's one "now" */
     void *cache;    /* builtin/call.c: nondeterministic results by arguments, compiled patterns of this evaluation */
+    cs_value
+        *calls; /* if wanted: gets the results of nondeterministic functions at the end: name → operands → result */
     cs_value input; /* for built-ins that look at it (none does today but opa.runtime's kin) */
     /* The network: */
     cs_exchange *exchange; /* the one under way: an evaluation waits for one at a time */

@@ -22,8 +22,29 @@ void cs_builtin_state_init(cs_builtin_state *state, cs_arena *arena, const cs_ho
     *state = (cs_builtin_state){.arena = arena, .host = host};
 }
 
+/* Function by function, the operands (an array) and what came out. */
+static void tell_calls(cs_builtin_state *state)
+{
+    cs_value out = cs_object_new(state->arena, 0);
+    for (const memo *m = state->cache; m; m = m->next) {
+        if (cs_is_undefined(m->result)) {
+            continue;
+        }
+        cs_value name = cs_string(cs_slice_of(m->builtin->name));
+        const cs_value *there = cs_object_get(out, name);
+        cs_value calls = there ? *there : cs_object_new(state->arena, 0);
+        cs_object_put(state->arena, calls, m->args, m->result);
+        cs_object_put(state->arena, out, name, calls);
+    }
+    *state->calls = out;
+    state->calls = NULL;
+}
+
 void cs_builtin_state_destroy(cs_builtin_state *state)
 {
+    if (state->calls) {
+        tell_calls(state);
+    }
     if (state->exchange) {
         state->host->network->end(state->exchange);
         state->exchange = NULL;
@@ -41,6 +62,17 @@ int64_t cs_builtin_now(cs_builtin_state *state)
     return state->now_ns;
 }
 
+static void remember(cs_call *call, uint32_t hash, cs_value result)
+{
+    cs_arena *a = call->state->arena;
+    memo *m = cs_arena_new(a, memo);
+    *m = (memo){call->state->cache, hash, call->builtin, cs_freeze(a, cs_array(call->args, call->n)), result};
+    if (result.kind != CS_UNDEFINED && call->arena != a) {
+        m->result = cs_freeze(a, result);
+    }
+    call->state->cache = m;
+}
+
 static cs_err remembered(cs_call *call, cs_value *out)
 {
     cs_value args = cs_array(call->args, call->n);
@@ -52,24 +84,28 @@ static cs_err remembered(cs_call *call, cs_value *out)
         }
     }
     CS_TRY(call->builtin->run(call, out));
-    if (call->state->waiting) {
-        return CS_OK;
+    if (!call->state->waiting) {
+        remember(call, hash, *out);
     }
-    cs_arena *a = call->state->arena;
-    memo *m = cs_arena_new(a, memo);
-    *m = (memo){call->state->cache, hash, call->builtin, cs_freeze(a, args), *out};
-    if (out->kind != CS_UNDEFINED && call->arena != a) {
-        m->result = cs_freeze(a, *out);
+    return CS_OK;
+}
+
+/* A function that remembers for itself: what it answered is kept for whoever wants to know the calls. */
+static cs_err noted(cs_call *call, cs_value *out)
+{
+    CS_TRY(call->builtin->run(call, out));
+    if (!call->state->waiting && call->state->calls) {
+        remember(call, 0, *out);
     }
-    call->state->cache = m;
     return CS_OK;
 }
 
 cs_err cs_builtin_call(cs_call *call, cs_value *out)
 {
     const cs_builtin *b = call->builtin;
-    bool remember = (b->flags & (CS_BUILTIN_NONDETERMINISTIC | CS_BUILTIN_OWN_MEMO)) == CS_BUILTIN_NONDETERMINISTIC;
-    cs_err err = remember ? remembered(call, out) : b->run(call, out);
+    cs_err err = !(b->flags & CS_BUILTIN_NONDETERMINISTIC) ? b->run(call, out)
+                 : b->flags & CS_BUILTIN_OWN_MEMO          ? noted(call, out)
+                                                           : remembered(call, out);
     bool about_call = err != CS_ERR_EVAL_CONFLICT && err != CS_ERR_EVAL_INTERNAL;
     if (err != CS_OK && call->e && about_call) {
         return cs_fail_in(call->e, "%s: ", b->name);

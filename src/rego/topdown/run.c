@@ -117,6 +117,7 @@ void cs_td__begin(cs_td *run, const cs_td_query *query, const cs_eval *eval, con
     cs_td__tables_use(run);
     cs_builtin_state_init(&run->builtins, run->arena, run->host);
     run->builtins.input = eval->input;
+    run->builtins.calls = eval->nd_builtin_cache;
     run->builtins.deadline_mono_ns = eval->deadline_mono_ns;
     cs_td__layer_push(run);
 }

@@ -56,6 +56,7 @@ cs_run *cs_vm_start(const cs_program *program, const cs_code *code, const cs_eva
     }
     cs_builtin_state_init(&run->builtins, run->arena, run->host);
     run->builtins.input = eval->input;
+    run->builtins.calls = eval->nd_builtin_cache;
     run->builtins.wake = eval->wake;
     run->builtins.wake_self = eval->wake_self;
     run->builtins.deadline_mono_ns = eval->deadline_mono_ns;
