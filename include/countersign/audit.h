@@ -55,9 +55,7 @@ typedef struct cs_audit_record {
     cs_slice request_id;  /* X-Request-Id; "" = the service did it by itself */
     cs_slice decision_id; /* "" = it is no decision, and comes of none */
     cs_value actor;       /* object {sub, roles, …}; undefined = nobody known */
-    cs_slice actor_text;  /* instead of `actor`: its canonical JSON */
     cs_value data;        /* object, or undefined; nothing unmasked */
-    cs_slice data_text;   /* instead of `data`: its canonical JSON */
     int64_t time_ns;      /* wall clock; 0 = now */
     bool done;            /* an act that cannot be taken back: it is kept even while the log is full */
 } cs_audit_record;
@@ -81,6 +79,19 @@ cs_audit_answer cs_audit_put(cs_audit *audit, const cs_audit_record *record, cs_
 cs_audit_answer cs_audit_after(cs_audit *audit, cs_audit_told *told, void *self);
 /* Any thread, no lock. True while a put of what is not `done` would be answered FULL. NULL: false. */
 bool cs_audit_is_full(const cs_audit *audit);
+/* A record of which there are many is written where it is made, at the beginning of a buffer: begin, then its data as
+ * canonical JSON, then end. The actor is a value, or canonical JSON; undefined and "" = nobody known. The record's own
+ * actor and data are not looked at then. What is given points into the buffer. */
+typedef struct cs_audit_written {
+    cs_slice text;         /* its line, but for hash, prev and seq */
+    size_t before, middle; /* bytes in front of hash and prev; then in front of seq */
+    bool done;
+} cs_audit_written;
+void cs_audit_write_begin(cs_buf *out, cs_value actor, cs_slice actor_text);
+cs_audit_written cs_audit_write_end(cs_buf *out, const cs_audit_record *record);
+/* As cs_audit_put. */
+cs_audit_answer cs_audit_put_written(cs_audit *audit, const cs_audit_written *written, cs_audit_told *told, void *self);
+
 /* As configured: wait (true) or refuse while it is full. */
 bool cs_audit_blocks(const cs_audit *audit);
 /* Blocks until it is not full any more, at most timeout_ns; true if so. Not for workers. */

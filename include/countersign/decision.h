@@ -82,7 +82,4 @@ void cs_decision_record_free(cs_decision_record *record); /* NULL is fine */
 /* Any thread; never waits. A record that was left: it is the log's, unless the answer is FULL again. */
 cs_audit_answer cs_decision_log_put(cs_decision_log *log, cs_decision_record *record, cs_audit_told *told, void *self);
 
-/* The JSON object of one record, without level, msg, time and type. What the log prints and an uploader would send. */
-void cs_decision_write(cs_buf *out, const cs_decision *decision, cs_value labels);
-
 #endif

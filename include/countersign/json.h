@@ -29,8 +29,10 @@ void cs_json_write(cs_buf *out, cs_value v, unsigned flags);
 /* One string with quotes. */
 void cs_json_write_string(cs_buf *out, cs_slice s, unsigned flags);
 /* RFC 8785 (JCS) except that numbers keep their exact decimal text, reduced: for digests and signatures of documents.
- */
-void cs_json_write_canonical(cs_buf *out, cs_value v);
+ * true: cs_json_write writes the same, but for characters that need an escape in one of them only. */
+bool cs_json_write_canonical(cs_buf *out, cs_value v);
+/* Has a JSON text no character that needs an escape in only one of plain, HTML and canonical? */
+bool cs_json_is_common(cs_slice json);
 
 /* JSON written piece by piece, for records whose members have an order of their own (Go's structs), where a value's
  * object would be sorted:

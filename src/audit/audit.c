@@ -15,7 +15,7 @@ static void gather_lag(void *self, cs_metrics_sink *sink)
     cs_mutex_lock(&audit->lock);
     int64_t since = audit->writing_since;
     if (since == 0 && audit->filling.items.n != 0) {
-        since = audit->filling.items.v[0].since_mono;
+        since = audit->filling.since_mono;
     }
     cs_mutex_unlock(&audit->lock);
     cs_metrics_emit(sink, NULL, since != 0 ? (double)(cs_time_mono_ns() - since) / 1e9 : 0.0);

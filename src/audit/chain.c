@@ -29,42 +29,60 @@ static void put_text(cs_buf *out, const char *member, cs_slice text)
 {
     if (text.n != 0) {
         cs_buf_text(out, member);
-        cs_json_write_canonical(out, cs_string(cut(text)));
+        (void)cs_json_write_canonical(out, cs_string(cut(text)));
         cs_buf_byte(out, ',');
     }
 }
 
-static void put_value(cs_buf *out, const char *member, cs_value v, cs_slice text)
+void cs_audit_write_begin(cs_buf *out, cs_value actor, cs_slice actor_text)
 {
-    if (text.n == 0 && cs_is_undefined(v)) {
-        return;
+    cs_buf_clear(out);
+    cs_buf_text(out, "{");
+    if (actor_text.n != 0 || !cs_is_undefined(actor)) {
+        cs_buf_text(out, "\"actor\":");
+        cs_buf_slice(out, actor_text);
+        if (actor_text.n == 0) {
+            (void)cs_json_write_canonical(out, actor);
+        }
+        cs_buf_text(out, ",");
     }
-    cs_buf_text(out, member);
-    if (text.n != 0) {
-        cs_buf_slice(out, text);
-    } else {
-        cs_json_write_canonical(out, v);
-    }
-    cs_buf_byte(out, ',');
+    cs_buf_text(out, "\"data\":");
 }
 
-cs_audit__parts cs_audit__write_parts(cs_buf *out, const cs_audit_record *r)
+/* The members behind the data; the byte before is a comma. */
+static cs_audit_written write_rest(cs_buf *out, const cs_audit_record *r)
 {
-    size_t start = out->n;
-    cs_buf_byte(out, '{');
-    put_value(out, "\"actor\":", r->actor, r->actor_text);
-    put_value(out, "\"data\":", r->data, r->data_text);
     put_text(out, "\"decision_id\":", r->decision_id);
-    size_t middle = out->n;
+    cs_audit_written w = {.before = out->n, .done = r->done};
     put_text(out, "\"request_id\":", r->request_id);
-    size_t after = out->n;
+    w.middle = out->n - w.before;
     put_text(out, "\"tenant\":", r->tenant);
     char stamp[40];
     size_t n = cs_time_format_rfc3339(r->time_ns != 0 ? r->time_ns : cs_time_wall_ns(), stamp);
-    put_text(out, "\"time\":", cs_slice_make(stamp, n));
-    put_text(out, "\"type\":", cs_slice_of(r->type));
-    out->p[out->n - 1] = '}';
-    return (cs_audit__parts){middle - start, after - middle, out->n - after};
+    cs_buf_text(out, "\"time\":\"");
+    cs_buf_put(out, stamp, n);
+    cs_buf_text(out, "\",\"type\":\"");
+    cs_buf_text(out, r->type);
+    cs_buf_text(out, "\"}");
+    w.text = cs_buf_view(out);
+    return w;
+}
+
+cs_audit_written cs_audit_write_end(cs_buf *out, const cs_audit_record *record)
+{
+    cs_buf_byte(out, ',');
+    return write_rest(out, record);
+}
+
+cs_audit_written cs_audit__write(cs_buf *out, const cs_audit_record *r)
+{
+    cs_audit_write_begin(out, r->actor, CS_LIT(""));
+    if (cs_is_undefined(r->data)) {
+        out->n -= strlen("\"data\":");
+        return write_rest(out, r);
+    }
+    (void)cs_json_write_canonical(out, r->data);
+    return cs_audit_write_end(out, r);
 }
 
 void cs_audit__state_init(cs_audit__state *state)
@@ -202,7 +220,7 @@ void cs_audit__tenant_text(cs_buf *out, cs_slice tenant)
     if (tenant.n != 0) {
         cs_buf text;
         cs_buf_init(&text);
-        cs_json_write_canonical(&text, cs_string(cut(tenant)));
+        (void)cs_json_write_canonical(&text, cs_string(cut(tenant)));
         cs_buf_slice(out, cs_slice_sub(cs_buf_view(&text), 1, text.n - 1));
         cs_buf_destroy(&text);
     }

@@ -17,15 +17,15 @@
 enum { CS_AUDIT__HASH = 64, CS_AUDIT__NAME = 80 };
 
 /* ---- chain.c */
-/* A record on its way: its line but for seq, prev and hash. The three parts stand one behind the other. */
+/* The line of a record on its way, but for seq, prev and hash: three parts, one behind the other. */
 typedef struct cs_audit__parts {
     size_t before; /* {"actor":…,"data":…,"decision_id":…, */
     size_t middle; /* "request_id":…, */
     size_t after;  /* "tenant":…,"time":…,"type":…} */
 } cs_audit__parts;
 
-/* Appends the parts. */
-cs_audit__parts cs_audit__write_parts(cs_buf *out, const cs_audit_record *record);
+/* A whole record. */
+cs_audit_written cs_audit__write(cs_buf *out, const cs_audit_record *record);
 /* Where a chain stands. */
 typedef struct cs_audit__state {
     uint64_t seq; /* of the last record; 0 = none */
@@ -115,12 +115,12 @@ typedef struct cs_audit__item {
     cs_audit_told *told;
     void *self;
     bool done;
-    int64_t since_mono;
 } cs_audit__item;
 
 typedef struct cs_audit__room {
     cs_buf bytes;
     CS_VEC(cs_audit__item) items;
+    int64_t since_mono; /* when the first of them came */
 } cs_audit__room;
 
 struct cs_audit {
@@ -148,6 +148,7 @@ struct cs_audit {
     cs_buf text;         /* lines on their way to the file */
     size_t next;         /* item of `writing` that is not on disk yet */
     int64_t head_mono;   /* when the last checkpoint was made */
+    int64_t batch_ns;    /* what writing took last */
     int64_t failed_mono; /* since when it fails; 0 = it does not */
     cs_arena names;      /* what the options point to */
     cs_metrics *own_metrics;

@@ -32,22 +32,33 @@ bool cs_audit_is_full(const cs_audit *audit)
     return audit != NULL && atomic_load_explicit(&audit->full, memory_order_acquire);
 }
 
-static void add(cs_audit *audit, const cs_audit_record *record, cs_audit_told *told, void *self)
+/* Under the lock. */
+static void push(cs_audit *audit, cs_audit__item item)
 {
     cs_audit__room *room = &audit->filling;
-    cs_audit__item item = {
-        .at = room->bytes.n, .told = told, .self = self, .done = record->done, .since_mono = cs_time_mono_ns()};
-    item.parts = cs_audit__write_parts(&room->bytes, record);
-    CS_VEC_PUSH(&room->items, item);
-    if (room->items.n == 1) {
+    if (room->items.n == 0) {
+        room->since_mono = cs_time_mono_ns();
         cs_cond_signal(&audit->more);
     }
+    CS_VEC_PUSH(&room->items, item);
+}
+
+static void add(cs_audit *audit, const cs_audit_written *w, cs_audit_told *told, void *self)
+{
+    cs_audit__room *room = &audit->filling;
+    cs_audit__item item = {.at = room->bytes.n,
+                           .parts = {w->before, w->middle, w->text.n - w->before - w->middle},
+                           .told = told,
+                           .self = self,
+                           .done = w->done};
+    cs_buf_slice(&room->bytes, w->text);
+    push(audit, item);
     if (room->bytes.n + audit->writing_bytes >= audit->o.room) {
         cs_audit__look(audit);
     }
 }
 
-cs_audit_answer cs_audit_put(cs_audit *audit, const cs_audit_record *record, cs_audit_told *told, void *self)
+cs_audit_answer cs_audit_put_written(cs_audit *audit, const cs_audit_written *written, cs_audit_told *told, void *self)
 {
     if (audit == NULL) {
         return CS_AUDIT_TAKEN;
@@ -55,15 +66,28 @@ cs_audit_answer cs_audit_put(cs_audit *audit, const cs_audit_record *record, cs_
     bool waits = told != NULL && audit->o.sync == CS_AUDIT_COMMIT;
     cs_audit_answer answer = waits ? CS_AUDIT_TELLS : CS_AUDIT_TAKEN;
     cs_mutex_lock(&audit->lock);
-    if (!record->done && cs_audit_is_full(audit)) {
+    if (!written->done && cs_audit_is_full(audit)) {
         answer = CS_AUDIT_FULL;
     } else if (audit->filling.bytes.n + audit->writing_bytes >= audit->o.room * DONE_ROOMS) {
         audit->lost++;
         cs_series_add(audit->lost_total, CS_METRICS_ANY, 1);
     } else {
-        add(audit, record, waits ? told : NULL, self);
+        add(audit, written, waits ? told : NULL, self);
     }
     cs_mutex_unlock(&audit->lock);
+    return answer;
+}
+
+cs_audit_answer cs_audit_put(cs_audit *audit, const cs_audit_record *record, cs_audit_told *told, void *self)
+{
+    if (audit == NULL) {
+        return CS_AUDIT_TAKEN;
+    }
+    cs_buf text;
+    cs_buf_init(&text);
+    cs_audit_written written = cs_audit__write(&text, record);
+    cs_audit_answer answer = cs_audit_put_written(audit, &written, told, self);
+    cs_buf_destroy(&text);
     return answer;
 }
 
@@ -100,12 +124,8 @@ cs_audit_answer cs_audit_after(cs_audit *audit, cs_audit_told *told, void *self)
     cs_audit_answer answer = CS_AUDIT_TAKEN;
     cs_mutex_lock(&audit->lock);
     if (audit->filling.items.n != 0 || audit->writing_bytes != 0) {
-        cs_audit__item item = {
-            .at = audit->filling.bytes.n, .told = told, .self = self, .done = true, .since_mono = cs_time_mono_ns()};
-        CS_VEC_PUSH(&audit->filling.items, item); /* of no length: nothing is written for it */
-        if (audit->filling.items.n == 1) {
-            cs_cond_signal(&audit->more);
-        }
+        /* Of no length: nothing is written for it. */
+        push(audit, (cs_audit__item){.at = audit->filling.bytes.n, .told = told, .self = self, .done = true});
         answer = CS_AUDIT_TELLS;
     }
     cs_mutex_unlock(&audit->lock);
@@ -140,6 +160,17 @@ void cs_audit_count_refused(cs_audit *audit)
     cs_audit__count_refused(audit, audit != NULL ? 1 : 0);
 }
 
+/* Under the lock. */
+static void put_loss(cs_audit *audit, const char *type, cs_value data)
+{
+    cs_buf text;
+    cs_buf_init(&text);
+    cs_audit_record record = {.type = type, .actor = cs_undefined(), .data = data, .done = true};
+    cs_audit_written written = cs_audit__write(&text, &record);
+    add(audit, &written, NULL, NULL);
+    cs_buf_destroy(&text);
+}
+
 void cs_audit__put_losses(cs_audit *audit)
 {
     cs_arena a;
@@ -152,15 +183,13 @@ void cs_audit__put_losses(cs_audit *audit)
         cs_object_put_text(&a, data, "decisions", cs_int((int64_t)audit->refused));
         cs_object_put_text(&a, data, "since", cs_string(cs_slice_make(since, n)));
         audit->refused = 0;
-        add(audit, &(cs_audit_record){.type = "audit.refused", .actor = cs_undefined(), .data = data, .done = true},
-            NULL, NULL);
+        put_loss(audit, "audit.refused", data);
     }
     if (audit->lost != 0) {
         cs_value data = cs_object_new(&a, 1);
         cs_object_put_text(&a, data, "records", cs_int((int64_t)audit->lost));
         audit->lost = 0;
-        add(audit, &(cs_audit_record){.type = "audit.lost", .actor = cs_undefined(), .data = data, .done = true}, NULL,
-            NULL);
+        put_loss(audit, "audit.lost", data);
     }
     cs_mutex_unlock(&audit->lock);
     cs_arena_destroy(&a);

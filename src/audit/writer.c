@@ -4,7 +4,8 @@
 #include "countersign/base/time.h"
 #include "internal.h"
 
-#define NAP_NS (50 * CS_NS_PER_MS)      /* records gather so long when nobody waits for them */
+#define NAP_NS (75 * CS_NS_PER_MS) /* records gather so long when nobody waits for them, less what writing takes */
+#define NAP_LEAST_NS (20 * CS_NS_PER_MS)
 #define RETRY_NS (200 * CS_NS_PER_MS)   /* between two tries to write */
 #define GIVE_UP_NS (2 * CS_NS_PER_S)    /* when the service ends */
 #define SIGN_NS CS_NS_PER_S             /* between two checkpoints */
@@ -176,7 +177,9 @@ static void write_batch(cs_audit *audit)
 {
     cs_error e = {.code = CS_OK};
     mark good = mark_now(audit, audit->next);
+    int64_t started = cs_time_mono_ns();
     cs_err err = write_items(audit, &good, &e);
+    audit->batch_ns = cs_time_mono_ns() - started;
     tell(audit, audit->next, good.next);
     audit->next = good.next;
     if (err == CS_OK) {
@@ -252,7 +255,8 @@ static void rest(cs_audit *audit)
         }
     }
     if (audit->filling.items.n != 0 && audit->o.sync != CS_AUDIT_COMMIT) {
-        int64_t until = cs_time_mono_ns() + NAP_NS, now;
+        int64_t nap = NAP_NS - audit->batch_ns > NAP_LEAST_NS ? NAP_NS - audit->batch_ns : NAP_LEAST_NS;
+        int64_t until = cs_time_mono_ns() + nap, now;
         while (!audit->stop && audit->wanted == audit->made && (now = cs_time_mono_ns()) < until) {
             (void)cs_cond_wait_for(&audit->more, &audit->lock, until - now);
         }
@@ -267,7 +271,7 @@ static void take(cs_audit *audit)
         audit->writing = audit->filling;
         audit->filling = room;
         audit->writing_bytes = audit->writing.bytes.n;
-        audit->writing_since = audit->writing.items.v[0].since_mono;
+        audit->writing_since = audit->writing.since_mono;
     }
 }
 

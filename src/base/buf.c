@@ -41,7 +41,7 @@ char *cs_buf_room(cs_buf *b, size_t more)
 void cs_buf_put(cs_buf *b, const void *bytes, size_t n)
 {
     if (n > 0) {
-        memcpy(cs_buf_room(b, n), bytes, n);
+        memcpy(b->cap - b->n >= n ? b->p + b->n : cs_buf_room(b, n), bytes, n);
         b->n += n;
     }
 }
@@ -49,11 +49,6 @@ void cs_buf_put(cs_buf *b, const void *bytes, size_t n)
 void cs_buf_slice(cs_buf *b, cs_slice s)
 {
     cs_buf_put(b, s.p, s.n);
-}
-
-void cs_buf_text(cs_buf *b, const char *text)
-{
-    cs_buf_put(b, text, strlen(text));
 }
 
 void cs_buf_printf(cs_buf *b, const char *format, ...)

@@ -200,8 +200,9 @@ bool cs_time_parse_rfc3339(cs_slice text, int64_t *ns)
     return true;
 }
 
-static char *put_number(char *p, int64_t value, int digits)
+static inline char *put_number(char *p, int64_t number, int digits)
 {
+    uint32_t value = (uint32_t)number;
     for (int i = digits - 1; i >= 0; i--) {
         p[i] = (char)('0' + value % 10);
         value /= 10;

@@ -14,7 +14,7 @@ static cs_slice part(const cs_decision_record *r, size_t at, size_t n)
 
 static cs_slice input_of(const cs_decision_record *r)
 {
-    return part(r, r->log + r->front, r->input);
+    return part(r, r->front, r->input);
 }
 
 static void write_digest(char out[DIGEST_TEXT], cs_hasher *hasher, cs_slice text)
@@ -50,10 +50,10 @@ static void close_object(cs_buf *out)
 void cs_decision__keep(cs_buf *out, const cs_decision_record *r, cs_hasher *hasher)
 {
     bool large = r->input + r->result > CS_DECISION__KEEP_MAX;
-    cs_slice back = part(r, r->log + r->front + r->input, r->back);
-    cs_slice result = part(r, r->log + r->front + r->input + r->back, r->result);
+    cs_slice back = part(r, r->front + r->input, r->back);
+    cs_slice result = part(r, r->front + r->input + r->back, r->result);
     cs_buf_byte(out, '{');
-    cs_buf_slice(out, part(r, r->log, r->front));
+    cs_buf_slice(out, part(r, 0, r->front));
     if (r->input != 0) {
         if (!large) {
             cs_buf_text(out, "\"input\":");
@@ -117,13 +117,13 @@ void cs_decision__keep_masked(cs_buf *out, const cs_decision_record *r, cs_hashe
 cs_err cs_decision__event(const cs_decision_record *r, cs_value labels, cs_arena *a, cs_value *out, cs_error *e)
 {
     if (r->log != 0) {
-        return cs_json_read(a, part(r, 0, r->log), NULL, out, NULL, e);
+        return cs_json_read(a, part(r, cs_decision__log_at(r), r->log), NULL, out, NULL, e);
     }
     cs_buf text;
     cs_buf_init(&text);
-    size_t at = r->log + r->front + r->input;
+    size_t at = r->front + r->input;
     cs_buf_byte(&text, '{');
-    cs_buf_slice(&text, part(r, r->log, r->front));
+    cs_buf_slice(&text, part(r, 0, r->front));
     if (r->input != 0) {
         cs_buf_text(&text, "\"input\":");
         cs_buf_slice(&text, input_of(r));

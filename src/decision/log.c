@@ -89,8 +89,7 @@ bool cs_decision_log_wants_ids(const cs_decision_log *log)
 
 static size_t size_of(const cs_decision_record *r)
 {
-    return sizeof *r + r->log + r->front + r->input + r->back + r->result + r->actor + r->tenant + r->request_id +
-           r->id;
+    return sizeof *r + cs_decision__log_at(r) + r->log;
 }
 
 /* ---- printing */
@@ -161,24 +160,17 @@ static void give(cs_decision_log *log, cs_slice json)
 
 /* ---- the audit log */
 
-static void fill(cs_audit_record *to, const cs_decision_record *r, cs_slice data)
+/* Hands on what is written in log->text. While the audit log is full: waits, or refuses for those who wait. An answer
+ * that is given already is always kept. */
+static void keep(cs_decision_log *log, const cs_decision_record *r)
 {
-    const char *at = r->bytes + r->log + r->front + r->input + r->back + r->result;
-    *to = (cs_audit_record){.type = "decision", .actor = cs_undefined(), .data_text = data, .time_ns = r->time_ns};
-    to->actor_text = cs_slice_make(at, r->actor);
-    to->tenant = cs_slice_make(at += r->actor, r->tenant);
-    to->request_id = cs_slice_make(at += r->tenant, r->request_id);
-    to->decision_id = cs_slice_make(at + r->request_id, r->id);
-}
-
-/* Hands it on. While the audit log is full: waits, or refuses for those who wait. An answer that is given already is
- * always kept. */
-static void keep(cs_decision_log *log, const cs_decision_record *r, cs_slice data)
-{
-    cs_audit_record record;
-    fill(&record, r, data);
-    record.done = r->told == NULL;
-    while (cs_audit_put(log->o.audit, &record, r->told, r->self) == CS_AUDIT_FULL) {
+    const char *at = r->bytes + r->front + r->input + r->back + r->result + r->actor;
+    cs_audit_record record = {.type = "decision", .time_ns = r->time_ns, .done = r->told == NULL};
+    record.tenant = cs_slice_make(at, r->tenant);
+    record.request_id = cs_slice_make(at += r->tenant, r->request_id);
+    record.decision_id = cs_slice_make(at + r->request_id, r->id);
+    cs_audit_written written = cs_audit_write_end(&log->text, &record);
+    while (cs_audit_put_written(log->o.audit, &written, r->told, r->self) == CS_AUDIT_FULL) {
         if (!cs_audit_blocks(log->o.audit) || atomic_load(&log->stop)) {
             cs_error e;
             (void)!cs_fail(&e, CS_ERR_IO, "the audit log cannot be written");
@@ -188,6 +180,12 @@ static void keep(cs_decision_log *log, const cs_decision_record *r, cs_slice dat
         }
         (void)cs_audit_wait(log->o.audit, 100 * CS_NS_PER_MS);
     }
+}
+
+static void begin(cs_decision_log *log, const cs_decision_record *r)
+{
+    const char *at = r->bytes + r->front + r->input + r->back + r->result;
+    cs_audit_write_begin(&log->text, cs_undefined(), cs_slice_make(at, r->actor));
 }
 
 /* ---- the thread */
@@ -210,29 +208,29 @@ static void handle_asking(cs_decision_log *log, const cs_decision_record *r, con
     if (err == CS_OK && gives(log) && !(cs_is(drop, CS_BOOL) && drop.u.i != 0)) {
         cs_json_write(&log->text, event, CS_JSON_HTML);
         give(log, cs_buf_view(&log->text));
-        cs_buf_clear(&log->text);
     }
     if (log->o.audit != NULL) {
+        begin(log, r);
         cs_decision__keep_masked(&log->text, r, log->hasher, event, &log->arena);
     }
 }
 
-/* With the world pinned; what is to be kept is in log->text then. */
+/* With the world pinned; what the audit log keeps is in log->text then, but for its end. */
 static void handle(cs_decision_log *log, const cs_decision_record *r, const cs_world *world, bool asks)
 {
     if (asks) {
         handle_asking(log, r, world);
     } else {
         if (gives(log)) {
-            give(log, cs_slice_make(r->bytes, r->log));
+            give(log, cs_slice_make(r->bytes + cs_decision__log_at(r), r->log));
         }
-        cs_buf_clear(&log->text);
         if (log->o.audit != NULL) {
+            begin(log, r);
             cs_decision__keep(&log->text, r, log->hasher);
         }
     }
     if (log->o.audit != NULL) {
-        keep(log, r, cs_buf_view(&log->text));
+        keep(log, r);
     }
     cs_arena_reset(&log->arena);
 }
@@ -452,9 +450,9 @@ cs_audit_answer cs_decision_log_take(cs_decision_log *log, const cs_decision *d,
                                      void *self, cs_decision_record **left)
 {
     *left = NULL;
-    cs_audit_record record;
-    if (goes_directly(log, d) && cs_decision__write_whole(room, d, &record)) {
-        cs_audit_answer answer = cs_audit_put(log->o.audit, &record, told, self);
+    cs_audit_written written;
+    if (goes_directly(log, d) && cs_decision__write_whole(room, d, &written)) {
+        cs_audit_answer answer = cs_audit_put_written(log->o.audit, &written, told, self);
         if (answer != CS_AUDIT_FULL) {
             return answer;
         }

@@ -41,17 +41,22 @@ struct cs_decision_record {
     int64_t time_ns;
     bool replay;
     cs_slice outcome;                  /* static */
-    size_t log;                        /* what the decision log prints; 0 = nothing */
     size_t front, input, back, result; /* what the audit log keeps, as canonical JSON: members in front of the input,
                                           its value, the members behind, the result's value; all 0 = nothing */
     size_t actor, tenant, request_id, id;
+    size_t log; /* what the decision log prints; 0 = nothing */
     char bytes[];
 };
 
+/* Where the text of the decision log begins. */
+static inline size_t cs_decision__log_at(const cs_decision_record *r)
+{
+    return r->front + r->input + r->back + r->result + r->actor + r->tenant + r->request_id + r->id;
+}
+
 cs_decision_record *cs_decision__record_new(const cs_decision_log *log, const cs_decision *decision);
-/* What the audit log keeps, where nothing is masked, into `out`, which `to` then points into. false: it is too large.
- */
-bool cs_decision__write_whole(cs_buf *out, const cs_decision *d, cs_audit_record *to);
+/* The record for the audit log, where nothing is masked, into `out`. false: it is too large. */
+bool cs_decision__write_whole(cs_buf *out, const cs_decision *d, cs_audit_written *to);
 bool cs_decision__logs(const cs_decision_log *log);   /* is there a decision log? */
 bool cs_decision__audits(const cs_decision_log *log); /* and an audit log? */
 cs_value cs_decision__labels(const cs_decision_log *log);

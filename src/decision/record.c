@@ -81,7 +81,25 @@ static void put_error(writer *w, const cs_error *e)
     cs_buf_byte(w->out, '}');
 }
 
-void cs_decision_write(cs_buf *out, const cs_decision *d, cs_value labels)
+/* A text that stands in the buffer already. */
+typedef struct known {
+    size_t at, n; /* n == 0: none */
+} known;
+
+static void put_known(writer *w, const char *key, cs_value v, known text)
+{
+    if (text.n == 0) {
+        put(w, key, v);
+        return;
+    }
+    name(w, key);
+    char *to = cs_buf_room(w->out, text.n);
+    memcpy(to, w->out->p + text.at, text.n);
+    w->out->n += text.n;
+}
+
+/* One JSON object with the names of OPA's decision log: what is printed and uploaded. */
+static void write_log(cs_buf *out, const cs_decision *d, cs_value labels, known input, known result)
 {
     writer w = {.out = out};
     put(&w, "labels", labels);
@@ -89,8 +107,8 @@ void cs_decision_write(cs_buf *out, const cs_decision *d, cs_value labels)
     put_bundles(&w, d->world);
     put_text(&w, "path", d->path);
     put_text(&w, "query", d->query);
-    put(&w, "input", d->input);
-    put(&w, "result", d->result);
+    put_known(&w, "input", d->input, input);
+    put_known(&w, "result", d->result, result);
     put(&w, "nd_builtin_cache", d->nd_builtin_cache);
     if (d->error != NULL) {
         put_error(&w, d->error);
@@ -111,24 +129,17 @@ void cs_decision_write(cs_buf *out, const cs_decision *d, cs_value labels)
 
 /* ---- for the audit log: members in the order of canonical JSON */
 
-static void keep_name(cs_buf *out, const char *text)
+static void keep(cs_buf *out, const char *name, cs_value v)
 {
-    cs_buf_byte(out, '"');
-    cs_buf_text(out, text);
-    cs_buf_text(out, "\":");
-}
-
-static void keep(cs_buf *out, const char *key, cs_value v)
-{
-    keep_name(out, key);
-    cs_json_write_canonical(out, v);
+    cs_buf_text(out, name);
+    (void)cs_json_write_canonical(out, v);
     cs_buf_byte(out, ',');
 }
 
-static void keep_text(cs_buf *out, const char *key, cs_slice text)
+static void keep_text(cs_buf *out, const char *name, cs_slice text)
 {
     if (text.n != 0) {
-        keep(out, key, cs_string(text));
+        keep(out, name, cs_string(text));
     }
 }
 
@@ -141,8 +152,7 @@ static int by_name(const cs_world *world, size_t i, size_t k)
 static void keep_bundles(cs_buf *out, const cs_world *world)
 {
     size_t n = cs_world_bundle_count(world), last = n;
-    keep_name(out, "bundles");
-    cs_buf_byte(out, '{');
+    cs_buf_text(out, "\"bundles\":{");
     for (size_t done = 0; done < n; done++) {
         size_t next = n;
         for (size_t i = 0; i < n; i++) {
@@ -154,9 +164,9 @@ static void keep_bundles(cs_buf *out, const cs_world *world)
         }
         const cs_world_bundle *b = cs_world_bundle_at(world, next);
         cs_buf_text(out, done != 0 ? "," : "");
-        cs_json_write_canonical(out, cs_string(b->name));
+        (void)cs_json_write_canonical(out, cs_string(b->name));
         cs_buf_text(out, ":{\"revision\":");
-        cs_json_write_canonical(out, cs_string(b->revision));
+        (void)cs_json_write_canonical(out, cs_string(b->revision));
         cs_buf_byte(out, '}');
         last = next;
     }
@@ -165,11 +175,10 @@ static void keep_bundles(cs_buf *out, const cs_world *world)
 
 static void keep_error(cs_buf *out, const cs_error *e)
 {
-    keep_name(out, "error");
-    cs_buf_text(out, "{\"code\":");
-    cs_json_write_canonical(out, cs_string(cs_slice_of(cs_err_name(e->code))));
+    cs_buf_text(out, "\"error\":{\"code\":");
+    (void)cs_json_write_canonical(out, cs_string(cs_slice_of(cs_err_name(e->code))));
     cs_buf_text(out, ",\"message\":");
-    cs_json_write_canonical(out, cs_string(cs_slice_of(e->text)));
+    (void)cs_json_write_canonical(out, cs_string(cs_slice_of(e->text)));
     cs_buf_text(out, "},");
 }
 
@@ -184,7 +193,7 @@ static void keep_front(cs_buf *out, const cs_decision *d)
 {
     keep_bundles(out, d->world);
     if (!cs_is_undefined(d->custom)) {
-        keep(out, "custom", d->custom);
+        keep(out, "\"custom\":", d->custom);
     }
     if (d->error != NULL) {
         keep_error(out, d->error);
@@ -193,35 +202,41 @@ static void keep_front(cs_buf *out, const cs_decision *d)
 
 static void keep_back(cs_buf *out, const cs_decision *d)
 {
-    keep_text(out, "outcome", d->outcome);
-    keep_text(out, "path", d->path);
-    keep_text(out, "query", d->query);
+    keep_text(out, "\"outcome\":", d->outcome);
+    keep_text(out, "\"path\":", d->path);
+    keep_text(out, "\"query\":", d->query);
     if (d->replay) {
-        keep(out, "replay", cs_bool(true));
+        keep(out, "\"replay\":", cs_bool(true));
     }
-    keep_text(out, "requested_by", d->requested_by);
+    keep_text(out, "\"requested_by\":", d->requested_by);
 }
 
-static void keep_value(cs_buf *out, cs_value v)
+/* If the text is the same in the decision log, its place is remembered. */
+static void keep_value(cs_buf *out, cs_value v, known *place)
 {
     if (!cs_is_undefined(v)) {
-        cs_json_write_canonical(out, v);
+        size_t from = out->n;
+        bool same = cs_json_write_canonical(out, v);
+        if (same && cs_json_is_common(cs_slice_make(out->p + from, out->n - from))) {
+            *place = (known){from, out->n - from};
+        }
     }
 }
 
 /* The parts of the record, as struct cs_decision_record has them. */
-static void write_kept(cs_buf *out, const cs_decision *d, cs_decision_record *head)
+static void write_kept(cs_buf *out, const cs_decision *d, cs_decision_record *head, known *input, known *result)
 {
     size_t from = out->n;
+    known ignored;
     keep_front(out, d);
     head->front = grown(out, &from);
-    keep_value(out, d->input);
+    keep_value(out, d->input, input);
     head->input = grown(out, &from);
     keep_back(out, d);
     head->back = grown(out, &from);
-    keep_value(out, d->result);
+    keep_value(out, d->result, result);
     head->result = grown(out, &from);
-    keep_value(out, d->actor);
+    keep_value(out, d->actor, &ignored);
     head->actor = grown(out, &from);
     cs_buf_slice(out, d->tenant);
     cs_buf_slice(out, d->request_id);
@@ -231,28 +246,26 @@ static void write_kept(cs_buf *out, const cs_decision *d, cs_decision_record *he
     head->id = d->id.n;
 }
 
-bool cs_decision__write_whole(cs_buf *out, const cs_decision *d, cs_audit_record *to)
+bool cs_decision__write_whole(cs_buf *out, const cs_decision *d, cs_audit_written *to)
 {
-    cs_buf_clear(out);
+    cs_audit_write_begin(out, d->actor, CS_LIT(""));
+    size_t start = out->n;
     cs_buf_byte(out, '{');
     keep_front(out, d);
     if (!cs_is_undefined(d->input)) {
-        keep(out, "input", d->input);
+        keep(out, "\"input\":", d->input);
     }
     keep_back(out, d);
     if (!cs_is_undefined(d->result)) {
-        keep(out, "result", d->result);
+        keep(out, "\"result\":", d->result);
     }
     out->p[out->n - 1] = '}'; /* there is a comma: bundles are always told */
-    size_t data = out->n;
-    keep_value(out, d->actor);
-    *to = (cs_audit_record){.type = "decision",
-                            .tenant = d->tenant,
-                            .request_id = d->request_id,
-                            .decision_id = d->id,
-                            .actor_text = cs_slice_make(out->p + data, out->n - data),
-                            .data_text = cs_slice_make(out->p, data),
-                            .time_ns = d->timestamp_ns};
+    size_t data = out->n - start;
+    *to = cs_audit_write_end(out, &(cs_audit_record){.type = "decision",
+                                                     .tenant = d->tenant,
+                                                     .request_id = d->request_id,
+                                                     .decision_id = d->id,
+                                                     .time_ns = d->timestamp_ns});
     return data <= CS_DECISION__KEEP_MAX;
 }
 
@@ -263,14 +276,15 @@ cs_decision_record *cs_decision__record_new(const cs_decision_log *log, const cs
     cs_buf_init(&out);
     (void)cs_buf_room(&out, 2048);
     out.n = sizeof head; /* its place */
+    known input = {0}, result = {0};
+    if (cs_decision__audits(log)) {
+        write_kept(&out, d, &head, &input, &result);
+    }
     size_t from = out.n;
     if (cs_decision__logs(log)) {
-        cs_decision_write(&out, d, cs_decision__labels(log));
+        write_log(&out, d, cs_decision__labels(log), input, result);
     }
     head.log = grown(&out, &from);
-    if (cs_decision__audits(log)) {
-        write_kept(&out, d, &head);
-    }
     memcpy(out.p, &head, sizeof head);
     return (cs_decision_record *)(void *)out.p; /* the buffer's block is the record */
 }

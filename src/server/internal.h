@@ -203,7 +203,7 @@ struct cs_server__worker {
     cs_host strict_host;         /* `host` with it */
     bool probed;                 /* somebody asked it */
     cs_buf record_room;          /* for records of decisions */
-    uint8_t random[512];         /* for ids: random bytes come cheaper by the dozen */
+    uint8_t random[2048];        /* for ids: random bytes come cheaper by the dozen */
     size_t random_left;          /* of them, unused */
     cs_map series;               /* handles of metrics, by what they count */
     cs_series *duration;

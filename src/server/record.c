@@ -202,7 +202,8 @@ void cs_server__record(cs_server__request *r, cs_slice path, cs_slice query, cs_
     cs_slice outcome = outcome_of(result, error);
     cs_slice labels[2] = {query.n != 0 ? CS_LIT("query") : path, outcome};
     cs_series_add(series(w, CS_METRIC_DECISIONS, labels, 2), w->index, 1);
-    cs_series_observe_ns(w->duration, w->index, cs_time_mono_ns() - r->started_ns);
+    int64_t taken_ns = cs_time_mono_ns() - r->started_ns;
+    cs_series_observe_ns(w->duration, w->index, taken_ns);
     if (query.n == 0) {
         count_reasons(w, result);
         watch_drift(r, path, input);
@@ -214,7 +215,7 @@ void cs_server__record(cs_server__request *r, cs_slice path, cs_slice query, cs_
         {"timer_rego_input_parse_ns", r->parse_ns},
         {"timer_rego_query_compile_ns", r->eval.compile_ns},
         {"timer_rego_query_eval_ns", r->eval.eval_ns},
-        {"timer_server_handler_ns", cs_time_mono_ns() - r->started_ns},
+        {"timer_server_handler_ns", taken_ns},
     };
     cs_decision d = {
         .id = cs_slice_of(r->decision_id),

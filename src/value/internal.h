@@ -103,6 +103,13 @@ bool cs_yaml__is_integer(cs_slice s);
 
 /* ---- JSON (json_write.c) */
 
+/* cs_json_write of what is not pretty, canonical or not. true: written plain, with HTML or not, it is the same but for
+ * escapes in its strings (numbers as they were spelled, keys in the order of bytes). */
+bool cs_value__json_compact(cs_buf *out, cs_value v, unsigned flags);
+/* The members, without brackets, of an object with keys that are no texts, or whose texts have an order of their own.
+ */
+void cs_value__json_texted(cs_buf *out, const cs_table *t, unsigned flags);
+bool cs_value__only_texts(const cs_table *t);
 /* cs_json_write of a value that stands `depth` levels deep in a pretty text. */
 void cs_value__json_at(cs_buf *out, cs_value v, unsigned flags, uint32_t depth);
 

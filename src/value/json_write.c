@@ -1,16 +1,12 @@
-/* The JSON writer: Go's encoding/json in its words and escapes, plain, pretty or canonical. */
+/* The JSON writer: Go's encoding/json in its words and escapes. Here strings, what is pretty, and objects whose keys
+ * are not texts; json_compact.c has what is written most. */
 #include "countersign/json.h"
 
 #include "countersign/base/mem.h"
 #include "countersign/base/utf8.h"
 #include "countersign/number.h"
 #include "internal.h"
-
-#if defined(__SSE2__)
-#include <emmintrin.h>
-#endif
-
-enum { CANONICAL = 256 };
+#include "json_plain.h"
 
 typedef struct writer {
     cs_buf *out;
@@ -22,63 +18,25 @@ static void write_value(writer *w, cs_value v);
 
 /* ---- strings */
 
-/* One bit for each byte that stands for itself: all of printable ASCII but the quote and the backslash; with HTML not
- * '<', '>' and '&' either. */
-#define BIT(c) (UINT64_C(1) << ((c)&63))
-static const uint64_t PLAIN[4] = {~UINT64_C(0) << 32 & ~BIT('"'), ~BIT('\\'), 0, 0};
-static const uint64_t PLAIN_HTML[4] = {~UINT64_C(0) << 32 & ~(BIT('"') | BIT('&') | BIT('<') | BIT('>')), ~BIT('\\'), 0,
-                                       0};
-
-#define EACH(byte) (UINT64_C(0x0101010101010101) * (byte))
-
-/* Bit 7 of some byte is set if any of them is zero. */
-static uint64_t any_zero(uint64_t x)
-{
-    return (x - EACH(1)) & ~x & EACH(0x80);
-}
-
-/* Do eight bytes stand for themselves? false also for those beyond ASCII. */
-static inline __attribute__((always_inline)) bool plain_word(const char *p, bool html)
-{
-    uint64_t x;
-    memcpy(&x, p, sizeof x);
-    uint64_t hit =
-        (x & EACH(0x80)) | ((x - EACH(0x20)) & ~x & EACH(0x80)) | any_zero(x ^ EACH('"')) | any_zero(x ^ EACH('\\'));
-    if (html) {
-        hit |= any_zero((x | EACH(2)) ^ EACH('>')) | any_zero(x ^ EACH('&'));
-    }
-    return hit == 0;
-}
-
 /* How many bytes from p on stand for themselves. */
 static size_t plain_run(const char *p, size_t n, bool html)
 {
     size_t i = 0;
 #if defined(__SSE2__)
-    const __m128i low = _mm_set1_epi8(0x20);
     for (; n - i >= 16; i += 16) {
-        __m128i x = _mm_loadu_si128((const __m128i *)(const void *)(p + i));
-        /* Signed: bytes from 0x80 count as negative. */
-        __m128i hit = _mm_or_si128(_mm_cmplt_epi8(x, low), _mm_or_si128(_mm_cmpeq_epi8(x, _mm_set1_epi8('"')),
-                                                                        _mm_cmpeq_epi8(x, _mm_set1_epi8('\\'))));
-        if (html) {
-            /* '<' and '>' differ in one bit. */
-            __m128i angle = _mm_cmpeq_epi8(_mm_or_si128(x, _mm_set1_epi8(2)), _mm_set1_epi8('>'));
-            hit = _mm_or_si128(hit, _mm_or_si128(angle, _mm_cmpeq_epi8(x, _mm_set1_epi8('&'))));
-        }
-        int mask = _mm_movemask_epi8(hit);
+        int mask = _mm_movemask_epi8(cs_json__special_bytes(cs_json__load16(p + i), html));
         if (mask != 0) {
             return i + (size_t)__builtin_ctz((unsigned)mask);
         }
     }
 #endif
-    if (n - i >= 8 && plain_word(p + i, html)) {
+    if (n - i >= 8 && cs_json__plain_word(p + i, html)) {
         i += 8;
     }
-    if (n - i < 8 && n >= 8 && plain_word(p + n - 8, html)) {
+    if (n - i < 8 && n >= 8 && cs_json__plain_word(p + n - 8, html)) {
         return n; /* the last eight, some of them for the second time */
     }
-    const uint64_t *plain = html ? PLAIN_HTML : PLAIN;
+    const uint64_t *plain = html ? CS_JSON__PLAIN_HTML : CS_JSON__PLAIN;
     while (i < n && (plain[(unsigned char)p[i] >> 6] >> ((unsigned char)p[i] & 63) & 1) != 0) {
         i++;
     }
@@ -166,54 +124,11 @@ void cs_json_write_string(cs_buf *out, cs_slice s, unsigned flags)
     }
     out->n += run + 1;
     for (size_t i = run; i < s.n; i += run) {
-        i += write_special(out, s.p + i, s.n - i, (flags & CANONICAL) != 0);
+        i += write_special(out, s.p + i, s.n - i, (flags & CS_JSON__CANONICAL) != 0);
         run = plain_run(s.p + i, s.n - i, html);
         cs_buf_put(out, s.p + i, run);
     }
     cs_buf_byte(out, '"');
-}
-
-/* ---- numbers of the canonical form */
-
-/* Exact digits without superfluous zeros, laid out as ECMAScript lays out a Number: equal numbers have one text. */
-static void write_reduced(cs_buf *out, cs_value v)
-{
-    char room[32];
-    if (v.form == CS_NUMBER_INT) {
-        cs_buf_slice(out, cs_number_text(v, room));
-        return;
-    }
-    cs_decimal d;
-    cs_number__take(v, room, &d);
-    if (d.digits == 0) {
-        cs_buf_byte(out, '0');
-        return;
-    }
-    if (d.negative) {
-        cs_buf_byte(out, '-');
-    }
-    int64_t n = (int64_t)d.digits;
-    bool plain = d.point > -6 && d.point <= 21;
-    if (plain && d.point <= 0) {
-        cs_buf_text(out, "0.");
-        for (int64_t i = d.point; i < 0; i++) {
-            cs_buf_byte(out, '0');
-        }
-    }
-    const char *p = d.first;
-    for (int64_t i = 0; i < n; i++, p++) {
-        p += *p == '.';
-        if (i > 0 && i == (plain ? d.point : 1)) {
-            cs_buf_byte(out, '.');
-        }
-        cs_buf_byte(out, *p);
-    }
-    for (int64_t i = n; plain && i < d.point; i++) {
-        cs_buf_byte(out, '0');
-    }
-    if (!plain) {
-        cs_buf_printf(out, "e%+lld", (long long)(d.point - 1));
-    }
 }
 
 /* ---- collections */
@@ -236,6 +151,7 @@ static void before_item(writer *w, bool first)
     }
 }
 
+/* Pretty, and with at least one item. */
 static void write_list(writer *w, const cs_value *items, uint32_t n)
 {
     cs_buf_byte(w->out, '[');
@@ -245,9 +161,7 @@ static void write_list(writer *w, const cs_value *items, uint32_t n)
         write_value(w, items[i]);
     }
     w->depth--;
-    if (n > 0 && (w->flags & CS_JSON_PRETTY) != 0) {
-        new_line(w);
-    }
+    new_line(w);
     cs_buf_byte(w->out, ']');
 }
 
@@ -317,12 +231,11 @@ static void write_texted_object(writer *w, const cs_table *t)
         if (t->keys[i].kind == CS_STRING) {
             items[i].key = cs_text(t->keys[i]);
         } else {
-            writer inner = {&items[i].owned, w->flags & CANONICAL, 0};
-            write_value(&inner, t->keys[i]);
+            (void)cs_value__json_compact(&items[i].owned, t->keys[i], w->flags & CS_JSON__CANONICAL);
             items[i].key = cs_buf_view(&items[i].owned);
         }
     }
-    sort_entries(items, items + t->n, t->n, (w->flags & CANONICAL) != 0);
+    sort_entries(items, items + t->n, t->n, (w->flags & CS_JSON__CANONICAL) != 0);
     bool first = true;
     for (uint32_t i = 0; i < t->n; i++) {
         if (i + 1 < t->n && cs_slice_eq(items[i].key, items[i + 1].key)) {
@@ -337,35 +250,6 @@ static void write_texted_object(writer *w, const cs_table *t)
     cs_free(items);
 }
 
-/* Are there bytes from which on the two orders of keys may differ? */
-static bool has_late_bytes(cs_slice key)
-{
-    size_t i = 0;
-    for (; key.n - i >= 8; i += 8) {
-        uint64_t x;
-        memcpy(&x, key.p + i, sizeof x);
-        if ((x & EACH(0x80)) != 0) {
-            break;
-        }
-    }
-    for (; i < key.n; i++) {
-        if ((unsigned char)key.p[i] >= 0xEE) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static bool needs_texts(const cs_table *t, bool canonical)
-{
-    for (uint32_t i = 0; i < t->n; i++) {
-        if (t->keys[i].kind != CS_STRING || (canonical && has_late_bytes(cs_text(t->keys[i])))) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static void write_object(writer *w, cs_table *t)
 {
     if ((w->flags & CS_JSON_AS_MADE) == 0) {
@@ -373,7 +257,7 @@ static void write_object(writer *w, cs_table *t)
     }
     cs_buf_byte(w->out, '{');
     w->depth++;
-    if (needs_texts(t, (w->flags & CANONICAL) != 0)) {
+    if (!cs_value__only_texts(t)) {
         write_texted_object(w, t);
     } else {
         for (uint32_t i = 0; i < t->n; i++) {
@@ -381,45 +265,28 @@ static void write_object(writer *w, cs_table *t)
         }
     }
     w->depth--;
-    if (t->n > 0 && (w->flags & CS_JSON_PRETTY) != 0) {
-        new_line(w);
-    }
+    new_line(w);
     cs_buf_byte(w->out, '}');
 }
 
 static void write_value(writer *w, cs_value v)
 {
-    char room[32];
-    switch ((cs_kind)v.kind) {
-    case CS_BOOL:
-        cs_buf_text(w->out, v.u.i != 0 ? "true" : "false");
-        break;
-    case CS_NUMBER:
-        if ((w->flags & CANONICAL) != 0) {
-            write_reduced(w->out, v);
-        } else {
-            cs_buf_slice(w->out, cs_number_text(v, room));
-        }
-        break;
-    case CS_STRING:
-        cs_json_write_string(w->out, cs_text(v), w->flags);
-        break;
-    case CS_ARRAY:
+    if ((w->flags & CS_JSON_PRETTY) == 0 || cs_count(v) == 0) {
+        (void)cs_value__json_compact(w->out, v, w->flags);
+    } else if (v.kind == CS_ARRAY) {
         write_list(w, v.u.items, v.n);
-        break;
-    case CS_OBJECT:
+    } else if (v.kind == CS_OBJECT) {
         write_object(w, v.u.table);
-        break;
-    case CS_SET:
+    } else {
         cs_table_sort(v.u.table);
         write_list(w, v.u.table->keys, v.u.table->n);
-        break;
-    case CS_UNDEFINED:
-    case CS_NULL:
-    case CS_PRIVATE:
-        cs_buf_text(w->out, "null");
-        break;
     }
+}
+
+void cs_value__json_texted(cs_buf *out, const cs_table *t, unsigned flags)
+{
+    writer w = {out, flags, 0};
+    write_texted_object(&w, t);
 }
 
 void cs_json_write(cs_buf *out, cs_value v, unsigned flags)
@@ -431,11 +298,5 @@ void cs_json_write(cs_buf *out, cs_value v, unsigned flags)
 void cs_value__json_at(cs_buf *out, cs_value v, unsigned flags, uint32_t depth)
 {
     writer w = {out, flags, depth};
-    write_value(&w, v);
-}
-
-void cs_json_write_canonical(cs_buf *out, cs_value v)
-{
-    writer w = {out, CANONICAL, 0};
     write_value(&w, v);
 }

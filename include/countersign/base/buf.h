@@ -20,7 +20,16 @@ static inline void cs_buf_clear(cs_buf *b)
 char *cs_buf_room(cs_buf *b, size_t more);
 void cs_buf_put(cs_buf *b, const void *bytes, size_t n);
 void cs_buf_slice(cs_buf *b, cs_slice s);
-void cs_buf_text(cs_buf *b, const char *text);
+static inline void cs_buf_text(cs_buf *b, const char *text)
+{
+    size_t n = strlen(text); /* of a literal: known when it is compiled */
+    if (b->cap - b->n <= n) {
+        cs_buf_put(b, text, n);
+    } else {
+        memcpy(b->p + b->n, text, n);
+        b->n += n;
+    }
+}
 void cs_buf_printf(cs_buf *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void cs_buf_i64(cs_buf *b, int64_t v);
 void cs_buf_u64(cs_buf *b, uint64_t v);

@@ -271,3 +271,90 @@ Test(json, canonical_form)
         cs_buf_destroy(&out);
     }
 }
+
+/* Every place of texts of every length around the widths that are looked at together, and each byte that is special. */
+Test(json, escapes_anywhere)
+{
+    static const char *const special[][3] = {
+        /* the byte, plain and canonical, HTML */
+        {"\"", "\\\"", "\\\""},   {"\\", "\\\\", "\\\\"}, {"\n", "\\n", "\\n"},  {"\x1f", "\\u001f", "\\u001f"},
+        {"\x7f", "\x7f", "\x7f"}, {"<", "<", "\\u003c"},  {">", ">", "\\u003e"}, {"&", "&", "\\u0026"},
+        {"=", "=", "="},          {" ", " ", " "},        {"!", "!", "!"},
+    };
+    for (size_t n = 1; n < 70; n++) {
+        char *text = malloc(n);
+        for (size_t k = 0; k < sizeof special / sizeof *special; k++) {
+            for (size_t at = 0; at < n; at++) {
+                memset(text, 'x', n);
+                text[at] = special[k][0][0];
+                for (int html = 0; html < 2; html++) {
+                    char want[100];
+                    int length = snprintf(want, sizeof want, "\"%.*s%s%.*s\"", (int)at, text, special[k][1 + html],
+                                          (int)(n - at - 1), text + at + 1);
+                    cs_buf out;
+                    cs_buf_init(&out);
+                    cs_json_write(&out, cs_string((cs_slice){text, n}), html != 0 ? CS_JSON_HTML : 0);
+                    cr_assert(out.n == (size_t)length && memcmp(out.p, want, out.n) == 0, "%s", want);
+                    cs_buf_destroy(&out);
+                }
+            }
+        }
+        free(text);
+    }
+}
+
+/* Small objects are ordered by the first bytes of their keys; the ends of short keys count as well. */
+Test(json, order_of_keys)
+{
+    static const char *const keys[] = {"",      "a", "aa", "aaaaaaaa", "aaaaaaaaa", "aaaaaaaab",
+                                       "aaaab", "b", "ba", "\xC3\xB6", "z"};
+    static const char *const want =
+        "{\"\":0,\"a\":1,\"aa\":2,\"aaaaaaaa\":3,\"aaaaaaaaa\":4,\"aaaaaaaab\":5,\"aaaab\":6,"
+        "\"b\":7,\"ba\":8,\"z\":10,\"\xC3\xB6\":9}";
+    size_t n = sizeof keys / sizeof *keys;
+    for (size_t turn = 0; turn < n; turn++) {
+        for (int canonical = 0; canonical < 2; canonical++) {
+            cs_value object = cs_object_new(&arena, 0);
+            for (size_t i = 0; i < n; i++) {
+                size_t k = (i * 7 + turn) % n;
+                cs_object_put_text(&arena, object, keys[k], cs_int((int64_t)k));
+            }
+            cs_buf out;
+            cs_buf_init(&out);
+            if (canonical != 0) {
+                cr_assert(cs_json_write_canonical(&out, object));
+            } else {
+                cs_json_write(&out, object, 0);
+            }
+            cr_assert_str_eq(cs_buf_cstr(&out), want);
+            cs_buf_destroy(&out);
+        }
+    }
+}
+
+/* Is the canonical text what cs_json_write gives? */
+Test(json, common_texts)
+{
+    static const struct {
+        const char *text;
+        bool same, common;
+    } cases[] = {
+        {"{\"a\":[1,2.5,true],\"b\":\"x\"}", true, true}, {"[1.50]", false, true},         {"[1e2]", false, true},
+        {"[\"0123456789abcdef<\"]", true, false},         {"[\"\xC3\xB6\"]", true, false}, {"[\"&\"]", true, false},
+        {"[\">0123456789abcdef\"]", true, false},         {"[\"\\n\"]", true, true},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        cs_value v;
+        cr_assert_eq(cs_json_read(&arena, cs_slice_of(cases[i].text), NULL, &v, NULL, NULL), CS_OK);
+        cs_buf out, other;
+        cs_buf_init(&out);
+        cs_buf_init(&other);
+        cr_assert_eq(cs_json_write_canonical(&out, v), cases[i].same, "%s", cases[i].text);
+        cr_assert_eq(cs_json_is_common(cs_buf_view(&out)), cases[i].common, "%s", cases[i].text);
+        cs_json_write(&other, v, CS_JSON_HTML);
+        cr_assert_eq(cs_slice_eq(cs_buf_view(&out), cs_buf_view(&other)),
+                     (cases[i].same && cases[i].common) || strcmp(cases[i].text, "[\"\xC3\xB6\"]") == 0);
+        cs_buf_destroy(&out);
+        cs_buf_destroy(&other);
+    }
+}
