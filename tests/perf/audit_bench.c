@@ -34,16 +34,22 @@ static cs_slice data_of(char *room, size_t size, long i)
 static void fill(cs_audit *audit, long n)
 {
     char data[2048], tenant[32], id[40];
+    cs_buf text;
+    cs_buf_init(&text);
     for (long i = 0; i < n; i++) {
-        cs_audit_record r = {.type = "decision", .actor = cs_undefined(), .data_text = data_of(data, sizeof data, i)};
+        cs_audit_record r = {.type = "decision"};
         int length = snprintf(tenant, sizeof tenant, "t%ld", i % 100);
         r.tenant = cs_slice_make(tenant, (size_t)length);
         length = snprintf(id, sizeof id, "request-%ld", i);
         r.request_id = cs_slice_make(id, (size_t)length);
-        while (cs_audit_put(audit, &r, NULL, NULL) == CS_AUDIT_FULL) {
+        cs_audit_write_begin(&text, cs_undefined(), CS_LIT(""));
+        cs_buf_slice(&text, data_of(data, sizeof data, i));
+        cs_audit_written written = cs_audit_write_end(&text, &r);
+        while (cs_audit_put_written(audit, &written, NULL, NULL) == CS_AUDIT_FULL) {
             (void)cs_audit_wait(audit, CS_NS_PER_S);
         }
     }
+    cs_buf_destroy(&text);
 }
 
 static cs_audit_sync sync_of(const char *word)

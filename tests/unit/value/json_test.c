@@ -1,6 +1,7 @@
 /* JSON at its edges: escapes, surrogates, bad UTF-8, duplicates, truncation at every byte, depth, memory; and writing.
  */
 #include <criterion/criterion.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "countersign/base/limits.h"
