@@ -2,13 +2,8 @@
  * that forward requests as Traefik does. The request becomes a countersign/v1 input, the decision path of the
  * configuration is asked, its answer becomes the reply that the gateway understands. */
 #include "countersign/base/log.h"
+#include "gateway.h"
 #include "grpc.h"
-
-typedef struct gateway {
-    const char *kind;             /* input.gateway.kind */
-    cs_slice method, path, query; /* of the request that the gateway holds */
-    bool header_only;             /* no body ever, reasons only in headers, only 401 and 403 */
-} gateway;
 
 enum { HEADER_BODY_MAX = 3584 }; /* nginx reads reply heads into 4 KiB */
 
@@ -41,7 +36,7 @@ static cs_value headers_of(cs_server__request *r)
     return out;
 }
 
-static cs_value request_of(cs_server__request *r, const gateway *g)
+static cs_value request_of(cs_server__request *r, const cs_server__gateway *g)
 {
     cs_arena *a = r->arena;
     cs_value out = cs_object_new(a, 6);
@@ -58,7 +53,7 @@ static cs_value request_of(cs_server__request *r, const gateway *g)
 
 /* ---- the input */
 
-static cs_value graphql_of(cs_server__request *r, const gateway *g, const char **body)
+static cs_value graphql_of(cs_server__request *r, const cs_server__gateway *g, const char **body)
 {
     size_t n = r->http->n_headers;
     cs_pq_header *headers = cs_arena_array(r->arena, cs_pq_header, n + 1);
@@ -78,7 +73,7 @@ static cs_value graphql_of(cs_server__request *r, const gateway *g, const char *
 
 static bool make_input(cs_server__request *r)
 {
-    const gateway *g = r->data;
+    const cs_server__gateway *g = r->data;
     cs_arena *a = r->arena;
     cs_value about = cs_object_new(a, 4), input = cs_object_new(a, 8);
     const char *body;
@@ -94,6 +89,13 @@ static bool make_input(cs_server__request *r)
     put(r, input, "request", request_of(r, g));
     put(r, input, "graphql", graphql);
     bool trust = r->server->identity == NULL || cs_server__caller_has_role(r, "gateway");
+    if (!cs_is_undefined(g->call)) {
+        put(r, about, "stage", cs_object_member(g->call, "stage"));
+        if (r->server->identity != NULL) {
+            /* The Router passes on what its client sent: nobody but a token says who that is. */
+            put(r, input, "actor", cs_object_new(a, 0));
+        }
+    }
     if (r->effects != NULL) {
         r->effects->given = input;
         input = cs_object_clone(a, input, 5);
@@ -144,7 +146,7 @@ static void add_headers(cs_server__request *r, cs_value headers)
     }
 }
 
-static void write_body(cs_server__request *r, const gateway *g, cs_value body)
+static void write_body(cs_server__request *r, const cs_server__gateway *g, cs_value body)
 {
     cs_buf *out = cs_http_body(r->x);
     if (cs_is(body, CS_STRING)) {
@@ -158,7 +160,7 @@ static void write_body(cs_server__request *r, const gateway *g, cs_value body)
 }
 
 /* Never 2xx and never 5xx: the one would let the request pass, the other makes Envoy do as its failure mode says. */
-static int refusal_status(const gateway *g, cs_value status)
+static int refusal_status(const cs_server__gateway *g, cs_value status)
 {
     int64_t n = cs_is(status, CS_NUMBER) && status.form == CS_NUMBER_INT ? status.u.i : 403;
     if (g->header_only) {
@@ -181,6 +183,13 @@ static void refuse(cs_server__request *r, const char *code, const cs_error *erro
     cs_log(CS_LOG_ERROR, "A gateway got no decision from the policy.", 2,
            (cs_log_field[]){CS_LOG_S("decision", decision),
                             CS_LOG_S("error", error != NULL ? cs_slice_of(error->text) : CS_LIT("undefined"))});
+    const cs_server__gateway *g = r->data;
+    if (!cs_is_undefined(g->call)) {
+        cs_value body = cs_server__apollo_error(r, code, "the policy gave no decision");
+        cs_server__apollo_break(r, g->call, 503, body, cs_undefined());
+        cs_server__send(r, 200, "application/json");
+        return;
+    }
     cs_server__fail(r, 403, code, "the policy gave no decision");
 }
 
@@ -202,18 +211,48 @@ static void finish(cs_server__request *r, int status, const char *content_type)
     cs_server__send(r, status, content_type);
 }
 
+/* The Router takes headers and statuses out of the body alone. */
+static void answer_router(cs_server__request *r, const cs_server__gateway *g, bool allow)
+{
+    cs_value result = r->eval.result, headers = cs_object_new(r->arena, 4);
+    cs_value wanted = cs_object_member(result, "headers");
+    for (uint32_t i = 0; cs_is(wanted, CS_OBJECT) && i < cs_count(wanted); i++) {
+        cs_value v, key = cs_entry(wanted, i, &v);
+        if (cs_is(key, CS_STRING) && cs_is(v, CS_STRING) && may_set(cs_text(key))) {
+            cs_object_put(r->arena, headers, key, v);
+        }
+    }
+    for (size_t i = 0; r->effects != NULL && i < r->effects->plan.n_holds && i < 1; i++) {
+        cs_object_put_text(r->arena, headers, "x-countersign-hold", cs_string(r->effects->plan.holds[i].id));
+    }
+    if (allow) {
+        cs_server__apollo_continue(r, g->call, headers);
+    } else {
+        cs_value status = cs_object_member(result, "status");
+        int64_t n = cs_is(status, CS_NUMBER) && status.form == CS_NUMBER_INT ? status.u.i : 403;
+        cs_server__apollo_break(r, g->call, n >= 400 && n < 600 ? (int)n : 403, result, headers);
+    }
+    finish(r, 200, "application/json");
+}
+
 static void answer(cs_server__request *r)
 {
-    const gateway *g = r->data;
+    const cs_server__gateway *g = r->data;
     cs_server__eval *v = &r->eval;
     cs_value allow = cs_is(v->result, CS_BOOL) ? v->result : cs_object_member(v->result, "allow");
     if (v->err != CS_OK || !cs_is(allow, CS_BOOL)) {
         r->effects = NULL; /* nothing is asked for */
-        add_headers(r, cs_object_member(v->result, "headers"));
+        if (cs_is_undefined(g->call)) {
+            add_headers(r, cs_object_member(v->result, "headers"));
+        }
         refuse(r, v->err != CS_OK ? "evaluation_error" : "undefined_document", v->err != CS_OK ? &v->error : NULL);
         return;
     }
     if (r->effects != NULL && !cs_server__effects_plan(r)) {
+        return;
+    }
+    if (!cs_is_undefined(g->call)) {
+        answer_router(r, g, allow.u.i != 0);
         return;
     }
     add_headers(r, cs_object_member(v->result, "headers"));
@@ -225,10 +264,10 @@ static void answer(cs_server__request *r)
     finish(r, refusal_status(g, cs_object_member(v->result, "status")), "application/json");
 }
 
-static void ask(cs_server__request *r, const gateway *g)
+void cs_server__gateway_ask(cs_server__request *r, const cs_server__gateway *g)
 {
     cs_server *s = r->server;
-    gateway *mine = cs_arena_new(r->arena, gateway);
+    cs_server__gateway *mine = cs_arena_new(r->arena, cs_server__gateway);
     *mine = *g;
     r->data = mine;
     cs_server__make_decision_id(r);
@@ -255,10 +294,10 @@ void cs_server__gateway_envoy(cs_server__request *r)
     if (r->grpc != NULL) {
         r->grpc->asked = true;
     }
-    ask(r, &(gateway){.kind = r->grpc != NULL ? "envoy_grpc" : "envoy_http",
-                      .method = r->http->method,
-                      .path = rest.n != 0 ? rest : CS_LIT("/"),
-                      .query = r->http->query});
+    cs_server__gateway_ask(r, &(cs_server__gateway){.kind = r->grpc != NULL ? "envoy_grpc" : "envoy_http",
+                                                    .method = r->http->method,
+                                                    .path = rest.n != 0 ? rest : CS_LIT("/"),
+                                                    .query = r->http->query});
 }
 
 static cs_slice first_header(cs_server__request *r, const char *a, const char *b, const char *c, cs_slice otherwise)
@@ -274,7 +313,7 @@ static cs_slice first_header(cs_server__request *r, const char *a, const char *b
 }
 
 /* A gateway whose request names the one that it is about in headers. */
-static void ask_about(cs_server__request *r, cs_slice method, cs_slice target, gateway g)
+static void ask_about(cs_server__request *r, cs_slice method, cs_slice target, cs_server__gateway g)
 {
     /* An absolute URL; a path may hold anything, another URL among it. */
     size_t scheme = target.n != 0 && target.p[0] != '/' ? cs_slice_find(target, CS_LIT("://"), 0) : SIZE_MAX;
@@ -285,14 +324,14 @@ static void ask_about(cs_server__request *r, cs_slice method, cs_slice target, g
     g.method = method;
     g.path = cs_slice_sub(target, 0, mark);
     g.query = mark == SIZE_MAX ? CS_LIT("") : cs_slice_sub(target, mark + 1, target.n);
-    ask(r, &g);
+    cs_server__gateway_ask(r, &g);
 }
 
 void cs_server__gateway_nginx(cs_server__request *r)
 {
     ask_about(r, first_header(r, "X-Original-Method", "X-Forwarded-Method", "X-Original-Method", CS_LIT("")),
               first_header(r, "X-Original-URI", "X-Original-URL", "X-Forwarded-Uri", CS_LIT("/")),
-              (gateway){.kind = "nginx", .header_only = true});
+              (cs_server__gateway){.kind = "nginx", .header_only = true});
 }
 
 /* Traefik, Caddy, HAProxy, APISIX's forward-auth: any refusal below 500 goes to the client as it is. Those that send
@@ -301,5 +340,5 @@ void cs_server__gateway_forward(cs_server__request *r)
 {
     ask_about(r, first_header(r, "X-Forwarded-Method", "X-Original-Method", "X-Forwarded-Method", r->http->method),
               first_header(r, "X-Forwarded-Uri", "X-Original-URI", "X-Original-URL", CS_LIT("/")),
-              (gateway){.kind = "forward"});
+              (cs_server__gateway){.kind = "forward"});
 }

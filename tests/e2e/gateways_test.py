@@ -418,6 +418,80 @@ def nginx_is_told_200_401_or_403_only(w):
         assert reply.status in (401, 403), (token, reply)
 
 
+# ---- Apollo's Router: the same protocol that its coprocessors speak
+
+
+def coprocessor(w, body, stage="SupergraphRequest", token="default", role="gateway-secret", ident=None, **more):
+    """A call of the Router's for a client's request: the reply's body, checked for what it must not change."""
+    call = {"version": 1, "stage": stage, "control": "continue", "id": ident or serving.uuid.uuid4().hex,
+            "method": "POST", "path": "/graphql", "context": {"entries": {}}, "sdl": "type Query { a: Int }", **more}
+    token = w.token() if token == "default" else token
+    call["headers"] = {"accept": ["*/*"], "content-type": ["application/json"], "x-countersign-tenant": ["test"],
+                       "x-countersign-subject": ["root"]}
+    if token is not None:
+        call["headers"]["authorization"] = ["Bearer " + token]
+    call["body"] = json.dumps(body) if stage == "RouterRequest" else body
+    reply = ask(w.port, "POST", "/v1/authz/apollo", call, {"x-countersign-token": role})
+    assert reply.status == 200 and reply.headers["content-type"] == "application/json", reply
+    answer = reply.json()
+    for member in ("version", "stage", "id"):
+        assert answer[member] == call[member], reply
+    return answer, call
+
+
+def goes_on(result):
+    answer, call = result
+    assert answer["control"] == "continue" and "body" not in answer, answer
+    assert all(answer["headers"][k] == v for k, v in call["headers"].items()), answer
+    return answer
+
+
+def breaks(result, code, status=403):
+    answer, _ = result
+    assert answer["control"] == {"break": status}, answer
+    body = json.loads(answer["body"]) if answer["stage"] == "RouterRequest" else answer["body"]
+    assert code in {e["extensions"]["code"].lower() for e in body["errors"]}, answer
+    return answer
+
+
+@case
+def apollo_lets_what_is_allowed_go_on(w):
+    for stage in ("SupergraphRequest", "RouterRequest"):
+        answer = goes_on(coprocessor(w, rename(id="1", name="x"), stage))
+        assert answer["headers"]["x-countersign-decision"] == ["allow"], answer
+        query = {"extensions": {"persistedQuery": {"version": 1, "sha256Hash": ENTITY}}, "variables": {"id": "1"}}
+        goes_on(coprocessor(w, query, stage))
+
+
+@case
+def apollo_breaks_off_what_is_refused(w):
+    for stage in ("SupergraphRequest", "RouterRequest"):
+        breaks(coprocessor(w, {"documentId": "ff" * 32}, stage), "pq_unknown")
+        breaks(coprocessor(w, {"query": "mutation { a }"}, stage), "pq_required")
+        breaks(coprocessor(w, merge(**{"from": ["a"], "to": "b"}), stage), "approval_required")
+    breaks(coprocessor(w, rename(id="1", name="x"), method="GET"), "mutation_over_get")
+    answer, _ = coprocessor(w, None)
+    assert answer["control"] == {"break": 403}, answer
+
+
+@case
+def apollo_gives_no_say_to_clients_about_who_they_are(w):
+    for token in (None, w.token(tenant=None), w.token(key="stranger"), w.token(exp=int(time.time()) - 3600)):
+        answer, _ = coprocessor(w, rename(id="1", name="x"), token=token)
+        assert answer["control"] == {"break": 403}, answer
+    goes_on(coprocessor(w, rename(id="1", name="x")))
+
+
+@case
+def apollo_is_told_what_is_wrong_with_a_call(w):
+    headers = {"x-countersign-token": "gateway-secret"}
+    good = {"version": 1, "stage": "SupergraphRequest", "control": "continue", "id": "1"}
+    for call in (b"{", b"[]", {**good, "version": 2}, {**good, "stage": "SubgraphResponse"}, {"version": 1}):
+        reply = ask(w.port, "POST", "/v1/authz/apollo", call, headers)
+        assert reply.status == 400 and reply.json()["code"] == "invalid_coprocessor_request", (call, reply)
+    assert ask(w.port, "POST", "/v1/authz/apollo", good, {"x-countersign-token": "producer-secret"}).status == 403
+
+
 @case
 def a_gateway_needs_its_role(w):
     body = rename()

@@ -71,6 +71,7 @@ ROWS = [
     ("GET", "/v1/audit/head", None, {"auditor"}),
     ("POST", "/v1/authz/envoy/graphql", {}, {"gateway"}),
     ("GET", "/v1/authz/nginx", None, {"gateway"}),
+    ("POST", "/v1/authz/apollo", {}, {"gateway"}),
     ("POST", "/v1/compensations/replay", {"last": 1, "dry_run": True}, {FINOPS}),
     ("GET", "/admin/budget/status", None, {VIEWER, FINOPS}),
 ]
