@@ -337,9 +337,28 @@ cases["costly without approval"] := {
 
 cases["at the threshold"] := {"input": set("/cost/estimate_nanos", 5000000000), "codes": []}
 
-cases["threshold raised by an override"] := {
-	"input": set("/cost/estimate_nanos", 9000000000),
-	"settings": edit(settings, "add", "/softening", {"four_eyes_threshold_nanos": 10000000000}), "codes": [],
+softened := edit(settings, "add", "/softening", {"four_eyes_threshold_nanos": 10000000000})
+
+cases["costly below an override's threshold"] := {
+	"input": set("/cost/estimate_nanos", 9999999999), "settings": softened, "codes": [],
+}
+
+cases["costly from an override's threshold on"] := {
+	"input": set("/cost/estimate_nanos", 10000000000), "settings": softened, "codes": ["approval_required"],
+}
+
+cases["risky below an override's threshold"] := {
+	"input": object.union(merging, {"cost": {"estimate_nanos": 9999999999}}), "settings": softened, "codes": [],
+}
+
+cases["risky from an override's threshold on"] := {
+	"input": object.union(merging, {"cost": {"estimate_nanos": 10000000000}}),
+	"settings": softened, "codes": ["approval_required"],
+}
+
+cases["a threshold that is no number softens nothing"] := {
+	"input": merging, "codes": ["approval_required"],
+	"settings": edit(settings, "add", "/softening", {"four_eyes_threshold_nanos": "10"}),
 }
 
 cases["two approvers"] := {"input": merging, "approvals": two, "codes": []}

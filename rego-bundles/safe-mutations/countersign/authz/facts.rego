@@ -186,10 +186,7 @@ approval := data.approvals[input.actor.tenant][input.graphql.digest]
 # What the tenant asks for, and what the operation asks for instead.
 approving := object.union(tenant.approval, object.get(operation_or_empty, "approval", {}))
 
-cost_threshold := n if {
-	n := setting(["softening", "four_eyes_threshold_nanos"])
-	is_number(n)
-} else := approving.cost_threshold_nanos
+cost_threshold := approving.cost_threshold_nanos
 
 # How many people: as many as are asked for, and as many as the rules come to.
 quorum := max(quorums)

@@ -8,12 +8,19 @@ risk_tags := {tag | some tag in operation.risk_tags; tag in defaults.risk_tags}
 
 risky if {
 	mutation
-	count(risk_tags) > 0
+	needs_four_eyes
+	not softened
 }
 
-risky if {
-	mutation
-	estimate > cost_threshold
+needs_four_eyes if count(risk_tags) > 0
+
+needs_four_eyes if estimate > cost_threshold
+
+# An override may ask for four eyes only from a price on, whatever the tags.
+softened if {
+	threshold := setting(["softening", "four_eyes_threshold_nanos"])
+	is_number(threshold)
+	estimate < threshold
 }
 
 # ---- who is who: small letters, and the table of aliases. One person counts once, whatever their names.
