@@ -154,7 +154,8 @@ static cs_err lay_out(builder *b, cs_bundle_file **out, size_t *n, cs_error *e)
         cs_slice name = CS_LIT("");
         cs_buf_clear(&text);
         err = cs_build_module(b->build, i, &name, &text, &b->errors);
-        (*out)[i] = (cs_bundle_file){name, {cs_arena_dup(b->arena, text.p, text.n), text.n}, CS_LIT("")};
+        (*out)[i] = (cs_bundle_file){
+            .path = name, .bytes = {cs_arena_dup(b->arena, text.p, text.n), text.n}, .written = CS_LIT("")};
     }
     cs_buf_destroy(&text);
     return err == CS_OK ? CS_OK : cs_fail(e, err, "a module cannot be laid out");

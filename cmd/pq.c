@@ -200,7 +200,8 @@ static cs_err pack(cs_arena *a, const flags *f, const cs_bundle *base, const cs_
     size_t n_modules = base != NULL ? base->n_modules : 0, n;
     cs_bundle_file *modules = cs_arena_array(a, cs_bundle_file, n_modules + 1), *files;
     for (size_t i = 0; i < n_modules; i++) {
-        modules[i] = (cs_bundle_file){base->modules[i].path, base->modules[i].text, CS_LIT("")};
+        modules[i] =
+            (cs_bundle_file){.path = base->modules[i].path, .bytes = base->modules[i].text, .written = CS_LIT("")};
     }
     CS_TRY(cs_bundle_pack(a, merged, modules, n_modules, &files, &n, e));
     if (f->key != NULL) {
@@ -214,7 +215,7 @@ static cs_err pack(cs_arena *a, const flags *f, const cs_bundle *base, const cs_
         cs_slice text;
         CS_TRY(cs_bundle_sign(a, files, n, &signing, &text, e));
         more[n] = more[n - 1]; /* .manifest stays the last one */
-        more[n - 1] = (cs_bundle_file){CS_LIT(".signatures.json"), text, CS_LIT("")};
+        more[n - 1] = (cs_bundle_file){.path = CS_LIT(".signatures.json"), .bytes = text, .written = CS_LIT("")};
         files = more;
         n++;
     }

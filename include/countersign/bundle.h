@@ -15,6 +15,7 @@
 #include "countersign/base/err.h"
 #include "countersign/crypto.h"
 #include "countersign/rego.h"
+#include "countersign/store.h"
 
 typedef struct cs_bundle_module {
     cs_slice path; /* inside the bundle, with a leading slash: "/authz/a.rego" */
@@ -28,7 +29,8 @@ typedef struct cs_bundle_module {
 typedef struct cs_bundle_file {
     cs_slice path; /* inside the bundle, cleaned, without a leading slash: "authz/a.rego" */
     cs_slice bytes;
-    cs_slice written; /* as the archive has it; "" in files that are made */
+    cs_slice written;  /* as the archive has it; "" in files that are made */
+    cs_value document; /* of a data file that was read: frozen in the bundle's segment; undefined otherwise */
 } cs_bundle_file;
 
 typedef struct cs_bundle_manifest {
@@ -57,7 +59,9 @@ typedef struct cs_bundle {
     cs_slice etag;   /* as given by the caller */
     cs_bundle_manifest manifest;
     cs_bundle_signature signature;
-    cs_value data; /* an object */
+    cs_value data;       /* an object */
+    cs_segment *segment; /* what the data are frozen in; NULL in a bundle that was made out of others */
+    cs_arena texts;      /* of large files */
     cs_bundle_module *modules;
     size_t n_modules, cap_modules;
     cs_bundle_file *files; /* every file in the order of the archive, .signatures.json and ignored ones included */
@@ -100,7 +104,8 @@ typedef struct cs_bundle_options {
     bool follow_links;     /* read what symbolic links in a folder lead to; otherwise they are left out */
     bool include_manifest; /* put the manifest at data.system.bundle.manifest, as OPA does for tar.gz files given with
                               -d */
-    bool raw;              /* keep files only: no manifest, data, modules (for sign and inspect) */
+    bool consume; /* nobody wants the texts of large data files of the bundle once they are read: they hold zeros */
+    bool raw;     /* keep files only: no manifest, data, modules (for sign and inspect) */
     /* Asked about every module when its version is known; an error and the list of what is wrong with it end the
      * reading of a bundle, and are noted in that of files. NULL = nobody. */
     cs_err (*module)(void *self, const cs_bundle_module *module, cs_errors *errors);

@@ -10,7 +10,10 @@ typedef struct cs_json_options {
     bool borrow; /* strings without escapes and number texts point into the text, which must then outlive the value */
     bool unique; /* two members of one name are an error: of what others may read otherwise nothing is believed */
     bool prefix; /* stop after the first value; otherwise anything but white space behind it is an error */
-    uint32_t max_depth; /* 0 = the limit json_depth */
+    uint32_t max_depth;  /* 0 = the limit json_depth */
+    cs_freezer *freezer; /* makes the value frozen, in its arena; `borrow` means nothing then */
+    bool consume; /* with a freezer: whole pages of the text are given back as they are read, and hold zeros then; the
+                     caller owns the text and wants nothing of it any more, and no error has a row and a column */
 } cs_json_options;
 
 /* *consumed, if wanted, is how many bytes the value took. Duplicate keys: the last one wins, as in Go. Unpaired

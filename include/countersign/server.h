@@ -106,6 +106,10 @@ cs_value cs_server_status_document(cs_server *server, cs_arena *a);
  * for the document. One listener; NULL takes it away, and then it is not called any more. Any thread. */
 void cs_server_on_status(cs_server *server, void (*changed)(void *self), void *self);
 
+/* With this configuration, are the texts of a bundle's data files looked at again when it is activated? Then they must
+ * not be consumed (bundle.h). */
+bool cs_server_reads_texts(const cs_config *config);
+
 /* Writes verified bundles into a world and publishes it, and puts its data.tenants into force for the budgets: all or
  * nothing. The same for -b, file:// bundles and PUT /v1/bundles; policy ids are "<name>/<file>". On
  * CS_ERR_BUNDLE_COMPILE *errors holds the list, otherwise *e the reason. Reports to cs_server_bundle_report. Any

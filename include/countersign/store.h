@@ -113,12 +113,20 @@ void cs_txn_policy_put(cs_txn *txn, cs_slice id, cs_slice text, int rego_version
 /* false if there is none. */
 bool cs_txn_policy_remove(cs_txn *txn, cs_slice id);
 
-/* What a bundle brings. Everything is copied. */
+/* Memory that worlds share, counted; what is frozen in its arena before the segment is handed over needs no copy. */
+typedef struct cs_segment cs_segment;
+cs_segment *cs_segment_new(void);
+cs_arena *cs_segment_arena(cs_segment *segment);
+cs_segment *cs_segment_retain(cs_segment *segment); /* NULL is fine */
+void cs_segment_release(cs_segment *segment);       /* NULL is fine */
+
+/* What a bundle brings. Everything is copied, but the data if they stand in a segment. */
 typedef struct cs_txn_bundle {
     cs_slice name, revision, etag;
     const cs_slice *roots;
     size_t n_roots;
     cs_value data;                   /* an object */
+    cs_segment *segment;             /* the data are frozen in it, and nobody adds to it; NULL = copy them */
     cs_value manifest;               /* stored at data.system.bundles.<name>.manifest; undefined = none */
     const cs_policy_source *modules; /* `file` is the policy's id */
     size_t n_modules;

@@ -56,14 +56,23 @@ _Static_assert(sizeof(cs_value) == 16, "a value is two words");
 struct cs_table {
     uint32_t n;
     uint32_t cap;
-    uint32_t mask; /* slots - 1, or 0 without an index */
-    bool sorted;   /* the entries are in cs_compare order of their keys */
-    bool frozen;   /* belongs to a world: never written again */
-    cs_value *keys;
-    cs_value *vals;   /* NULL in a set */
-    uint32_t *hashes; /* cs_hash of each key */
-    uint32_t *slots;  /* 1-based entry numbers, 0 = empty */
+    uint32_t mask;  /* slots - 1, or 0 without an index */
+    bool sorted;    /* the entries are in cs_compare order of their keys */
+    bool frozen;    /* belongs to a world: never written again */
+    cs_value *keys; /* `cap` of them; behind them their hashes, and behind those the slots of the index */
+    cs_value *vals; /* NULL in a set */
 };
+
+/* cs_hash of each key. An empty set has no keys, and then no hashes either. */
+static inline uint32_t *cs_table_hashes(const cs_table *t)
+{
+    return (uint32_t *)((uintptr_t)t->keys + sizeof *t->keys * t->cap);
+}
+/* The index: 1-based entry numbers, 0 = empty. Of a table with a mask only. */
+static inline uint32_t *cs_table_slots(const cs_table *t)
+{
+    return cs_table_hashes(t) + t->cap;
+}
 
 /* ---- constructors: no allocation */
 static inline cs_value cs_undefined(void)
@@ -161,8 +170,18 @@ uint32_t cs_hash(cs_value v);
 
 /* ---- copies */
 /* A deep copy into `a`, sorted, indexed and never to be written again: what a world is made of. Equal strings of up to
- * 64 bytes become one copy. Recursion is bounded by the depth limit of what was parsed. */
+ * 64 bytes become one copy, objects with the same keys share them. Recursion is bounded by the depth limit of what was
+ * parsed. */
 cs_value cs_freeze(cs_arena *a, cs_value v);
+/* The same for several values that may share, and for what is read from JSON (json.h). One thread at a time; lives as
+ * long as values are added, the arena longer. */
+typedef struct cs_freezer cs_freezer;
+cs_freezer *cs_freezer_new(cs_arena *a);
+void cs_freezer_free(cs_freezer *f); /* NULL is fine */
+cs_value cs_freezer_put(cs_freezer *f, cs_value v);
+/* As put, where everything but objects is frozen in the arena already, and most objects: those are taken as they are.
+ */
+cs_value cs_freezer_put_upper(cs_freezer *f, cs_value v);
 /* A shallow copy of a table that may be changed, with room for `extra` more entries. */
 cs_value cs_object_clone(cs_arena *a, cs_value object, uint32_t extra);
 cs_value cs_set_clone(cs_arena *a, cs_value set, uint32_t extra);

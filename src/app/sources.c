@@ -6,7 +6,11 @@
 static cs_bundle_options common(const cs_app *app)
 {
     return (cs_bundle_options){
-        .rego_version = app->o->rego_version, .ignore = app->o->ignore, .n_ignore = app->o->n_ignore};
+        .rego_version = app->o->rego_version,
+        .ignore = app->o->ignore,
+        .n_ignore = app->o->n_ignore,
+        .consume = !cs_server_reads_texts(app->config),
+    };
 }
 
 /* ---- the command line */

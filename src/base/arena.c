@@ -11,10 +11,12 @@
 
 #include "countersign/base/err.h"
 #include "countersign/base/mem.h"
+#include "countersign/base/pages.h"
 
 struct cs_arena_chunk {
     cs_arena_chunk *next;
-    size_t size; /* bytes of data[] */
+    size_t size;  /* bytes of data[] */
+    size_t pages; /* bytes of all of it when it is pages of its own; 0 otherwise */
     _Alignas(16) uint8_t data[];
 };
 
@@ -26,6 +28,8 @@ struct cs_arena_chunk {
 #define LAST ((size_t)1048576 - sizeof(cs_arena_chunk))
 #endif
 
+#define PAGES_LEAST ((size_t)65536) /* smaller chunks come from the heap */
+
 /* Where an arena without chunks points, so that an allocation of no bytes has an address too. Never written. */
 static _Alignas(16) uint8_t nothing[16];
 
@@ -34,14 +38,37 @@ void cs_arena_init(cs_arena *a, size_t cap)
     *a = (cs_arena){.at = nothing, .end = nothing, .cap = cap ? cap : SIZE_MAX};
 }
 
+void cs_arena_init_pages(cs_arena *a)
+{
+    cs_arena_init(a, 0);
+    a->pages = true;
+}
+
+static void free_chunk(cs_arena_chunk *c)
+{
+    if (c != NULL && c->pages != 0) {
+        (void)cs_pages(c, c->pages, 0);
+    } else {
+        cs_free(c);
+    }
+}
+
+/* Empty, and of the same kind. */
+static void again(cs_arena *a)
+{
+    bool pages = a->pages;
+    cs_arena_init(a, a->cap);
+    a->pages = pages;
+}
+
 void cs_arena_destroy(cs_arena *a)
 {
     for (cs_arena_chunk *c = a->chunks; c != NULL;) {
         cs_arena_chunk *next = c->next;
-        cs_free(c);
+        free_chunk(c);
         c = next;
     }
-    cs_arena_init(a, a->cap);
+    again(a);
 }
 
 /* The end of the current chunk: where it stops, or where the cap does. */
@@ -76,14 +103,14 @@ void cs_arena_reset(cs_arena *a)
     for (cs_arena_chunk *c = a->chunks; c != NULL;) {
         cs_arena_chunk *next = c->next;
         if (c->size <= LAST && (keep == NULL || c->size > keep->size)) {
-            cs_free(keep);
+            free_chunk(keep);
             keep = c;
         } else {
-            cs_free(c);
+            free_chunk(c);
         }
         c = next;
     }
-    cs_arena_init(a, a->cap);
+    again(a);
     if (keep != NULL) {
         keep->next = NULL;
         a->chunks = keep;
@@ -108,7 +135,16 @@ static void add_chunk(cs_arena *a, size_t need)
     if (size < need) {
         size = need;
     }
-    cs_arena_chunk *c = cs_alloc_uncounted(sizeof *c + size);
+    cs_arena_chunk *c;
+    if (a->pages && size >= PAGES_LEAST) {
+        size_t whole = (sizeof *c + size + 4095U) & ~(size_t)4095U;
+        c = cs_pages(NULL, 0, whole);
+        c->pages = whole;
+        size = whole - sizeof *c;
+    } else {
+        c = cs_alloc_uncounted(sizeof *c + size);
+        c->pages = 0;
+    }
     c->next = a->chunks;
     c->size = size;
     cs_arena_close_(c->data, size);
@@ -207,7 +243,7 @@ void cs_arena_rewind(cs_arena *a, cs_arena_mark mark)
             set_end(a);
             return;
         }
-        cs_free(a->chunks);
+        free_chunk(a->chunks);
         a->chunks = next;
     }
     a->at = mark.at;

@@ -198,6 +198,15 @@ void *cs_pages(void *p, size_t from, size_t to)
     return fresh;
 }
 
+void cs_mem_discard(const void *p, size_t n)
+{
+    uintptr_t from = ((uintptr_t)p + PAGE - 1) & ~(uintptr_t)(PAGE - 1);
+    uintptr_t to = ((uintptr_t)p + n) & ~(uintptr_t)(PAGE - 1);
+    if (from < to) {
+        (void)madvise((void *)from, to - from, MADV_DONTNEED);
+    }
+}
+
 char *cs_strdup(const char *text)
 {
     size_t n = strlen(text) + 1;

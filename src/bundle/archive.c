@@ -113,6 +113,25 @@ static cs_err clean_name(reader *r, cs_slice written, cs_slice *path, cs_error *
     return CS_OK;
 }
 
+/* A large file, straight to where it stays. */
+static cs_err read_large(reader *r, size_t size, cs_slice *out, cs_error *e)
+{
+    char *bytes = cs_arena_alloc(&r->bundle->texts, size);
+    size_t n = 0;
+    while (n < size) {
+        la_ssize_t got = archive_read_data(r->tar, bytes + n, size - n);
+        if (got < 0) {
+            return tar_failed(r, e);
+        }
+        if (got == 0) {
+            break;
+        }
+        n += (size_t)got;
+    }
+    *out = cs_slice_make(bytes, n);
+    return CS_OK;
+}
+
 static cs_err read_content(reader *r, cs_slice path, cs_slice *out, cs_error *e)
 {
     cs_buf_clear(&r->scratch);
@@ -190,7 +209,12 @@ static cs_err take_entry(reader *r, struct archive_entry *entry, cs_error *e)
                        (unsigned long long)cs_limits_get()->bundle_files);
     }
     cs_bundle_file file = {.path = path, .written = written};
-    CS_TRY(read_content(r, path, &file.bytes, e));
+    if ((uint64_t)size >= CS_BUNDLE__LARGE && r->content + (uint64_t)size <= cs_limits_get()->bundle_total_bytes) {
+        CS_TRY(read_large(r, (size_t)size, &file.bytes, e));
+        r->content += file.bytes.n;
+    } else {
+        CS_TRY(read_content(r, path, &file.bytes, e));
+    }
     cs_bundle__add_file(r->bundle, file);
     return CS_OK;
 }

@@ -66,6 +66,13 @@ cs_err cs_bundle__insert(cs_arena *a, cs_value *root, const cs_slice *keys, size
         }
         return cs_fail(e, CS_ERR_CONFLICT, "merge error");
     }
+    if (cs_count(*root) == 0) {
+        *root = value;
+        return CS_OK;
+    }
+    if (root->u.table->frozen) {
+        *root = cs_object_clone(a, *root, cs_count(value));
+    }
     merge_into(a, *root, value);
     return CS_OK;
 }

@@ -10,6 +10,9 @@ bool cs_bundle__path_match(cs_slice pattern, cs_slice name);
 /* Patterns of file_rego_versions: '*' crosses '/', {a,b}, [a-z], [!a-z], '\' escapes. */
 bool cs_bundle__glob_match(cs_slice pattern, cs_slice text);
 
+/* Files from this size on have memory of their own. */
+#define CS_BUNDLE__LARGE ((size_t)1048576)
+
 /* ---- archive.c */
 /* Unpacks into bundle->files and sets bundle->digest. Nothing is parsed. */
 CS_MUST_CHECK cs_err cs_bundle__unpack(cs_bundle *bundle, cs_slice archive, const cs_bundle_options *options,
@@ -34,6 +37,10 @@ cs_slice cs_bundle__concat(cs_arena *a, cs_slice x, cs_slice y);
 cs_slice cs_bundle__join(cs_arena *a, cs_slice x, cs_slice y);
 /* JSON, and if it is not that YAML, as OPA's util.Unmarshal. The text must live as long as the value. */
 CS_MUST_CHECK cs_err cs_bundle__read_document(cs_arena *a, cs_slice text, cs_value *out, cs_error *e);
+
+/* The document of a file of data, frozen in the bundle's segment; read once. */
+CS_MUST_CHECK cs_err cs_bundle__file_document(cs_bundle *bundle, const cs_bundle_options *options, cs_freezer *freezer,
+                                              cs_bundle_file *file, cs_value *out, cs_error *e);
 
 /* ---- data.c */
 /* Puts `value` at the place given by `keys` into *root, merging objects. On a clash CS_ERR_CONFLICT; *conflict (if
@@ -64,8 +71,8 @@ bool cs_bundle__manifest_of_proto(cs_arena *a, cs_slice bytes, cs_value *out);
 
 /* ---- signature.c */
 /* Verifies every file of the bundle; fills bundle->signature. `folder` stands in front of the names in the signature
- * ("" for an archive). */
-CS_MUST_CHECK cs_err cs_bundle__verify(cs_bundle *bundle, const cs_bundle_options *options, cs_slice folder,
-                                       cs_error *e);
+ * ("" for an archive). Documents of data files are read by the way. */
+CS_MUST_CHECK cs_err cs_bundle__verify(cs_bundle *bundle, const cs_bundle_options *options, cs_freezer *freezer,
+                                       cs_slice folder, cs_error *e);
 
 #endif

@@ -9,6 +9,7 @@ cs_bundle *cs_bundle_of_loaded(cs_bundle_loaded *loaded)
 {
     cs_bundle *b = cs_zalloc(sizeof *b);
     b->arena = loaded->arena;
+    cs_arena_init(&b->texts, 0);
     b->name = b->etag = b->digest = CS_LIT("");
     b->signature.keyid = b->signature.scope = b->signature.issuer = CS_LIT("");
     b->data = loaded->data;
@@ -205,7 +206,8 @@ cs_err cs_bundle_pack(cs_arena *a, const cs_bundle_merged *merged, const cs_bund
     cs_buf_init(&text);
     cs_json_write(&text, merged->data, CS_JSON_HTML);
     cs_buf_byte(&text, '\n');
-    list[n++] = (cs_bundle_file){CS_LIT("data.json"), {cs_arena_dup(a, text.p, text.n), text.n}, CS_LIT("")};
+    list[n++] = (cs_bundle_file){
+        .path = CS_LIT("data.json"), .bytes = {cs_arena_dup(a, text.p, text.n), text.n}, .written = CS_LIT("")};
     cs_buf_destroy(&text);
     for (size_t i = 0; i < count; i++) {
         cs_slice name = modules != NULL ? modules[i].path : merged->modules[i]->url;
@@ -216,13 +218,16 @@ cs_err cs_bundle_pack(cs_arena *a, const cs_bundle_merged *merged, const cs_bund
                 return cs_fail(e, CS_ERR_CONFLICT, "duplicate module URL: %.*s", CS_FMT(name));
             }
         }
-        list[n++] = (cs_bundle_file){path, modules != NULL ? modules[i].bytes : merged->modules[i]->text, CS_LIT("")};
+        list[n++] = (cs_bundle_file){.path = path,
+                                     .bytes = modules != NULL ? modules[i].bytes : merged->modules[i]->text,
+                                     .written = CS_LIT("")};
     }
     for (size_t i = 0; i < merged->n_plans; i++) {
         list[n++] = merged->plans[i];
     }
     cs_slice manifest = merged->proto ? cs_bundle__manifest_to_proto(a, merged) : write_manifest(a, merged);
-    list[n++] = (cs_bundle_file){merged->proto ? CS_LIT(".manifest.pb") : CS_LIT(".manifest"), manifest, CS_LIT("")};
+    list[n++] = (cs_bundle_file){
+        .path = merged->proto ? CS_LIT(".manifest.pb") : CS_LIT(".manifest"), .bytes = manifest, .written = CS_LIT("")};
     *files = list;
     *n_files = n;
     return CS_OK;

@@ -26,6 +26,8 @@ static cs_bundle *bundle_new(const cs_bundle_options *options)
     b->etag = keep(&b->arena, options->etag);
     b->digest = b->signature.keyid = b->signature.scope = b->signature.issuer = CS_LIT("");
     b->data = cs_object_new(&b->arena, 0);
+    b->segment = cs_segment_new();
+    cs_arena_init_pages(&b->texts);
     b->patch = cs_array(NULL, 0);
     cs_bundle__default_manifest(b);
     return b;
@@ -34,6 +36,8 @@ static cs_bundle *bundle_new(const cs_bundle_options *options)
 void cs_bundle_free(cs_bundle *b)
 {
     if (b != NULL) {
+        cs_segment_release(b->segment);
+        cs_arena_destroy(&b->texts);
         cs_arena_destroy(&b->arena);
         cs_free(b);
     }
@@ -100,14 +104,31 @@ static cs_err insert_data(cs_bundle *b, const cs_bundle_file *file, cs_slice sho
     return err;
 }
 
-static cs_err read_data(cs_bundle *b, const cs_bundle_file *file, cs_slice shown, cs_error *e)
+cs_err cs_bundle__file_document(cs_bundle *b, const cs_bundle_options *options, cs_freezer *freezer,
+                                cs_bundle_file *file, cs_value *out, cs_error *e)
+{
+    if (cs_is_undefined(file->document)) {
+        cs_value value;
+        bool large = file->bytes.n >= CS_BUNDLE__LARGE;
+        cs_json_options read = {.freezer = freezer, .consume = options->consume && large};
+        if (cs_bundle__is_yaml_data(file->path)) {
+            CS_TRY(cs_bundle__read_document(&b->arena, file->bytes, &value, e));
+            value = cs_freezer_put(freezer, value);
+        } else {
+            CS_TRY(cs_json_read(&b->arena, file->bytes, &read, &value, NULL, e));
+        }
+        file->document = value;
+    }
+    *out = file->document;
+    return CS_OK;
+}
+
+static cs_err read_data(cs_bundle *b, const cs_bundle_options *options, cs_freezer *f, cs_bundle_file *file,
+                        cs_slice shown, cs_error *e)
 {
     cs_value value;
     cs_error inner = {0};
-    cs_err err = cs_bundle__is_yaml_data(file->path)
-                     ? cs_bundle__read_document(&b->arena, file->bytes, &value, &inner)
-                     : cs_json_read(&b->arena, file->bytes, &(cs_json_options){.borrow = true}, &value, NULL, &inner);
-    if (err != CS_OK) {
+    if (cs_bundle__file_document(b, options, f, file, &value, &inner) != CS_OK) {
         return load_failed(shown, inner.text, e);
     }
     return insert_data(b, file, shown, value, e);
@@ -221,14 +242,14 @@ static void add_plan(cs_bundle *b, const origin *from, const cs_bundle_file *fil
 }
 
 /* What a file is goes by its name alone; the rest is kept but not looked at. */
-static cs_err read_file(cs_bundle *b, const origin *from, const cs_bundle_file *file, const cs_bundle_file **manifest,
-                        cs_error *e)
+static cs_err read_file(cs_bundle *b, const cs_bundle_options *options, const origin *from, cs_freezer *f,
+                        cs_bundle_file *file, const cs_bundle_file **manifest, cs_error *e)
 {
     if (cs_slice_ends(file->path, CS_LIT(".rego"))) {
         return read_module(b, from, file, e);
     }
     if (cs_bundle__is_data(file->path)) {
-        return read_data(b, file, shown_name(b, from, file), e);
+        return read_data(b, options, f, file, shown_name(b, from, file), e);
     }
     if (cs_slice_ends(file->path, CS_LIT(".manifest")) || cs_slice_ends(file->path, CS_LIT(".manifest.pb"))) {
         return take_manifest(b, file, manifest, e);
@@ -266,12 +287,12 @@ static cs_err find_patch(cs_bundle *b, cs_error *e)
     return CS_OK;
 }
 
-static cs_err verify(cs_bundle *b, const cs_bundle_options *options, const origin *from, cs_error *e)
+static cs_err verify(cs_bundle *b, const cs_bundle_options *options, const origin *from, cs_freezer *f, cs_error *e)
 {
     const cs_bundle_verify *v = options->verify;
     CS_TRY(find_patch(b, e));
     if (!b->delta) {
-        return cs_bundle__verify(b, options, from->folder, e);
+        return cs_bundle__verify(b, options, f, from->folder, e);
     }
     if (v != NULL && !v->optional && !v->unsigned_deltas) {
         return cs_fail(e, CS_ERR_BUNDLE_INVALID, "delta bundles do not support signature verification");
@@ -279,11 +300,12 @@ static cs_err verify(cs_bundle *b, const cs_bundle_options *options, const origi
     return CS_OK;
 }
 
-static cs_err include_manifest(cs_bundle *b, cs_error *e)
+static cs_err include_manifest(cs_bundle *b, cs_freezer *f, cs_error *e)
 {
     static const cs_slice place[] = {{"system", 6}, {"bundle", 6}, {"manifest", 8}};
     cs_error inner = {0};
-    if (cs_bundle__insert(&b->arena, &b->data, place, 3, b->manifest.document, NULL, &inner) != CS_OK) {
+    if (cs_bundle__insert(&b->arena, &b->data, place, 3, cs_freezer_put(f, b->manifest.document), NULL, &inner) !=
+        CS_OK) {
         return load_failed(CS_LIT("/system/bundle/manifest/revision"), inner.text, e);
     }
     return CS_OK;
@@ -312,17 +334,14 @@ static cs_err ask_about(const cs_bundle_options *options, const cs_bundle_module
     return err;
 }
 
-static cs_err finish(cs_bundle *b, const cs_bundle_options *options, const origin *from, cs_error *e)
+static cs_err read_files(cs_bundle *b, const cs_bundle_options *options, const origin *from, cs_freezer *f, cs_error *e)
 {
-    if (options->raw) {
-        return CS_OK;
-    }
     if (!options->skip_verify) {
-        CS_TRY(verify(b, options, from, e));
+        CS_TRY(verify(b, options, from, f, e));
     }
     const cs_bundle_file *manifest = NULL;
     for (size_t i = 0; i < b->n_files; i++) {
-        CS_TRY(read_file(b, from, &b->files[i], &manifest, e));
+        CS_TRY(read_file(b, options, from, f, &b->files[i], &manifest, e));
     }
     for (size_t i = 0; i < b->n_modules; i++) {
         cs_bundle_module *m = &b->modules[i];
@@ -331,7 +350,22 @@ static cs_err finish(cs_bundle *b, const cs_bundle_options *options, const origi
     }
     CS_TRY(check_delta(b, options->persist, e));
     CS_TRY(cs_bundle__check_manifest(b, e));
-    return options->include_manifest ? include_manifest(b, e) : CS_OK;
+    if (options->include_manifest) {
+        CS_TRY(include_manifest(b, f, e));
+    }
+    b->data = cs_freezer_put_upper(f, b->data);
+    return CS_OK;
+}
+
+static cs_err finish(cs_bundle *b, const cs_bundle_options *options, const origin *from, cs_error *e)
+{
+    if (options->raw) {
+        return CS_OK;
+    }
+    cs_freezer *f = cs_freezer_new(cs_segment_arena(b->segment));
+    cs_err err = read_files(b, options, from, f, e);
+    cs_freezer_free(f);
+    return err;
 }
 
 static cs_err hand_over(cs_bundle *b, cs_err err, cs_bundle **out)

@@ -16,55 +16,72 @@ static bool is_structured(cs_slice path)
     return cs_bundle__is_data(path) || cs_slice_is(cs_bundle__base(path), ".manifest");
 }
 
+/* The text of a document on its way to the hasher. */
+typedef struct canonical {
+    cs_hasher *hasher;
+    cs_buf text, scratch;
+} canonical;
+
+enum { HASH_PIECE = 16384 };
+
 /* As Go's encoder writes a string without HTML escapes: U+2028 and U+2029 are escaped even then. */
-static void hash_string(cs_hasher *h, cs_buf *scratch, cs_slice s)
+static void put_string(canonical *c, cs_slice s)
 {
-    cs_buf_clear(scratch);
-    cs_json_write_string(scratch, s, 0);
-    cs_slice rest = cs_buf_view(scratch);
-    for (size_t i = 0; i + 2 < rest.n;) {
-        if (memcmp(rest.p + i, "\xe2\x80\xa8", 3) == 0 || memcmp(rest.p + i, "\xe2\x80\xa9", 3) == 0) {
-            cs_hasher_add(h, cs_slice_sub(rest, 0, i));
-            cs_hasher_add(h, rest.p[i + 2] == '\xa8' ? CS_LIT("\\u2028") : CS_LIT("\\u2029"));
-            rest = cs_slice_sub(rest, i + 3, rest.n);
-            i = 0;
-        } else {
-            i++;
+    cs_buf_clear(&c->scratch);
+    cs_json_write_string(&c->scratch, s, 0);
+    cs_slice rest = cs_buf_view(&c->scratch);
+    const char *found;
+    while ((found = memchr(rest.p, '\xe2', rest.n)) != NULL) {
+        size_t i = (size_t)(found - rest.p);
+        bool separator = rest.n - i > 2 && found[1] == '\x80' && (found[2] == '\xa8' || found[2] == '\xa9');
+        cs_buf_put(&c->text, rest.p, separator ? i : i + 1);
+        if (separator) {
+            cs_buf_text(&c->text, found[2] == '\xa8' ? "\\u2028" : "\\u2029");
         }
+        rest = cs_slice_sub(rest, separator ? i + 3 : i + 1, rest.n);
     }
-    cs_hasher_add(h, rest);
+    cs_buf_slice(&c->text, rest);
+    if (c->text.n >= HASH_PIECE) {
+        cs_hasher_add(c->hasher, cs_buf_view(&c->text));
+        cs_buf_clear(&c->text);
+    }
 }
 
-static void hash_value(cs_hasher *h, cs_buf *scratch, cs_value v)
+static void put_value(canonical *c, cs_value v)
 {
     char room[32];
     switch ((cs_kind)v.kind) {
     case CS_OBJECT:
+        cs_buf_byte(&c->text, '{');
         for (uint32_t i = 0; i < cs_count(v); i++) {
             cs_value item, key = cs_entry(v, i, &item);
-            cs_hasher_add(h, i == 0 ? CS_LIT("{") : CS_LIT(","));
-            hash_string(h, scratch, cs_text(key));
-            cs_hasher_add(h, CS_LIT(":"));
-            hash_value(h, scratch, item);
+            if (i > 0) {
+                cs_buf_byte(&c->text, ',');
+            }
+            put_string(c, cs_text(key));
+            cs_buf_byte(&c->text, ':');
+            put_value(c, item);
         }
-        cs_hasher_add(h, cs_count(v) == 0 ? CS_LIT("{}") : CS_LIT("}"));
+        cs_buf_byte(&c->text, '}');
         return;
     case CS_ARRAY:
-        cs_hasher_add(h, CS_LIT("["));
+        cs_buf_byte(&c->text, '[');
         for (uint32_t i = 0; i < v.n; i++) {
-            cs_hasher_add(h, i == 0 ? CS_LIT("") : CS_LIT(","));
-            hash_value(h, scratch, v.u.items[i]);
+            if (i > 0) {
+                cs_buf_byte(&c->text, ',');
+            }
+            put_value(c, v.u.items[i]);
         }
-        cs_hasher_add(h, CS_LIT("]"));
+        cs_buf_byte(&c->text, ']');
         return;
     case CS_STRING:
-        hash_string(h, scratch, cs_text(v));
+        put_string(c, cs_text(v));
         return;
     case CS_NUMBER:
-        cs_hasher_add(h, cs_number_text(v, room));
+        cs_buf_slice(&c->text, cs_number_text(v, room));
         return;
     case CS_BOOL:
-        cs_hasher_add(h, v.u.i != 0 ? CS_LIT("true") : CS_LIT("false"));
+        cs_buf_text(&c->text, v.u.i != 0 ? "true" : "false");
         return;
     case CS_NULL:
     case CS_UNDEFINED:
@@ -72,7 +89,20 @@ static void hash_value(cs_hasher *h, cs_buf *scratch, cs_value v)
     case CS_PRIVATE:
         break;
     }
-    cs_hasher_add(h, CS_LIT("null"));
+    cs_buf_text(&c->text, "null");
+}
+
+static size_t hash_document(cs_digest_alg alg, cs_value document, uint8_t out[CS_DIGEST_MAX])
+{
+    cs_hasher *h = cs_hasher_start(alg);
+    canonical c = {.hasher = h};
+    cs_buf_init(&c.text);
+    cs_buf_init(&c.scratch);
+    put_value(&c, document);
+    cs_hasher_add(h, cs_buf_view(&c.text));
+    cs_buf_destroy(&c.scratch);
+    cs_buf_destroy(&c.text);
+    return cs_hasher_finish(h, out);
 }
 
 static cs_err hash_file(cs_arena *a, cs_digest_alg alg, const cs_bundle_file *file, uint8_t out[CS_DIGEST_MAX],
@@ -84,12 +114,7 @@ static cs_err hash_file(cs_arena *a, cs_digest_alg alg, const cs_bundle_file *fi
     }
     cs_value document;
     CS_TRY(cs_bundle__read_document(a, file->bytes, &document, e));
-    cs_hasher *h = cs_hasher_start(alg);
-    cs_buf scratch;
-    cs_buf_init(&scratch);
-    hash_value(h, &scratch, document);
-    cs_buf_destroy(&scratch);
-    *n = cs_hasher_finish(h, out);
+    *n = hash_document(alg, document, out);
     return CS_OK;
 }
 
@@ -102,6 +127,8 @@ typedef struct listed {
 
 typedef struct check {
     cs_bundle *bundle;
+    const cs_bundle_options *options;
+    cs_freezer *freezer;
     const cs_bundle_verify *verify;
     cs_arena arena; /* documents read for hashing and the like */
     cs_map by_name;
@@ -259,7 +286,23 @@ static bool is_excluded(const cs_bundle_verify *verify, cs_slice name)
     return false;
 }
 
-static cs_err verify_file(check *c, const cs_bundle_file *file, cs_slice name, cs_error *e)
+static cs_err hash_for(check *c, cs_digest_alg alg, cs_bundle_file *file, uint8_t out[CS_DIGEST_MAX], size_t *n,
+                       cs_error *e)
+{
+    if (!cs_bundle__is_data(file->path)) {
+        return hash_file(&c->arena, alg, file, out, n, e);
+    }
+    cs_value document;
+    if (cs_bundle__file_document(c->bundle, c->options, c->freezer, file, &document, e) != CS_OK) {
+        /* It may be YAML under another name: the digest is right, and reading fails later. */
+        bool consumed = c->options->consume && file->bytes.n >= CS_BUNDLE__LARGE;
+        return consumed ? CS_ERR_SYNTAX : hash_file(&c->arena, alg, file, out, n, e);
+    }
+    *n = hash_document(alg, document, out);
+    return CS_OK;
+}
+
+static cs_err verify_file(check *c, cs_bundle_file *file, cs_slice name, cs_error *e)
 {
     listed *entry = cs_map_get(&c->by_name, name);
     if (is_excluded(c->verify, name)) {
@@ -283,7 +326,7 @@ static cs_err verify_file(check *c, const cs_bundle_file *file, cs_slice name, c
     size_t n = 0;
     cs_error inner = {0};
     cs_arena_mark mark = cs_arena_mark_now(&c->arena);
-    if (hash_file(&c->arena, alg, file, digest, &n, &inner) != CS_OK) {
+    if (hash_for(c, alg, file, digest, &n, &inner) != CS_OK) {
         return cs_fail(e, CS_ERR_BUNDLE_INVALID, "%.*s: %s", CS_FMT(name), inner.text);
     }
     cs_slice want, got = cs_slice_make((const char *)digest, n);
@@ -337,7 +380,7 @@ static cs_err verify_all(check *c, cs_slice signatures, cs_slice folder, cs_erro
     CS_TRY(verify_token(c, token, &payload, e));
     CS_TRY(read_payload(c, payload, e));
     for (size_t i = 0; i < c->bundle->n_files; i++) {
-        const cs_bundle_file *file = &c->bundle->files[i];
+        cs_bundle_file *file = &c->bundle->files[i];
         if (!cs_bundle__is_signatures(file->path)) {
             cs_slice name = cs_bundle_signed_name(&c->arena, folder, file->path);
             CS_TRY(verify_file(c, file, name, e));
@@ -348,7 +391,8 @@ static cs_err verify_all(check *c, cs_slice signatures, cs_slice folder, cs_erro
     return CS_OK;
 }
 
-cs_err cs_bundle__verify(cs_bundle *b, const cs_bundle_options *options, cs_slice folder, cs_error *e)
+cs_err cs_bundle__verify(cs_bundle *b, const cs_bundle_options *options, cs_freezer *freezer, cs_slice folder,
+                         cs_error *e)
 {
     const cs_bundle_file *signatures = NULL;
     for (size_t i = 0; i < b->n_files; i++) {
@@ -368,7 +412,7 @@ cs_err cs_bundle__verify(cs_bundle *b, const cs_bundle_options *options, cs_slic
     if (options->verify == NULL) {
         return invalid(e, "verification key not provided");
     }
-    check c = {.bundle = b, .verify = options->verify};
+    check c = {.bundle = b, .options = options, .freezer = freezer, .verify = options->verify};
     cs_arena_init(&c.arena, 0);
     cs_map_init(&c.by_name);
     cs_err err = verify_all(&c, signatures->bytes, folder, e);

@@ -47,17 +47,22 @@ void cs_server_world_changed(cs_server *server)
 /* ---- data.operations */
 
 /* Without a section of ours the service is plain OPA, and data.operations is whatever its user likes. */
-static bool has_list(const cs_server *server)
+bool cs_server_reads_texts(const cs_config *config)
 {
     static const char *const sections[] = {"gateways",  "pq",        "push",     "journal", "spend",
                                            "approvals", "overrides", "identity", "audit"};
-    cs_value document = server->o.config->document;
+    cs_value document = config->document;
     for (size_t i = 0; cs_is(document, CS_OBJECT) && i < sizeof sections / sizeof *sections; i++) {
         if (cs_object_get_text(document, sections[i]) != NULL) {
             return true;
         }
     }
     return false;
+}
+
+static bool has_list(const cs_server *server)
+{
+    return cs_server_reads_texts(server->o.config);
 }
 
 static cs_err check_list(cs_value data, const cs_bundle *bundle, cs_error *e)
@@ -110,6 +115,7 @@ static cs_err put(cs_server *server, cs_txn *txn, const cs_bundle *bundle, cs_er
                        .roots = bundle->manifest.roots,
                        .n_roots = bundle->manifest.n_roots,
                        .data = bundle->data,
+                       .segment = bundle->segment,
                        .manifest = bundle->manifest.document,
                        .modules = modules,
                        .n_modules = bundle->n_modules};

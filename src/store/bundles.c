@@ -14,7 +14,7 @@ void cs_store__bundles_release(cs_store__bundles *b)
         return;
     }
     for (size_t i = 0; i < b->n; i++) {
-        cs_store__segment_release(b->v[i].segment);
+        cs_segment_release(b->v[i].segment);
     }
     cs_arena_destroy(&b->arena);
     cs_free(b);
@@ -25,7 +25,7 @@ static cs_slice copy(cs_arena *a, cs_slice s)
     return cs_slice_make(cs_arena_dup(a, s.p != NULL ? s.p : "", s.n), s.n);
 }
 
-static void add(cs_store__bundles *to, const cs_store__bundle *from, cs_store__segment *segment)
+static void add(cs_store__bundles *to, const cs_store__bundle *from, cs_segment *segment)
 {
     cs_arena *a = &to->arena;
     const cs_world_bundle *info = &from->info;
@@ -57,7 +57,7 @@ cs_store__bundles *cs_store__bundles_with(const cs_store__bundles *b, cs_slice d
     out->v = cs_arena_array(&out->arena, cs_store__bundle, b->n + 1);
     for (size_t i = 0; i < b->n; i++) {
         if (!cs_slice_eq(b->v[i].info.name, drop)) {
-            add(out, &b->v[i], cs_store__segment_retain(b->v[i].segment));
+            add(out, &b->v[i], cs_segment_retain(b->v[i].segment));
         }
     }
     if (added != NULL) {

@@ -11,13 +11,10 @@
 
 /* ---- segments: arenas of frozen values, shared by worlds. The writer may append to the newest one while readers look
  * at what was there before: other bytes. */
-typedef struct cs_store__segment {
+struct cs_segment {
     _Atomic uint32_t refs;
     cs_arena arena;
-} cs_store__segment;
-cs_store__segment *cs_store__segment_new(void);
-cs_store__segment *cs_store__segment_retain(cs_store__segment *s);
-void cs_store__segment_release(cs_store__segment *s);
+};
 
 /* ---- the policies of a world, shared by worlds that differ in data only */
 typedef struct cs_store__module {
@@ -47,7 +44,7 @@ void cs_store__prepared_free(cs_store__prepared_table *t);
 /* ---- bundles */
 typedef struct cs_store__bundle {
     cs_world_bundle info;
-    cs_store__segment *segment; /* its data; NULL when it has none */
+    cs_segment *segment; /* its data; NULL when it has none */
 } cs_store__bundle;
 
 typedef struct cs_store__bundles {
@@ -82,7 +79,7 @@ void cs_store__overlay_release(cs_store__overlay *o);
 /* The world that is seen while the overlay's time lasts: made beside the one below. */
 typedef struct cs_store__over {
     cs_value data;
-    cs_store__segment *segment; /* what was made for it */
+    cs_segment *segment; /* what was made for it */
     cs_store__policies *policies;
 } cs_store__over;
 /* Makes it for what the transaction has written and compiled. */
@@ -111,12 +108,12 @@ struct cs_world {
     size_t n_live;
     cs_store__overlay *overlay; /* NULL without one; of both worlds */
     cs_world *over;             /* of the one below: seen until the overlay's end */
-    cs_store__segment *extra;   /* of the one over it */
+    cs_segment *extra;          /* of the one over it */
     cs_store *store;
     uint64_t serial;
     cs_store__policies *policies;
     cs_store__bundles *bundles;
-    cs_store__segment *tail; /* data that no bundle brought */
+    cs_segment *tail; /* data that no bundle brought */
     cs_value data;
     cs_store__prepared_table *prepared;
 };
@@ -142,8 +139,8 @@ struct cs_txn {
     cs_world *base;
     cs_arena arena;
     cs_value data;
-    cs_store__segment *tail; /* borrowed from base until commit */
-    cs_arena_mark mark;      /* where the tail was at the start */
+    cs_segment *tail;   /* borrowed from base until commit */
+    cs_arena_mark mark; /* where the tail was at the start */
     bool data_changed;
     cs_store__bundles *bundles;
     CS_VEC(cs_store__module) modules; /* texts in the arena; set up by the first change */

@@ -112,7 +112,7 @@ bool cs_txn_overlay_remove(cs_txn *txn)
 
 void cs_store__over_drop(cs_txn *txn)
 {
-    cs_store__segment_release(txn->over.segment);
+    cs_segment_release(txn->over.segment);
     cs_store__policies_release(txn->over.policies);
     txn->over = (cs_store__over){.segment = NULL};
 }
@@ -121,8 +121,8 @@ static void make_data(cs_txn *txn)
 {
     const cs_store__overlay *o = txn->overlay;
     const cs_world_bundle *info = &o->bundle.info;
-    cs_store__segment_release(txn->over.segment);
-    txn->over.segment = cs_store__segment_new();
+    cs_segment_release(txn->over.segment);
+    txn->over.segment = cs_segment_new();
     cs_arena *a = &txn->over.segment->arena;
     cs_value data = txn->data;
     for (uint32_t i = 0; i < cs_count(o->data); i++) {
@@ -236,7 +236,7 @@ cs_world *cs_store__over_world(cs_txn *txn)
     w->store = txn->store;
     w->serial = txn->base->serial + 1;
     w->overlay = cs_store__overlay_retain(txn->overlay);
-    w->tail = cs_store__segment_retain(txn->tail);
+    w->tail = cs_segment_retain(txn->tail);
     w->extra = txn->over.segment;
     w->data = txn->over.data;
     w->policies = txn->over.policies;

@@ -245,7 +245,8 @@ cs_err cs_txn_bundle_put(cs_txn *txn, const cs_txn_bundle *bundle, cs_error *e)
     CS_TRY(check_roots(txn, bundle, e));
     (void)cs_txn_bundle_remove(txn, bundle->name);
     cs_arena *a = &txn->tail->arena;
-    cs_store__segment *segment = cs_store__segment_new();
+    bool copy = bundle->segment == NULL;
+    cs_segment *segment = copy ? cs_segment_new() : cs_segment_retain(bundle->segment);
     cs_store__bundle added = {
         .info = {.name = bundle->name,
                  .revision = bundle->revision,
@@ -260,7 +261,7 @@ cs_err cs_txn_bundle_put(cs_txn *txn, const cs_txn_bundle *bundle, cs_error *e)
     txn->bundles = with;
     txn->data_changed = true;
     erase_roots(txn, a, bundle->roots, bundle->n_roots);
-    CS_TRY(put_data(txn, bundle, cs_freeze(&segment->arena, bundle->data), e));
+    CS_TRY(put_data(txn, bundle, copy ? cs_freeze(&segment->arena, bundle->data) : bundle->data, e));
     cs_store__put_about(txn, bundle);
     edit_modules(txn);
     for (size_t i = 0; i < bundle->n_modules; i++) {
@@ -499,13 +500,13 @@ cs_err cs_txn_compile(cs_txn *txn, cs_errors *errors)
 }
 
 /* Rewrites what no bundle brought into a fresh segment when the old one is mostly dead. */
-static cs_store__segment *compact(cs_txn *txn)
+static cs_segment *compact(cs_txn *txn)
 {
     cs_store *store = txn->store;
     if (cs_arena_used(&txn->tail->arena) <= 2 * store->tail_live + COMPACT_LEAST) {
-        return cs_store__segment_retain(txn->tail);
+        return cs_segment_retain(txn->tail);
     }
-    cs_store__segment *fresh = cs_store__segment_new();
+    cs_segment *fresh = cs_segment_new();
     cs_value rest = txn->data;
     for (size_t i = 0; i < txn->bundles->n; i++) {
         const cs_world_bundle *b = &txn->bundles->v[i].info;
@@ -551,6 +552,19 @@ void cs_txn_timers(cs_txn *txn, int64_t *parse_ns, int64_t *compile_ns)
     txn->compile_ns = compile_ns;
 }
 
+/* What a bundle brought may take long to give back: it is done here, not by a reader that has a decision to make,
+ * unless a reader stays inside for long. */
+static void collect(cs_store *store, bool large)
+{
+    enum { ROUNDS = 100, PAUSE_NS = 200000 };
+    for (int i = 0; large && i < ROUNDS && cs_epoch_collect(store->epoch) != 0; i++) {
+        cs_time_sleep_ns(PAUSE_NS);
+    }
+    if (cs_epoch_collect(store->epoch) != 0) {
+        atomic_store_explicit(&store->retired, true, memory_order_relaxed);
+    }
+}
+
 cs_err cs_txn_commit(cs_txn *txn, cs_errors *errors)
 {
     cs_err r = cs_txn_compile(txn, errors);
@@ -572,10 +586,9 @@ cs_err cs_txn_commit(cs_txn *txn, cs_errors *errors)
     w->overlay = cs_store__overlay_retain(txn->overlay);
     w->over = cs_store__over_world(txn);
     cs_store__live_make(w, NULL);
+    bool large = w->bundles != txn->base->bundles;
     cs_epoch_retire(store->epoch, cs_epoch_swap(&store->place, w), cs_store__world_free);
-    if (cs_epoch_collect(store->epoch) != 0) {
-        atomic_store_explicit(&store->retired, true, memory_order_relaxed);
-    }
+    collect(store, large);
     finish(txn);
     return CS_OK;
 }

@@ -12,15 +12,20 @@ struct cs_store_reader {
 
 /* ---- segments */
 
-cs_store__segment *cs_store__segment_new(void)
+cs_segment *cs_segment_new(void)
 {
-    cs_store__segment *s = cs_zalloc(sizeof *s);
+    cs_segment *s = cs_zalloc(sizeof *s);
     atomic_init(&s->refs, 1);
-    cs_arena_init(&s->arena, 0);
+    cs_arena_init_pages(&s->arena);
     return s;
 }
 
-cs_store__segment *cs_store__segment_retain(cs_store__segment *s)
+cs_arena *cs_segment_arena(cs_segment *s)
+{
+    return &s->arena;
+}
+
+cs_segment *cs_segment_retain(cs_segment *s)
 {
     if (s != NULL) {
         atomic_fetch_add_explicit(&s->refs, 1, memory_order_relaxed);
@@ -28,7 +33,7 @@ cs_store__segment *cs_store__segment_retain(cs_store__segment *s)
     return s;
 }
 
-void cs_store__segment_release(cs_store__segment *s)
+void cs_segment_release(cs_segment *s)
 {
     if (s != NULL && atomic_fetch_sub_explicit(&s->refs, 1, memory_order_acq_rel) == 1) {
         cs_arena_destroy(&s->arena);
@@ -113,8 +118,8 @@ void cs_world_release(const cs_world *world)
     cs_store__prepared_free(w->prepared);
     cs_store__policies_release(w->policies);
     cs_store__bundles_release(w->bundles);
-    cs_store__segment_release(w->tail);
-    cs_store__segment_release(w->extra);
+    cs_segment_release(w->tail);
+    cs_segment_release(w->extra);
     cs_store__overlay_release(w->overlay);
     cs_world_release(w->over);
     cs_arena_destroy(&w->arena);
@@ -185,7 +190,7 @@ static cs_err first_world(cs_store *store, cs_error *e)
     w->bundles = cs_zalloc(sizeof *w->bundles);
     atomic_init(&w->bundles->refs, 1);
     cs_arena_init(&w->bundles->arena, 0);
-    w->tail = cs_store__segment_new();
+    w->tail = cs_segment_new();
     w->data = cs_freeze(&w->tail->arena, cs_object_new(&w->tail->arena, 0));
     w->prepared = cs_store__prepared_new(store->options.prepared);
     cs_errors errors;

@@ -78,8 +78,8 @@ static bool equal_tables(const cs_table *a, const cs_table *b)
     for (uint32_t i = 0; i < a->n; i++) {
         /* Two tables made alike have their entries in the same places. */
         uint32_t j = i;
-        if (a->hashes[i] != b->hashes[i] || !cs_equal(a->keys[i], b->keys[i])) {
-            j = cs_value__find(b, a->keys[i], a->hashes[i]);
+        if (cs_table_hashes(a)[i] != cs_table_hashes(b)[i] || !cs_equal(a->keys[i], b->keys[i])) {
+            j = cs_value__find(b, a->keys[i], cs_table_hashes(a)[i]);
             if (j == CS_TABLE_NONE) {
                 return false;
             }
@@ -146,7 +146,7 @@ uint32_t cs_hash(cs_value v)
         const cs_table *t = v.u.table;
         uint32_t h = v.kind;
         for (uint32_t i = 0; i < t->n; i++) {
-            h += cs_value__mix(t->hashes[i], t->vals != NULL ? cs_hash(t->vals[i]) : v.kind);
+            h += cs_value__mix(cs_table_hashes(t)[i], t->vals != NULL ? cs_hash(t->vals[i]) : v.kind);
         }
         return cs_value__mix(h, t->n);
     }

@@ -17,7 +17,7 @@ uint32_t cs_value__find(const cs_table *t, cs_value key, uint32_t hash);
 /* Appends a key that is known to be absent; grows the table. Returns its entry number. */
 uint32_t cs_value__append(cs_arena *a, cs_table *t, cs_value key, uint32_t hash);
 /* Fills the open-addressed index from the hashes when the table is wide enough to need one. */
-void cs_value__index(cs_arena *a, cs_table *t);
+void cs_value__index(cs_table *t);
 /* A copy of the entries' arrays with room for `extra` more; not frozen. */
 cs_table *cs_value__clone(cs_arena *a, const cs_table *t, uint32_t extra);
 /* Mixes two hashes; not symmetric. */

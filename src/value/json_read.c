@@ -9,7 +9,7 @@
 #include "countersign/base/mem.h"
 #include "countersign/base/utf8.h"
 #include "countersign/number.h"
-#include "internal.h"
+#include "freeze.h"
 
 #if defined(__SSE2__)
 #include <emmintrin.h>
@@ -34,6 +34,8 @@ typedef struct reader {
     const char *begin;
     const char *end;
     cs_arena *a;
+    cs_freezer *freezer;    /* values are made by it, and `a` holds what it is shown */
+    const char *given_back; /* pages of the text before this one are gone; NULL when none may go */
     bool borrow;
     bool unique;
     cs_err err;
@@ -53,6 +55,10 @@ typedef struct reader {
 
 static const char *fail_here(reader *r, const char *at, cs_err code, const char *text)
 {
+    if (r->given_back != NULL) {
+        r->err = cs_fail(r->e, code, "%s", text);
+        return NULL;
+    }
     uint32_t row = 1;
     const char *line = r->begin;
     for (const char *p = r->begin; p < at; p++) {
@@ -106,10 +112,10 @@ static void widen(reader *r)
 {
     size_t n = (size_t)(r->top - r->stack);
     size_t cap = (size_t)(r->limit - r->stack) * 2;
-    cs_value *more = cs_alloc_array(cap, sizeof *more);
-    memcpy(more, r->stack, sizeof *more * n);
-    if (r->stack != r->first_stack) {
-        cs_free(r->stack);
+    bool first = r->stack == r->first_stack;
+    cs_value *more = cs_realloc(first ? NULL : r->stack, cap * sizeof *more);
+    if (first) {
+        memcpy(more, r->stack, sizeof *more * n);
     }
     r->stack = more;
     r->top = more + n;
@@ -396,6 +402,15 @@ static inline const char *read_scalar(reader *r, const char *p, cs_value *out)
     }
 }
 
+/* What was read for the freezer becomes its own. */
+static inline void freeze_scalar(reader *r, cs_value *v)
+{
+    *v = cs_value__freeze_scalar(r->freezer, *v);
+    if (__builtin_expect(r->a->chunks != NULL, 0)) {
+        cs_arena_reset(r->a);
+    }
+}
+
 /* ---- collections */
 
 static inline bool same_text(const cs_value *x, const cs_value *y)
@@ -406,16 +421,17 @@ static inline bool same_text(const cs_value *x, const cs_value *y)
 /* The object whose `n` entries of three stand at `from`; of equal keys the last value wins. */
 static void close_small_object(cs_table *t, const cs_value *from, uint32_t n)
 {
+    uint32_t *hashes = cs_table_hashes(t);
     uint32_t used = 0;
     for (uint32_t i = 0; i < n; i++, from += 3) {
         uint32_t hash = (uint32_t)from[1].u.i;
         uint32_t at = 0;
-        while (at < used && !(t->hashes[at] == hash && same_text(&t->keys[at], &from[0]))) {
+        while (at < used && !(hashes[at] == hash && same_text(&t->keys[at], &from[0]))) {
             at++;
         }
         if (at == used) {
             t->keys[at] = from[0];
-            t->hashes[at] = hash;
+            hashes[at] = hash;
             used++;
         }
         t->vals[at] = from[2];
@@ -436,6 +452,22 @@ static void close_wide_object(cs_arena *a, cs_table *t, const cs_value *from, ui
     }
 }
 
+enum { GIVE_BACK = 1048576 };
+
+static const char *close_frozen(reader *r, const char *p, cs_value *out, const cs_value *from, uint32_t n, bool object)
+{
+    *out = object ? cs_value__freeze_members(r->freezer, (const cs_value__member *)(const void *)from, n / 3)
+                  : cs_value__freeze_items(r->freezer, from, n);
+    if (r->unique && object && cs_count(*out) != n / 3) {
+        return fail_here(r, p, CS_ERR_SYNTAX, "two members of this object have the same name");
+    }
+    if (r->given_back != NULL && p - r->given_back > GIVE_BACK) {
+        cs_mem_discard(r->given_back, (size_t)(p - r->given_back));
+        r->given_back = p;
+    }
+    return p + 1;
+}
+
 static const char *close_frame(reader *r, const char *p, cs_value *out)
 {
     const frame *f = &r->frames[--r->depth];
@@ -445,6 +477,9 @@ static const char *close_frame(reader *r, const char *p, cs_value *out)
         return fail_memory(r);
     }
     r->top = from;
+    if (r->freezer != NULL) {
+        return close_frozen(r, p, out, from, n, f->object);
+    }
     if (!f->object) {
         *out = cs_array_copy(r->a, from, n);
         return p + 1;
@@ -475,7 +510,14 @@ static inline const char *read_key(reader *r, const char *p)
     if (p == NULL) {
         return NULL;
     }
-    r->top[1] = (cs_value){.kind = CS_PRIVATE, .u.i = cs_hash_bytes(r->top->u.s, r->top->n)};
+    uint32_t hash = cs_hash_bytes(r->top->u.s, r->top->n);
+    r->top[1] = (cs_value){.kind = CS_PRIVATE, .u.i = hash};
+    if (r->freezer != NULL) {
+        *r->top = cs_value__freeze_text(r->freezer, cs_text(*r->top), hash);
+        if (__builtin_expect(r->a->chunks != NULL, 0)) {
+            cs_arena_reset(r->a);
+        }
+    }
     r->top += 2;
     p = skip_blanks(p, r->end);
     if (p == r->end || *p != ':') {
@@ -531,6 +573,9 @@ static const char *read_value(reader *r, const char *p, cs_value *out)
             p = enter(r, p, &closed, &v);
         } else {
             p = read_scalar(r, p, &v);
+            if (r->freezer != NULL && p != NULL) {
+                freeze_scalar(r, &v);
+            }
         }
         while (p != NULL && closed && r->depth > 0) {
             closed = false;
@@ -575,8 +620,12 @@ cs_err cs_json_read(cs_arena *a, cs_slice text, const cs_json_options *options, 
     reader r;
     r.begin = text.p != NULL ? text.p : "";
     r.end = r.begin + text.n;
-    r.a = a;
-    r.borrow = options != NULL && options->borrow;
+    cs_arena shown;
+    cs_arena_init(&shown, 0);
+    r.freezer = options != NULL ? options->freezer : NULL;
+    r.a = r.freezer != NULL ? &shown : a;
+    r.given_back = r.freezer != NULL && options->consume ? r.begin : NULL;
+    r.borrow = r.freezer != NULL || (options != NULL && options->borrow);
     r.unique = options != NULL && options->unique;
     r.err = CS_OK;
     r.max_depth =
@@ -595,5 +644,6 @@ cs_err cs_json_read(cs_arena *a, cs_slice text, const cs_json_options *options, 
     if (r.frames != r.first_frames) {
         cs_free(r.frames);
     }
+    cs_arena_destroy(&shown);
     return r.err;
 }

@@ -233,7 +233,7 @@ static cs_value drop_entry(cs_arena *a, cs_value table, uint32_t entry)
     cs_table *out = cs_value__table(a, t->n, t->vals != NULL);
     for (uint32_t i = 0; i < t->n; i++) {
         if (i != entry) {
-            uint32_t k = cs_value__append(a, out, t->keys[i], t->hashes[i]);
+            uint32_t k = cs_value__append(a, out, t->keys[i], cs_table_hashes(t)[i]);
             if (t->vals != NULL) {
                 out->vals[k] = t->vals[i];
             }
@@ -454,7 +454,7 @@ cs_value cs_object_union(cs_arena *a, cs_value x, cs_value y)
     const cs_table *t = y.u.table;
     cs_value both = cs_object_clone(a, x, t->n);
     for (uint32_t i = 0; i < t->n; i++) {
-        const cs_value *old = cs_object_get_hashed(both, t->keys[i], t->hashes[i]);
+        const cs_value *old = cs_object_get_hashed(both, t->keys[i], cs_table_hashes(t)[i]);
         cs_value value = old != NULL ? cs_object_union(a, *old, t->vals[i]) : t->vals[i];
         cs_object_put(a, both, t->keys[i], value);
     }

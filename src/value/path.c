@@ -34,7 +34,7 @@ static cs_value without(cs_arena *a, cs_value object, uint32_t entry)
     cs_table *out = copy.u.table;
     for (uint32_t i = 0; i < t->n; i++) {
         if (i != entry) {
-            uint32_t k = cs_value__append(a, out, t->keys[i], t->hashes[i]);
+            uint32_t k = cs_value__append(a, out, t->keys[i], cs_table_hashes(t)[i]);
             out->vals[k] = t->vals[i];
         }
     }
@@ -83,7 +83,7 @@ static cs_err merge(cs_arena *a, cs_value x, cs_value y, cs_value *out, cs_error
     cs_value both = cs_object_clone(a, x, y.u.table->n);
     const cs_table *t = y.u.table;
     for (uint32_t i = 0; i < t->n; i++) {
-        const cs_value *old = cs_object_get_hashed(both, t->keys[i], t->hashes[i]);
+        const cs_value *old = cs_object_get_hashed(both, t->keys[i], cs_table_hashes(t)[i]);
         cs_value value = t->vals[i];
         if (old != NULL) {
             cs_err err = merge(a, *old, t->vals[i], &value, e);

@@ -9,19 +9,61 @@
 #define CAP_FIRST 4U
 #endif
 
+/* Slots of the index over so many entries; 0 for few. */
+static size_t slots_for(uint32_t cap)
+{
+    if (cap <= CS_TABLE_LINEAR) {
+        return 0;
+    }
+    uint32_t slots = 16;
+    while (slots / 2 < cap && slots < (UINT32_C(1) << 31)) {
+        slots *= 2;
+    }
+    return slots;
+}
+
+/* Keys, hashes and slots: what objects with the same keys may share. */
+static size_t keys_size(uint32_t cap)
+{
+    size_t size = (sizeof(cs_value) + sizeof(uint32_t)) * (size_t)cap + sizeof(uint32_t) * slots_for(cap);
+    return (size + 15U) & ~(size_t)15U;
+}
+
 static size_t columns_size(uint32_t cap, bool vals)
 {
-    return (sizeof(cs_value) * (vals ? 2U : 1U) + sizeof(uint32_t)) * (size_t)cap;
+    return keys_size(cap) + (vals ? sizeof(cs_value) * (size_t)cap : 0);
 }
 
 /* Lays the columns of `cap` entries into a block. */
 static void set_columns(cs_table *t, uint8_t *block, uint32_t cap, bool vals)
 {
-    size_t value_bytes = sizeof(cs_value) * (size_t)cap;
+    size_t slots = slots_for(cap);
     t->cap = cap;
+    t->mask = slots != 0 ? (uint32_t)slots - 1 : 0;
     t->keys = (cs_value *)(void *)block;
-    t->vals = vals ? (cs_value *)(void *)(block + value_bytes) : NULL;
-    t->hashes = (uint32_t *)(void *)(block + value_bytes * (vals ? 2U : 1U));
+    t->vals = vals ? (cs_value *)(void *)(block + keys_size(cap)) : NULL;
+}
+
+static void slot_put(cs_table *t, uint32_t hash, uint32_t entry)
+{
+    uint32_t *slots = cs_table_slots(t);
+    uint32_t at = hash & t->mask;
+    while (slots[at] != 0) {
+        at = (at + 1) & t->mask;
+    }
+    slots[at] = entry + 1;
+}
+
+void cs_value__index(cs_table *t)
+{
+    if (t->mask == 0) {
+        return;
+    }
+    memset(cs_table_slots(t), 0, sizeof(uint32_t) * ((size_t)t->mask + 1));
+    const uint32_t *hashes = cs_table_hashes(t);
+    for (uint32_t i = 0; i < t->n; i++) {
+        slot_put(t, hashes[i], i);
+    }
 }
 
 cs_table *cs_value__table(cs_arena *a, uint32_t cap, bool vals)
@@ -38,44 +80,8 @@ cs_table *cs_value__table(cs_arena *a, uint32_t cap, bool vals)
     if (cap > 0) {
         set_columns(t, block + head, cap, vals);
     }
-    if (cap > CS_TABLE_LINEAR) {
-        cs_value__index(a, t);
-    }
+    cs_value__index(t);
     return t;
-}
-
-static void slot_put(cs_table *t, uint32_t hash, uint32_t entry)
-{
-    uint32_t at = hash & t->mask;
-    while (t->slots[at] != 0) {
-        at = (at + 1) & t->mask;
-    }
-    t->slots[at] = entry + 1;
-}
-
-/* Refills the slots that are there. */
-static void reindex(cs_table *t)
-{
-    memset(t->slots, 0, sizeof *t->slots * ((size_t)t->mask + 1));
-    for (uint32_t i = 0; i < t->n; i++) {
-        slot_put(t, t->hashes[i], i);
-    }
-}
-
-void cs_value__index(cs_arena *a, cs_table *t)
-{
-    if (t->cap <= CS_TABLE_LINEAR) {
-        t->mask = 0;
-        t->slots = NULL;
-        return;
-    }
-    uint32_t slots = 16;
-    while (slots / 2 < t->cap && slots < (UINT32_C(1) << 31)) {
-        slots *= 2;
-    }
-    t->mask = slots - 1;
-    t->slots = cs_arena_alloc(a, sizeof *t->slots * (size_t)slots);
-    reindex(t);
 }
 
 /* Strings are most keys: their length and bytes are compared here, without a call to cs_equal. */
@@ -89,17 +95,19 @@ static inline bool same_key(const cs_value *x, cs_value y)
 
 uint32_t cs_value__find(const cs_table *t, cs_value key, uint32_t hash)
 {
-    if (t->slots == NULL) {
+    const uint32_t *hashes = cs_table_hashes(t);
+    if (t->mask == 0) {
         for (uint32_t i = 0; i < t->n; i++) {
-            if (t->hashes[i] == hash && same_key(&t->keys[i], key)) {
+            if (hashes[i] == hash && same_key(&t->keys[i], key)) {
                 return i;
             }
         }
         return CS_TABLE_NONE;
     }
-    for (uint32_t at = hash & t->mask; t->slots[at] != 0; at = (at + 1) & t->mask) {
-        uint32_t i = t->slots[at] - 1;
-        if (t->hashes[i] == hash && same_key(&t->keys[i], key)) {
+    const uint32_t *slots = cs_table_slots(t);
+    for (uint32_t at = hash & t->mask; slots[at] != 0; at = (at + 1) & t->mask) {
+        uint32_t i = slots[at] - 1;
+        if (hashes[i] == hash && same_key(&t->keys[i], key)) {
             return i;
         }
     }
@@ -115,12 +123,12 @@ static void grow(cs_arena *a, cs_table *t)
     set_columns(t, cs_arena_alloc(a, columns_size(cap, vals)), cap, vals);
     if (old.n > 0) {
         memcpy(t->keys, old.keys, sizeof *t->keys * (size_t)old.n);
-        memcpy(t->hashes, old.hashes, sizeof *t->hashes * (size_t)old.n);
+        memcpy(cs_table_hashes(t), cs_table_hashes(&old), sizeof(uint32_t) * (size_t)old.n);
         if (vals) {
             memcpy(t->vals, old.vals, sizeof *t->vals * (size_t)old.n);
         }
     }
-    cs_value__index(a, t);
+    cs_value__index(t);
 }
 
 uint32_t cs_value__append(cs_arena *a, cs_table *t, cs_value key, uint32_t hash)
@@ -131,9 +139,9 @@ uint32_t cs_value__append(cs_arena *a, cs_table *t, cs_value key, uint32_t hash)
     }
     uint32_t i = t->n++;
     t->keys[i] = key;
-    t->hashes[i] = hash;
+    cs_table_hashes(t)[i] = hash;
     t->sorted = i == 0;
-    if (t->slots != NULL) {
+    if (t->mask != 0) {
         slot_put(t, hash, i);
     }
     return i;
@@ -147,13 +155,11 @@ cs_table *cs_value__clone(cs_arena *a, const cs_table *t, uint32_t extra)
         copy->n = t->n;
         copy->sorted = t->sorted;
         memcpy(copy->keys, t->keys, sizeof *t->keys * (size_t)t->n);
-        memcpy(copy->hashes, t->hashes, sizeof *t->hashes * (size_t)t->n);
+        memcpy(cs_table_hashes(copy), cs_table_hashes(t), sizeof(uint32_t) * (size_t)t->n);
         if (t->vals != NULL) {
             memcpy(copy->vals, t->vals, sizeof *t->vals * (size_t)t->n);
         }
-        if (copy->slots != NULL) {
-            reindex(copy);
-        }
+        cs_value__index(copy);
     }
     return copy;
 }
@@ -320,20 +326,21 @@ static bool in_order(const cs_table *t)
 
 static void insertion_sort(cs_table *t)
 {
+    uint32_t *hashes = cs_table_hashes(t);
     for (uint32_t i = 1; i < t->n; i++) {
         cs_value key = t->keys[i];
         cs_value val = t->vals != NULL ? t->vals[i] : cs_undefined();
-        uint32_t hash = t->hashes[i];
+        uint32_t hash = hashes[i];
         uint32_t j = i;
         for (; j > 0 && cs_compare(t->keys[j - 1], key) > 0; j--) {
             t->keys[j] = t->keys[j - 1];
-            t->hashes[j] = t->hashes[j - 1];
+            hashes[j] = hashes[j - 1];
             if (t->vals != NULL) {
                 t->vals[j] = t->vals[j - 1];
             }
         }
         t->keys[j] = key;
-        t->hashes[j] = hash;
+        hashes[j] = hash;
         if (t->vals != NULL) {
             t->vals[j] = val;
         }
@@ -355,9 +362,9 @@ static void permute(cs_table *t, const sort_item *items, cs_value *spare)
     }
     uint32_t *hashes = (uint32_t *)(void *)spare;
     for (uint32_t i = 0; i < t->n; i++) {
-        hashes[i] = t->hashes[items[i].entry];
+        hashes[i] = cs_table_hashes(t)[items[i].entry];
     }
-    memcpy(t->hashes, hashes, sizeof *hashes * (size_t)t->n);
+    memcpy(cs_table_hashes(t), hashes, sizeof *hashes * (size_t)t->n);
 }
 
 void cs_table_sort(cs_table *t)
@@ -387,8 +394,6 @@ void cs_table_sort(cs_table *t)
         cs_free(spare);
         cs_free(items);
     }
-    if (t->slots != NULL) {
-        reindex(t);
-    }
+    cs_value__index(t);
     t->sorted = true;
 }

@@ -547,7 +547,7 @@ static cs_err read_mapping(reader *r, cs_value *out)
     for (size_t i = 0; i < sources.n && err == CS_OK; i++) {
         const cs_table *t = sources.items[i].u.table;
         for (uint32_t k = 0; k < t->n; k++) {
-            if (cs_object_get_hashed(object, t->keys[k], t->hashes[k]) == NULL) {
+            if (cs_object_get_hashed(object, t->keys[k], cs_table_hashes(t)[k]) == NULL) {
                 cs_object_put(r->a, object, t->keys[k], t->vals[k]);
             }
         }

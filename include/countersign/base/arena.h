@@ -39,6 +39,7 @@ typedef struct cs_arena {
     size_t used;            /* bytes of all full chunks */
     size_t cap;             /* most bytes it may hold; SIZE_MAX = unbounded */
     bool exceeded;
+    bool pages; /* large chunks are pages of their own */
 } cs_arena;
 
 typedef struct cs_arena_mark {
@@ -49,6 +50,8 @@ typedef struct cs_arena_mark {
 
 /* An empty arena that holds no memory yet. cap 0 means unbounded. */
 void cs_arena_init(cs_arena *a, size_t cap);
+/* The same for what is large and lives long: its memory goes back to the system when it is destroyed. */
+void cs_arena_init_pages(cs_arena *a);
 /* Returns all memory; the arena is then as after init. O(chunks). */
 void cs_arena_destroy(cs_arena *a);
 /* Forgets the content but keeps one chunk for the next user. */

@@ -20,6 +20,10 @@ void *cs_realloc(void *p, size_t size) __attribute__((returns_nonnull));
 void cs_free(void *p);
 char *cs_strdup(const char *text) __attribute__((malloc, returns_nonnull));
 
+/* The system may take the whole pages between p and p + n: nobody wants what is in them. They read as zeros then, and
+ * are freed as before. */
+void cs_mem_discard(const void *p, size_t n);
+
 /* Bytes that live allocations of this process hold (a figure for metrics, sampled without a lock). */
 uint64_t cs_mem_in_use(void);
 
