@@ -207,6 +207,7 @@ bench: build $(PERF_BIN) ## this server and opa in turn, ratios; evaluation alon
 	@B=$(B) tests/perf/money
 	@B=$(B) tests/perf/stream
 	@B=$(B) tests/perf/audit
+	@B=$(B) tests/perf/activation
 	@dir=$$(mktemp -d) && $(B)/release/tests/perf/audit_bench 1000000 $$dir; rm -rf $$dir
 	@for n in 1000 100000; do $(B)/release/tests/perf/fold_bench 2000000 $$n; done
 	@$(B)/release/tests/perf/restart_bench 1000000

@@ -28,7 +28,9 @@ struct cs_arena_chunk {
 #define LAST ((size_t)1048576 - sizeof(cs_arena_chunk))
 #endif
 
-#define PAGES_LEAST ((size_t)65536) /* smaller chunks come from the heap */
+/* Of arenas with pages: smaller chunks come from the heap, and the largest are pages that the system may make huge. */
+#define PAGES_LEAST ((size_t)65536)
+#define PAGES_LAST ((size_t)8 * 1024 * 1024 - sizeof(cs_arena_chunk))
 
 /* Where an arena without chunks points, so that an allocation of no bytes has an address too. Never written. */
 static _Alignas(16) uint8_t nothing[16];
@@ -130,7 +132,8 @@ static void add_chunk(cs_arena *a, size_t need)
     size_t size = FIRST;
     if (a->chunks != NULL) {
         a->used += a->chunks->size;
-        size = a->chunks->size < LAST / 2 ? a->chunks->size * 2 : LAST;
+        size_t last = a->pages ? PAGES_LAST : LAST;
+        size = a->chunks->size < last / 2 ? a->chunks->size * 2 : last;
     }
     if (size < need) {
         size = need;

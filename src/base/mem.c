@@ -207,6 +207,11 @@ void cs_mem_discard(const void *p, size_t n)
     }
 }
 
+void cs_mem_trim(void)
+{
+    (void)malloc_trim(0);
+}
+
 char *cs_strdup(const char *text)
 {
     size_t n = strlen(text) + 1;

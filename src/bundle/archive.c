@@ -43,19 +43,18 @@ typedef struct reader {
     cs_bundle *bundle;
     const cs_bundle_options *options;
     struct archive *tar;
-    cs_gunzip *gunzip;
+    cs_bundle__inflate *inflate;
     uint64_t inflated, inflated_max;
     uint64_t content; /* bytes of all files so far */
     uint64_t file_max;
     cs_map seen;
     cs_buf scratch;
     cs_error failure; /* of the gzip stream */
-    char piece[PIECE];
 } reader;
 
-static cs_err inflate_piece(reader *r, size_t *n, cs_error *e)
+static cs_err inflate_piece(reader *r, const char **bytes, size_t *n, cs_error *e)
 {
-    cs_err err = cs_gunzip_read(r->gunzip, r->piece, sizeof r->piece, n, e);
+    cs_err err = cs_bundle__inflate_next(r->inflate, bytes, n, e);
     if (err != CS_OK) {
         return err;
     }
@@ -70,12 +69,13 @@ static cs_err inflate_piece(reader *r, size_t *n, cs_error *e)
 static la_ssize_t give_piece(struct archive *tar, void *self, const void **bytes)
 {
     reader *r = self;
+    const char *piece = NULL;
     size_t n = 0;
-    if (inflate_piece(r, &n, &r->failure) != CS_OK) {
+    if (inflate_piece(r, &piece, &n, &r->failure) != CS_OK) {
         archive_set_error(tar, EIO, "%s", r->failure.text);
         return ARCHIVE_FATAL;
     }
-    *bytes = r->piece;
+    *bytes = piece;
     return (la_ssize_t)n;
 }
 
@@ -238,8 +238,9 @@ static cs_err read_entries(reader *r, cs_error *e)
         CS_TRY(take_entry(r, entry, e));
     }
     /* What stands behind the tar's end mark is read for its checksum only. */
+    const char *piece;
     for (size_t n = 1; n > 0;) {
-        if (inflate_piece(r, &n, &r->failure) != CS_OK) {
+        if (inflate_piece(r, &piece, &n, &r->failure) != CS_OK) {
             return tar_failed(r, e);
         }
     }
@@ -268,7 +269,7 @@ cs_err cs_bundle__unpack(cs_bundle *bundle, cs_slice archive, const cs_bundle_op
     cs_map_init(&r->seen);
     cs_buf_init(&r->scratch);
     utf8_names locale = utf8_begin();
-    r->gunzip = cs_gunzip_open(archive);
+    r->inflate = cs_bundle__inflate_open(archive);
     r->tar = archive_read_new();
     cs_assert(r->tar != NULL);
     (void)archive_read_support_format_tar(r->tar);
@@ -277,7 +278,7 @@ cs_err cs_bundle__unpack(cs_bundle *bundle, cs_slice archive, const cs_bundle_op
     err = archive_read_open(r->tar, r, NULL, give_piece, NULL) == ARCHIVE_OK ? read_entries(r, e) : tar_failed(r, e);
     (void)archive_read_free(r->tar);
     utf8_end(locale);
-    cs_gunzip_close(r->gunzip);
+    cs_bundle__inflate_close(r->inflate);
     cs_buf_destroy(&r->scratch);
     cs_map_destroy(&r->seen);
     cs_free(r);

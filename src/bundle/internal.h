@@ -10,6 +10,14 @@ bool cs_bundle__path_match(cs_slice pattern, cs_slice name);
 /* Patterns of file_rego_versions: '*' crosses '/', {a,b}, [a-z], [!a-z], '\' escapes. */
 bool cs_bundle__glob_match(cs_slice pattern, cs_slice text);
 
+/* ---- inflate.c */
+typedef struct cs_bundle__inflate cs_bundle__inflate;
+/* A gzipped archive, which must outlive it. */
+cs_bundle__inflate *cs_bundle__inflate_open(cs_slice archive);
+/* The next piece, good until the next call; *n is 0 at the end. */
+CS_MUST_CHECK cs_err cs_bundle__inflate_next(cs_bundle__inflate *f, const char **bytes, size_t *n, cs_error *e);
+void cs_bundle__inflate_close(cs_bundle__inflate *f);
+
 /* Files from this size on have memory of their own. */
 #define CS_BUNDLE__LARGE ((size_t)1048576)
 

@@ -222,6 +222,8 @@ static cs_err take(cs_management__download *d, const cs_http_answer *answer, cs_
     return r;
 }
 
+enum { LARGE = 1048576 }; /* bytes of a bundle, compressed */
+
 static cs_err poll(cs_management__download *d)
 {
     const char *failed = d->discovery ? "Discovery download failed." : "Bundle load failed.";
@@ -229,8 +231,10 @@ static cs_err poll(cs_management__download *d)
     cs_arena_init(&a, 0);
     cs_error e = {0};
     cs_http_answer answer;
+    bool large = false;
     cs_err r = fetch(d, &answer, &e);
     if (r == CS_OK) {
+        large = answer.body.n >= LARGE;
         r = take(d, &answer, &a, &e);
         if (r != CS_OK && answer.status != 200) {
             cs_management__say(d, failed, &e, NULL);
@@ -244,6 +248,9 @@ static cs_err poll(cs_management__download *d)
         cs_buf_clear(&d->etag); /* as OPA: it is asked for whole again */
     }
     cs_arena_destroy(&a);
+    if (large) {
+        cs_mem_trim();
+    }
     return r;
 }
 

@@ -14,11 +14,13 @@
 #define SHAPES 2U
 #define LEAVES 2U
 #define EARLY 2U
+#define STACK_FIRST 3U
 #else
 #define STRINGS_FIRST 32U
 #define STRINGS_MOST 16384U
 #define SHAPES 256U
 #define LEAVES 4096U
+#define STACK_FIRST 48U
 #define EARLY 32U /* so many collections pass before anything is kept for them */
 #endif
 #define PROBES 4U      /* in a table of strings that is full */
@@ -43,6 +45,8 @@ struct cs_freezer {
     cs_value *leaves;
     char *text, *text_end; /* what is left of a piece that texts are packed into */
     size_t text_total;
+    cs_value *stack; /* of collections that are copied */
+    uint32_t stack_n, stack_cap;
 };
 
 cs_arena *cs_value__freezer_arena(cs_freezer *f)
@@ -63,6 +67,7 @@ static void destroy(cs_freezer *f)
     cs_free(f->hashes);
     cs_free(f->shapes);
     cs_free(f->leaves);
+    cs_free(f->stack);
 }
 
 void cs_freezer_free(cs_freezer *f)
@@ -341,23 +346,48 @@ static cs_value freeze_set(cs_freezer *f, cs_value v)
     return v;
 }
 
+/* Room for three more values on the stack; where they are to stand. */
+static uint32_t reserve(cs_freezer *f)
+{
+    if (f->stack_cap - f->stack_n < 3) {
+        f->stack_cap = f->stack_cap == 0 ? STACK_FIRST : f->stack_cap * 2;
+        f->stack = cs_realloc(f->stack, sizeof *f->stack * (size_t)f->stack_cap);
+    }
+    return f->stack_n;
+}
+
+/* What is in a collection waits on a stack of the freezer's: C's is as deep as the document. */
 static cs_value freeze_object(cs_freezer *f, cs_value v, cs_value put(cs_freezer *f, cs_value v))
 {
     const cs_table *from = v.u.table;
-    cs_value__member few[LEAF_MOST] = {0};
-    bool small = from->n <= LEAF_MOST;
-    cs_value__member *m = small ? few : cs_alloc_array(from->n, sizeof *m);
+    uint32_t start = f->stack_n;
     for (uint32_t i = 0; i < from->n; i++) {
         cs_value key = from->keys[i];
         uint32_t hash = cs_table_hashes(from)[i];
         key = key.kind == CS_STRING ? cs_value__freeze_text(f, cs_text(key), hash) : cs_freezer_put(f, key);
-        m[i] = (cs_value__member){key, {.kind = CS_PRIVATE, .u.i = hash}, put(f, from->vals[i])};
+        cs_value value = put(f, from->vals[i]);
+        uint32_t at = reserve(f);
+        f->stack[at] = key;
+        f->stack[at + 1] = (cs_value){.kind = CS_PRIVATE, .u.i = hash};
+        f->stack[at + 2] = value;
+        f->stack_n += 3;
     }
-    v = cs_value__freeze_members(f, m, from->n);
-    if (!small) {
-        cs_free(m);
+    f->stack_n = start;
+    const cs_value *entries = f->stack != NULL ? f->stack + start : NULL;
+    return cs_value__freeze_members(f, (const cs_value__member *)(const void *)entries, from->n);
+}
+
+static cs_value freeze_array(cs_freezer *f, cs_value v)
+{
+    uint32_t start = f->stack_n;
+    for (uint32_t i = 0; i < v.n; i++) {
+        cs_value item = cs_freezer_put(f, v.u.items[i]);
+        uint32_t at = reserve(f);
+        f->stack[at] = item;
+        f->stack_n++;
     }
-    return v;
+    f->stack_n = start;
+    return cs_value__freeze_items(f, f->stack != NULL ? f->stack + start : NULL, v.n);
 }
 
 cs_value cs_freezer_put(cs_freezer *f, cs_value v)
@@ -366,15 +396,8 @@ cs_value cs_freezer_put(cs_freezer *f, cs_value v)
     case CS_STRING:
     case CS_NUMBER:
         return cs_value__freeze_scalar(f, v);
-    case CS_ARRAY: {
-        cs_value few[LEAF_MOST] = {0};
-        bool small = v.n <= LEAF_MOST;
-        cs_value *items = small ? few : cs_arena_alloc(f->a, sizeof *items * (size_t)v.n);
-        for (uint32_t i = 0; i < v.n; i++) {
-            items[i] = cs_freezer_put(f, v.u.items[i]);
-        }
-        return small ? cs_value__freeze_items(f, items, v.n) : cs_array(items, v.n);
-    }
+    case CS_ARRAY:
+        return freeze_array(f, v);
     case CS_OBJECT:
         return freeze_object(f, v, cs_freezer_put);
     case CS_SET:

@@ -452,7 +452,7 @@ static void close_wide_object(cs_arena *a, cs_table *t, const cs_value *from, ui
     }
 }
 
-enum { GIVE_BACK = 1048576 };
+enum { GIVE_BACK = 4194304 };
 
 static const char *close_frozen(reader *r, const char *p, cs_value *out, const cs_value *from, uint32_t n, bool object)
 {

@@ -24,6 +24,9 @@ char *cs_strdup(const char *text) __attribute__((malloc, returns_nonnull));
  * are freed as before. */
 void cs_mem_discard(const void *p, size_t n);
 
+/* What the heap holds in reserve goes back to the system: after something large. */
+void cs_mem_trim(void);
+
 /* Bytes that live allocations of this process hold (a figure for metrics, sampled without a lock). */
 uint64_t cs_mem_in_use(void);
 
