@@ -201,9 +201,9 @@ static cs_err add_plan(builder *b, cs_error *e)
         if (b->merged.n_plans > 0) {
             memcpy(plans, b->merged.plans, b->merged.n_plans * sizeof *plans);
         }
-        plans[b->merged.n_plans++] = (cs_bundle_file){options.proto ? CS_LIT("plan.pb") : CS_LIT("plan.json"),
-                                                      {cs_arena_dup(b->arena, text.p, text.n), text.n},
-                                                      CS_LIT("")};
+        plans[b->merged.n_plans++] = (cs_bundle_file){.path = options.proto ? CS_LIT("plan.pb") : CS_LIT("plan.json"),
+                                                      .bytes = {cs_arena_dup(b->arena, text.p, text.n), text.n},
+                                                      .written = CS_LIT("")};
         b->merged.plans = plans;
     }
     b->merged.proto = options.proto;

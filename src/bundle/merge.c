@@ -96,7 +96,8 @@ static cs_err merge_plans(cs_bundle *const *bundles, size_t n, cs_arena *a, cs_b
             }
             form = form.n > 0 ? form : base;
             cs_slice path = rooted(a, b->plans[k].path);
-            cs_bundle_file plan = {cs_slice_sub(path, 1, path.n), b->plans[k].bytes, b->plans[k].written};
+            cs_bundle_file plan = {
+                .path = cs_slice_sub(path, 1, path.n), .bytes = b->plans[k].bytes, .written = b->plans[k].written};
             CS_VEC_PUSH_IN(a, &plans, plan);
         }
         if (b->manifest.proto != bundles[0]->manifest.proto) {

@@ -96,10 +96,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     cs_gzip_deflate(bytes, 1, &packed);
     read_archive(cs_buf_view(&packed));
     /* The same bytes as manifest, data and module of a bundle that is well packed. */
-    cs_bundle_file files[] = {{CS_LIT(".manifest"), bytes, CS_LIT("")},
-                              {CS_LIT("a/data.yaml"), bytes, CS_LIT("")},
-                              {CS_LIT("a.rego"), bytes, CS_LIT("")},
-                              {CS_LIT(".signatures.json"), bytes, CS_LIT("")}};
+    cs_bundle_file files[] = {{.path = CS_LIT(".manifest"), .bytes = bytes, .written = CS_LIT("")},
+                              {.path = CS_LIT("a/data.yaml"), .bytes = bytes, .written = CS_LIT("")},
+                              {.path = CS_LIT("a.rego"), .bytes = bytes, .written = CS_LIT("")},
+                              {.path = CS_LIT(".signatures.json"), .bytes = bytes, .written = CS_LIT("")}};
     for (size_t i = 0; i < 4; i++) {
         cs_buf_clear(&packed);
         must(cs_bundle_write(&files[i], 1, &packed, NULL) == CS_OK);
