@@ -3,7 +3,7 @@
 .DEFAULT_GOAL := build
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: build run bundles test check lint fmt clang asan race unit e2e audit conformance api bench fuzz simulate replay libraries objects lib docs clean help FORCE
+.PHONY: build run bundles test check lint fmt clang asan race unit e2e audit conformance api openapi bench fuzz simulate replay libraries objects lib docs clean help FORCE
 MAKEFLAGS += --no-builtin-rules
 
 B ?= build
@@ -34,7 +34,7 @@ PERF := $(wildcard tests/perf/*.c)
 PACKAGES := libevent libevent_pthreads yaml-0.1 gmp mpfr re2 zlib jansson libnghttp2
 LIBS := $(shell pkg-config --libs $(PACKAGES) 2>/dev/null) -lm
 
-COMMON := -D_GNU_SOURCE -g -fno-common -fno-omit-frame-pointer -fvisibility=hidden -pthread -Iinclude -Isrc
+COMMON := -D_GNU_SOURCE -g -fno-common -fno-omit-frame-pointer -fvisibility=hidden -pthread -Iinclude -Isrc -I$(B)/made
 BASE := -std=c17 $(COMMON)
 WARN_BOTH := -Wall -Wextra -Wpedantic -Wshadow -Wundef -Wwrite-strings -Wcast-qual -Wcast-align -Wpointer-arith \
     -Wmissing-declarations -Wredundant-decls -Wformat=2 -Wvla -Walloca -Wconversion -Wsign-conversion \
@@ -128,6 +128,14 @@ $(B)/countersign: $(B)/release/countersign
 $(B)/libcountersign.a: $(B)/release/libcountersign.a
 	$(Q)ln -f $< $@
 
+# The API's description as numbers for src/server/docs_api.c. A pattern that names no mode: one file for all of them.
+$(B)/made/openapi.inc: docs/openapi.json
+$(B)/made/api_page.inc: docs/api.html
+$(B)/made/%.inc:
+	@mkdir -p $(@D)
+	$(Q)od -An -v -tu1 $< | sed 's/  *\([0-9]\)/ \1/g; s/\([0-9]\)\( \|$$\)/\1,\2/g' > $@
+$(foreach m,$(MODES),$(B)/$(m)/src/server/docs_api.o): $(B)/made/openapi.inc $(B)/made/api_page.inc
+
 UNIT_WANTED := $(foreach t,$(UNIT),$(if $(findstring tests/unit/$(T),$(t)),$(t)))
 UNIT_BIN := $(UNIT_WANTED:%.c=$(B)/asan/%)
 RACE_BIN := $(RACE:%.c=$(B)/tsan/%)
@@ -194,6 +202,9 @@ e2e: $(PROGRAM) ## the suites that run the built program; T=name runs one
 
 audit: $(PROGRAM) $(B)/release/tests/perf/audit_bench ## the audit log's suite, with a log of a million records
 	@B=$(B) T=audit AUDIT_RECORDS=1000000 COUNTERSIGN=$(abspath $(PROGRAM)) tests/run e2e
+
+openapi: $(PROGRAM) ## schemathesis makes up requests out of docs/openapi.json: EXAMPLES=200 an operation
+	@OPENAPI_EXAMPLES=$(or $(EXAMPLES),200) COUNTERSIGN=$(abspath $(PROGRAM)) tests/e2e/openapi_test.py
 
 conformance: $(CONFORMANCE_BIN) ## OPA's cases: CONFORMANCE=dir, CASE=part, WHY=1 groups the failures
 	@B=$(B) PROGRAM=$< CONFORMANCE=$(CONFORMANCE) CASE="$(CASE)" WHY=$(WHY) tests/conformance/run

