@@ -25,6 +25,8 @@ health.live := true
 # As OPA answers them: 500 where no rule of that name is there, or where nothing that is asked for is configured.
 FAILING = ["/health/{rule}", "/health/budget", "/v1/status"]
 SHAPES = "status_code_conformance,content_type_conformance,response_schema_conformance"
+# GET /v1/compile and /v1/compile/ lead to each other, in OPA as here: who follows redirects never arrives.
+LOOPS = {"positive": [], "negative": ["/v1/compile"]}
 # What the description allows meets no 500. What it does not allow may: an empty query is one, in OPA as here.
 RUNS = {"positive": "not_a_server_error," + SHAPES, "negative": SHAPES}
 
@@ -77,7 +79,7 @@ def schemathesis(port, folder, mode):
     command = [SCHEMATHESIS, "run", FILE, "--url", f"http://127.0.0.1:{port}", "--mode", mode, "--checks", RUNS[mode], "--phases",
                "examples,coverage,fuzzing", "--max-examples", os.environ.get("OPENAPI_EXAMPLES") or "5", "--seed", "1",
                "--generation-database", "none", "--no-color"]
-    for path in FAILING:
+    for path in FAILING + LOOPS[mode]:
         command += ["--exclude-path", path]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True)
 
