@@ -203,6 +203,20 @@ static void step(void *self)
 }
 
 /* Finds or makes the prepared query. */
+/* A path may name what the rules there can never have: OPA's compiler says so, as of any query. */
+static cs_err check_path(cs_server__request *r, cs_policy *policy)
+{
+    cs_server__eval *v = &r->eval;
+    cs_query *query = NULL;
+    cs_query_options options = {.server = v->server};
+    cs_err err =
+        cs_query_prepare(policy, cs_server__ref_text(r->arena, v->path, v->n_path), &options, &query, v->errors);
+    if (err == CS_OK) {
+        cs_query_release(query);
+    }
+    return err;
+}
+
 static bool prepare(cs_server__request *r)
 {
     cs_server__eval *v = &r->eval;
@@ -218,7 +232,10 @@ static bool prepare(cs_server__request *r)
     cs_query *query = NULL;
     cs_policy *policy = cs_world_policy(v->world);
     if (v->text.n == 0) {
-        v->err = cs_query_prepare_path(policy, v->path, v->n_path, &query, errors);
+        v->err = check_path(r, policy);
+        if (v->err == CS_OK) {
+            v->err = cs_query_prepare_path(policy, v->path, v->n_path, &query, errors);
+        }
     } else {
         cs_query_options options = {.server = v->server, .print = cs_server_print(), .instrument = v->instrument};
         v->err = cs_query_prepare(policy, v->text, &options, &query, errors);
