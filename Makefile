@@ -129,12 +129,12 @@ $(B)/libcountersign.a: $(B)/release/libcountersign.a
 	$(Q)ln -f $< $@
 
 # The API's description as numbers for src/server/docs_api.c. A pattern that names no mode: one file for all of them.
-$(B)/made/openapi.inc: docs/openapi.json
-$(B)/made/api_page.inc: docs/api.html
+$(B)/made/server/openapi.inc: docs/openapi.json
+$(B)/made/server/api_page.inc: docs/api.html
 $(B)/made/%.inc:
 	@mkdir -p $(@D)
 	$(Q)od -An -v -tu1 $< | sed 's/  *\([0-9]\)/ \1/g; s/\([0-9]\)\( \|$$\)/\1,\2/g' > $@
-$(foreach m,$(MODES),$(B)/$(m)/src/server/docs_api.o): $(B)/made/openapi.inc $(B)/made/api_page.inc
+$(foreach m,$(MODES),$(B)/$(m)/src/server/docs_api.o): $(B)/made/server/openapi.inc $(B)/made/server/api_page.inc
 
 UNIT_WANTED := $(foreach t,$(UNIT),$(if $(findstring tests/unit/$(T),$(t)),$(t)))
 UNIT_BIN := $(UNIT_WANTED:%.c=$(B)/asan/%)

@@ -3,10 +3,10 @@
 
 /* Bytes as numbers, made by the Makefile. */
 static const unsigned char openapi[] = {
-#include "openapi.inc"
+#include "server/openapi.inc"
 };
 static const unsigned char page[] = {
-#include "api_page.inc"
+#include "server/api_page.inc"
 };
 
 static void send(cs_server__request *r, const unsigned char *bytes, size_t n, const char *type)

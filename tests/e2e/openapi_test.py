@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""docs/openapi.json: every route is in it and nothing else, the service serves it, and what schemathesis makes up out of it never meets
-an answer that it does not describe.
+"""docs/openapi.json: every route is in it and nothing else, the service serves it, and what schemathesis makes up out
+of it never meets an answer that it does not describe.
 
 Environment: COUNTERSIGN (the built program), OPENAPI_EXAMPLES (most examples of an operation; default 5)."""
 import json
@@ -76,8 +76,9 @@ def start(folder):
 
 
 def schemathesis(port, folder, mode):
-    command = [SCHEMATHESIS, "run", FILE, "--url", f"http://127.0.0.1:{port}", "--mode", mode, "--checks", RUNS[mode], "--phases",
-               "examples,coverage,fuzzing", "--max-examples", os.environ.get("OPENAPI_EXAMPLES") or "5", "--seed", "1",
+    examples = os.environ.get("OPENAPI_EXAMPLES") or "5"
+    command = [SCHEMATHESIS, "run", FILE, "--url", f"http://127.0.0.1:{port}", "--mode", mode, "--checks", RUNS[mode],
+               "--phases", "examples,coverage,fuzzing", "--max-examples", examples, "--seed", "1",
                "--generation-database", "none", "--no-color"]
     for path in FAILING + LOOPS[mode]:
         command += ["--exclude-path", path]
