@@ -86,7 +86,7 @@ static cs_err apply(cs_txn *txn, cs_value operation, cs_error *e)
 
 /* ---- what stands under the roots, into a segment */
 
-static void gather(cs_txn *txn, const cs_slice *roots, size_t n_roots, cs_store__segment *segment)
+static void gather(cs_txn *txn, const cs_slice *roots, size_t n_roots, cs_segment *segment)
 {
     cs_arena *tail = &txn->tail->arena;
     for (size_t i = 0; i < n_roots; i++) {
@@ -129,7 +129,7 @@ cs_err cs_txn_bundle_patch(cs_txn *txn, const cs_txn_bundle *bundle, cs_value op
     for (uint32_t i = 0; i < cs_count(operations); i++) {
         CS_TRY(apply(txn, operations.u.items[i], e));
     }
-    cs_store__segment *segment = cs_store__segment_new();
+    cs_segment *segment = cs_segment_new();
     cs_store__bundle changed = {.info = {.name = bundle->name,
                                          .revision = bundle->revision,
                                          .etag = bundle->etag,
