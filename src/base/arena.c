@@ -49,6 +49,7 @@ void cs_arena_init_pages(cs_arena *a)
 static void free_chunk(cs_arena_chunk *c)
 {
     if (c != NULL && c->pages != 0) {
+        cs_arena_open_(c, c->pages); /* their addresses may come back as anybody's */
         (void)cs_pages(c, c->pages, 0);
     } else {
         cs_free(c);
