@@ -272,7 +272,9 @@ void cs_log_always(cs_log_level level, const char *message, size_t n, const cs_l
             CS_LOG_S("msg", cs_slice_of(message)),
             CS_LOG_S("time", cs_buf_view(&now)),
         };
-        memcpy(all + 3, fields, n * sizeof *fields);
+        if (n != 0) {
+            memcpy(all + 3, fields, n * sizeof *fields);
+        }
         sort_fields(all, n + 3);
         put_json(&line, all, n + 3);
     }
