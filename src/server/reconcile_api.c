@@ -13,8 +13,9 @@ static bool configured(cs_server__request *r)
 {
     if (r->server->o.spend == NULL) {
         cs_server__fail(r, 404, "resource_not_found", "budgets are not configured (spend:)");
+        return false; /* the request is over and gone */
     }
-    return r->server->o.spend != NULL;
+    return true;
 }
 
 static bool bad(cs_server__request *r, const char *message)
