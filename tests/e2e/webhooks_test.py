@@ -409,6 +409,7 @@ def what_is_too_old_or_too_much_is_given_up(w):
     out.otherwise = 200
     s.open(9)
     assert out.wait(1)[0]["data"]["approval"]["variables"] == {"n": 9}
+    wait_for("its being written down", lambda: s.status()["pending"] == 0)  # before that it would be told again
     s.stop()
     s.start()
     time.sleep(0.5)
