@@ -62,4 +62,8 @@ void cs_json_value(cs_json_text *t, cs_value v);
 void cs_json_put(cs_json_text *t, const char *key, cs_value v);
 void cs_json_put_text(cs_json_text *t, const char *key, cs_slice text);
 
+/* Where the JSON value that begins at `at` ends: at the comma or the closing bracket of what is around it, or at the
+ * end of the text. For JSON that we wrote ourselves: only strings and brackets are looked at. */
+size_t cs_json_item_end(cs_slice json, size_t at);
+
 #endif

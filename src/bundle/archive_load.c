@@ -46,13 +46,9 @@
     X(int, archive_write_set_bytes_per_block, (struct archive * tar, int n), (tar, n))                                 \
     X(int, archive_write_set_format_pax_restricted, (struct archive * tar), (tar))
 
-#define AT(result, name, parameters, arguments) AT_##name,
-#define AT_VOID(name, parameters, arguments) AT_##name,
-enum { FUNCTIONS(AT, AT_VOID) AT_archive_set_error, N_FUNCTIONS };
+enum { FUNCTIONS(CS_LIBRARY_AT, CS_LIBRARY_AT_VOID) AT_archive_set_error, N_FUNCTIONS };
 
-#define NAME(result, name, parameters, arguments) #name,
-#define NAME_VOID(name, parameters, arguments) #name,
-static const char *const names[N_FUNCTIONS] = {FUNCTIONS(NAME, NAME_VOID) "archive_set_error"};
+static const char *const names[N_FUNCTIONS] = {FUNCTIONS(CS_LIBRARY_NAME, CS_LIBRARY_NAME_VOID) "archive_set_error"};
 
 static cs_library_function *functions[N_FUNCTIONS];
 static cs_err outcome;

@@ -43,16 +43,21 @@ void cs_bundle_free(cs_bundle *b)
     }
 }
 
-void cs_bundle__add_file(cs_bundle *b, cs_bundle_file file)
+static void push(cs_bundle *b, cs_bundle_file **files, size_t *n, size_t *cap, cs_bundle_file file)
 {
     struct {
         cs_bundle_file *v;
         size_t n, cap;
-    } list = {b->files, b->n_files, b->cap_files};
+    } list = {*files, *n, *cap};
     CS_VEC_PUSH_IN(&b->arena, &list, file);
-    b->files = list.v;
-    b->n_files = list.n;
-    b->cap_files = list.cap;
+    *files = list.v;
+    *n = list.n;
+    *cap = list.cap;
+}
+
+void cs_bundle__add_file(cs_bundle *b, cs_bundle_file file)
+{
+    push(b, &b->files, &b->n_files, &b->cap_files, file);
 }
 
 /* What the reading of one bundle needs to know about where its files came from. */
@@ -231,14 +236,7 @@ static void add_plan(cs_bundle *b, const origin *from, const cs_bundle_file *fil
     plan.path = from->url.n > 0 ? cs_bundle__join(&b->arena, from->url, file->path) : file->path;
     plan.written = from->folder.n > 0 ? cs_bundle__join(&b->arena, from->folder, file->path)
                                       : cs_bundle__concat(&b->arena, CS_LIT("/"), file->path);
-    struct {
-        cs_bundle_file *v;
-        size_t n, cap;
-    } list = {b->plans, b->n_plans, b->cap_plans};
-    CS_VEC_PUSH_IN(&b->arena, &list, plan);
-    b->plans = list.v;
-    b->n_plans = list.n;
-    b->cap_plans = list.cap;
+    push(b, &b->plans, &b->n_plans, &b->cap_plans, plan);
 }
 
 /* What a file is goes by its name alone; the rest is kept but not looked at. */

@@ -94,31 +94,6 @@ static size_t size_of(const cs_decision_record *r)
 
 /* ---- printing */
 
-/* Behind the JSON value at `at`: strings and brackets are all that matters. */
-static size_t value_end(cs_slice json, size_t at)
-{
-    int depth = 0;
-    bool text = false;
-    for (; at < json.n; at++) {
-        char c = json.p[at];
-        if (text) {
-            at += c == '\\' ? 1 : 0;
-            text = c != '"';
-        } else if (c == '"') {
-            text = true;
-        } else if (c == '{' || c == '[') {
-            depth++;
-        } else if (c == '}' || c == ']') {
-            if (depth-- == 0) {
-                return at;
-            }
-        } else if (c == ',' && depth == 0) {
-            return at;
-        }
-    }
-    return at;
-}
-
 enum { FIELDS_MAX = 24 };
 
 /* The record's members become fields of the line, among level, msg and time. The text is one that we wrote ourselves.
@@ -129,7 +104,7 @@ static void print(cs_arena *a, cs_slice json)
     size_t n = 1, at = 1;
     while (at + 1 < json.n && json.p[at] == '"' && n < FIELDS_MAX) {
         size_t quote = cs_slice_find_byte(json, '"', at + 1);
-        size_t end = value_end(json, quote + 2);
+        size_t end = cs_json_item_end(json, quote + 2);
         fields[n++] = (cs_log_field){.key = cs_arena_dup(a, json.p + at + 1, quote - at - 1),
                                      .kind = CS_LOG_RAW,
                                      .text = cs_slice_sub(json, quote + 2, end)};

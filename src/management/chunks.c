@@ -2,6 +2,7 @@
 #include "management/chunks.h"
 
 #include "countersign/base/gzip.h"
+#include "countersign/json.h"
 
 enum { LEVEL = 6 };
 
@@ -36,40 +37,16 @@ static void pack(const cs_chunks *c, size_t from, size_t to, cs_buf *out)
     cs_buf_destroy(&array);
 }
 
-/* Where the JSON text that begins at `at` ends: before a comma or a bracket of what is around it. */
-static size_t text_end(cs_slice json, size_t at)
-{
-    size_t depth = 0;
-    bool quoted = false;
-    for (; at < json.n; at++) {
-        char c = json.p[at];
-        if (quoted) {
-            at += c == '\\' ? 1U : 0U;
-            quoted = c != '"';
-        } else if (c == '"') {
-            quoted = true;
-        } else if (c == '{' || c == '[') {
-            depth++;
-        } else if (c == '}' || c == ']' || c == ',') {
-            if (depth == 0) {
-                break;
-            }
-            depth -= c != ',' ? 1U : 0U;
-        }
-    }
-    return at;
-}
-
 /* The event without its nd_builtin_cache. false: it has none. */
 static bool cut(cs_slice event, cs_buf *out)
 {
     static const char name[] = "\"nd_builtin_cache\":";
-    for (size_t at = 1; at < event.n; at = text_end(event, at) + 1) {
+    for (size_t at = 1; at < event.n; at = cs_json_item_end(event, at) + 1) {
         cs_slice rest = cs_slice_sub(event, at, event.n);
         if (!cs_slice_starts(rest, cs_slice_of(name))) {
             continue;
         }
-        size_t end = text_end(event, at);
+        size_t end = cs_json_item_end(event, at);
         bool last = end < event.n && event.p[end] == '}';
         cs_buf_put(out, event.p, last && at > 1 ? at - 1 : at);
         cs_buf_slice(out, cs_slice_sub(event, last ? end : end + 1, event.n));

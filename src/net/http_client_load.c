@@ -24,10 +24,8 @@
     X(struct curl_slist *, curl_slist_append, (struct curl_slist * list, const char *text), (list, text))              \
     V(curl_slist_free_all, (struct curl_slist * list), (list))
 
-#define AT(result, name, parameters, arguments) AT_##name,
-#define AT_VOID(name, parameters, arguments) AT_##name,
 enum {
-    FUNCTIONS(AT, AT_VOID) AT_curl_global_init,
+    FUNCTIONS(CS_LIBRARY_AT, CS_LIBRARY_AT_VOID) AT_curl_global_init,
     AT_curl_easy_init,
     AT_curl_multi_init,
     AT_curl_easy_setopt,
@@ -36,10 +34,8 @@ enum {
     N_FUNCTIONS
 };
 
-#define NAME(result, name, parameters, arguments) #name,
-#define NAME_VOID(name, parameters, arguments) #name,
 static const char *const names[N_FUNCTIONS] = {
-    FUNCTIONS(NAME, NAME_VOID) "curl_global_init",
+    FUNCTIONS(CS_LIBRARY_NAME, CS_LIBRARY_NAME_VOID) "curl_global_init",
     "curl_easy_init",
     "curl_multi_init",
     "curl_easy_setopt",

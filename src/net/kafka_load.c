@@ -104,13 +104,9 @@
     V(rd_kafka_topic_destroy, (rd_kafka_topic_t * rkt), (rkt))                                                         \
     V(rd_kafka_topic_partition_list_destroy, (rd_kafka_topic_partition_list_t * rkparlist), (rkparlist))
 
-#define NAME(result, name, parameters, arguments) #name,
-#define NAME_VOID(name, parameters, arguments) #name,
-static const char *const names[] = {FUNCTIONS(NAME, NAME_VOID)};
+static const char *const names[] = {FUNCTIONS(CS_LIBRARY_NAME, CS_LIBRARY_NAME_VOID)};
 
-#define AT(result, name, parameters, arguments) AT_##name,
-#define AT_VOID(name, parameters, arguments) AT_##name,
-enum { FUNCTIONS(AT, AT_VOID) N_FUNCTIONS };
+enum { FUNCTIONS(CS_LIBRARY_AT, CS_LIBRARY_AT_VOID) N_FUNCTIONS };
 
 static cs_library_function *functions[N_FUNCTIONS];
 static cs_err loaded;

@@ -90,3 +90,26 @@ void cs_json_put_text(cs_json_text *t, const char *key, cs_slice text)
 {
     cs_json_put(t, key, cs_string(text));
 }
+
+size_t cs_json_item_end(cs_slice json, size_t at)
+{
+    size_t depth = 0;
+    bool quoted = false;
+    for (; at < json.n; at++) {
+        char c = json.p[at];
+        if (quoted) {
+            at += c == '\\' ? 1U : 0U;
+            quoted = c != '"';
+        } else if (c == '"') {
+            quoted = true;
+        } else if (c == '{' || c == '[') {
+            depth++;
+        } else if (c == '}' || c == ']' || c == ',') {
+            if (depth == 0) {
+                break;
+            }
+            depth -= c != ',' ? 1U : 0U;
+        }
+    }
+    return at;
+}

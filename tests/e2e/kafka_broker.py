@@ -20,7 +20,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 sys.path.insert(0, HERE)
 sys.path[:0] = glob.glob(os.path.join(ROOT, "build", "venv", "lib", "python3*", "site-packages"))
-from serving import free_port  # noqa: E402
+from serving import World, free_port  # noqa: E402
 
 LIBS = os.environ.get("KAFKA_LIBS") or os.path.join(ROOT, "build", "kafka")
 USER, PASSWORD = "countersign", "s3cret-of-countersign"
@@ -267,6 +267,10 @@ class Replicated:
             "kafka": {"brokers": [self.broker.bootstrap], "topics": topics},
             "snapshot": {"path": self.path(name + ".rows")},
         }
+
+
+class KafkaWorld(Replicated, World):
+    pass
 
 
 def main():

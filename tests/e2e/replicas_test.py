@@ -14,9 +14,9 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import holds_test  # noqa: E402
-import kafka_broker  # noqa: E402
 from holds_test import LISTED, UNIT, budget, hold_id, question, usage  # noqa: E402
-from serving import World, ask, close, run_cases, wait_for  # noqa: E402
+from kafka_broker import KafkaWorld  # noqa: E402
+from serving import ask, close, run_cases, wait_for  # noqa: E402
 
 CASES = []
 REPLICAS = 3
@@ -25,10 +25,6 @@ REPLICAS = 3
 def case(function):
     CASES.append(function)
     return function
-
-
-class KafkaWorld(kafka_broker.Replicated, World):
-    pass
 
 
 class Cluster:

@@ -10,9 +10,9 @@ import sys
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-import kafka_broker  # noqa: E402
 import webhooks_test  # noqa: E402
-from serving import World, close, run_cases, wait_for  # noqa: E402
+from kafka_broker import KafkaWorld  # noqa: E402
+from serving import close, run_cases, wait_for  # noqa: E402
 from webhooks_test import Outside, Service, hook, vote  # noqa: E402
 
 CASES = []
@@ -23,10 +23,6 @@ ELSEWHERE = ["what_happens_is_told_in_order_signed_and_once"]
 def case(function):
     CASES.append(function)
     return function
-
-
-class KafkaWorld(kafka_broker.Replicated, World):
-    pass
 
 
 class Cluster:

@@ -35,12 +35,14 @@ void cs_library_need(const char *file, const char *const *names, size_t n, cs_li
         CALL(name) arguments;                                                                                          \
     }
 
+/* Of such a list: the names, and AT_<name>, the place of each in what was loaded. */
+#define CS_LIBRARY_NAME(result, name, parameters, arguments) #name,
+#define CS_LIBRARY_NAME_VOID(name, parameters, arguments) #name,
+#define CS_LIBRARY_AT(result, name, parameters, arguments) AT_##name,
+#define CS_LIBRARY_AT_VOID(name, parameters, arguments) AT_##name,
+
 /* A whole library that is needed, loaded at the first call of any of its functions; the file has defined FUNCTIONS(F,
  * V), the list of them, and CALL(name) as CS_LIBRARY_CALL(name). */
-#define CS_LIBRARY_NAME(result, name, parameters, arguments) #name,
-#define CS_LIBRARY_AT(result, name, parameters, arguments) AT_##name,
-#define CS_LIBRARY_NAME_VOID(name, parameters, arguments) #name,
-#define CS_LIBRARY_AT_VOID(name, parameters, arguments) AT_##name,
 #define CS_LIBRARY_CALL(name) ((__typeof__(name) *)function_at(AT_##name))
 #define CS_LIBRARY_NEEDED(file)                                                                                        \
     static const char *const names[] = {FUNCTIONS(CS_LIBRARY_NAME, CS_LIBRARY_NAME_VOID)};                             \
